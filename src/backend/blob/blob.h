@@ -1,0 +1,114 @@
+/* Objects: bytes under a key in a bucket. One header, one file an engine (blob_file.c; S3 joins
+ * behind the same). Keys are UTF-8, 1 to 1024 bytes, no "..", no leading slash. An object is
+ * written whole or not at all and never changed in place: temporary file, fsync, rename, fsync of
+ * the folder. Any thread; all calls may block.
+ *
+ * Buckets: "media" (m/{track}/{version}/{file}, art/…) and "uploads" (what artists PUT); a
+ * signature of an outside key never reaches "media".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BLOB_MEDIA   "media"
+#define BLOB_UPLOADS "uploads"
+
+enum { BLOB_KEY_MAX = 1024, BLOB_ETAG_MAX = 72, BLOB_TYPE_MAX = 128, BLOB_UPLOAD_ID_MAX = 64 };
+
+struct blob_store;
+struct blob_writer;
+struct problem;
+
+struct blob_stat {
+    uint64_t bytes;
+    int64_t modified_ms;
+    char etag[BLOB_ETAG_MAX]; /* without quotes: MD5 hex, or md5-of-md5s "-parts" for multipart, as
+                                 S3 */
+    char content_type[BLOB_TYPE_MAX];
+    char cache_control[BLOB_TYPE_MAX]; /* "" if none was given */
+};
+
+/* What is kept beside the bytes. NULL members: application/octet-stream, none. */
+struct blob_meta {
+    const char *content_type, *cache_control;
+};
+
+/* url: "file:DIR". public_url: where clients reach the store ("http://localhost:4040/s3"). key_id
+ * and secret sign what we pre-sign ourselves (SigV4). */
+struct blob_config {
+    const char *url, *public_url, *key_id, *secret, *region;
+};
+int blob_store_open(const struct blob_config *config, struct blob_store **ret_store,
+                    struct problem *problem);
+void blob_store_close(struct blob_store *store);
+int blob_ping(struct blob_store *store);
+
+/* Writing. Bytes go straight to disk; ERR_DISK_FULL, ERR_IO. commit makes it visible and durable,
+ * and frees the writer; abort forgets it. if_none_match: commit fails with ERR_PRECONDITION where
+ * the key is there already. */
+int blob_put_open(struct blob_store *store, const char *bucket, const char *key,
+                  const struct blob_meta *meta, struct blob_writer **ret_writer);
+int blob_put_write(struct blob_writer *writer, const void *bytes, size_t length);
+/* The descriptor behind the writer, for a child process to fill (tutti-media): size and ETag are
+ * then taken from the file at commit. ERR_UNSUPPORTED on engines without one. */
+int blob_put_fd(struct blob_writer *writer, int *ret_fd);
+int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat);
+void blob_put_abort(struct blob_writer *writer); /* NULL is fine */
+
+/* Reading. A read-only descriptor, positioned at 0; the caller closes it. The object is the first
+ * ret_stat->bytes of it: what follows is the engine's own. Its open and stat are one snapshot. */
+int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
+                 struct blob_stat *ret_stat);
+int blob_stat(struct blob_store *store, const char *bucket, const char *key,
+              struct blob_stat *ret_stat);
+/* ERR_NOT_FOUND is not an error of delete: 0. */
+int blob_delete(struct blob_store *store, const char *bucket, const char *key);
+/* Copies inside the store (a hard link or reflink where it can), only if the source still has etag
+ * (NULL: any), else ERR_PRECONDITION. */
+int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+              const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
+/* Keys with prefix, in byte order, after `after` ("" for the first), at most `limit`. visit
+ * returning non-zero ends it and is returned. */
+int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
+              unsigned limit,
+              int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
+              void *argument);
+
+/* Multipart (S3's rules: numbers 1 … 10,000, parts ≥ 5 MiB but the last, any order, a part sent
+ * again replaces the former, a multipart is resumable across restarts). */
+struct blob_part {
+    unsigned number;
+    uint64_t bytes;
+    int64_t modified_ms;
+    char etag[BLOB_ETAG_MAX];
+};
+int blob_multipart_create(struct blob_store *store, const char *bucket, const char *key,
+                          const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX]);
+int blob_multipart_put_open(struct blob_store *store, const char *bucket, const char *key,
+                            const char *upload_id, unsigned number,
+                            struct blob_writer **ret_writer);
+int blob_multipart_list(struct blob_store *store, const char *bucket, const char *key,
+                        const char *upload_id, unsigned after_number, unsigned limit,
+                        int (*visit)(void *argument, const struct blob_part *part), void *argument);
+int blob_multipart_complete(struct blob_store *store, const char *bucket, const char *key,
+                            const char *upload_id, const struct blob_part *parts, unsigned count,
+                            struct blob_stat *ret_stat, struct problem *problem);
+int blob_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
+                         const char *upload_id);
+
+/* A pre-signed URL (SigV4 in the query). method "PUT" or "GET"; for PUT content_length ≥ 0 is
+ * signed. part_number > 0 with upload_id signs the PUT of a part. expires_s ≤ 604800. date_ms: the
+ * time it is signed at (rounded by the caller where users shall share URLs). out: NUL-terminated.
+ */
+struct blob_presign {
+    const char *method, *bucket, *key, *upload_id, *content_type;
+    unsigned part_number;
+    int64_t content_length; /* -1: not signed */
+    unsigned expires_s;
+    int64_t date_ms;
+};
+int blob_presign(struct blob_store *store, const struct blob_presign *what, char *out,
+                 size_t out_size);

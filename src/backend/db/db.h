@@ -1,0 +1,118 @@
+/* Relational data: one header, one file an engine (db_sqlite.c; PostgreSQL joins behind the same).
+ *
+ * All work is given as a function that gets a session. Reads run on the calling thread (a
+ * connection a thread); writes run in order on the writer, many in one commit, each in a savepoint
+ * of its own, so that one's failure does not undo its neighbours. db_write returns once the commit
+ * is durable. Work may be run again (a lost connection, a serialization failure): it must do
+ * nothing but use the session and fill its argument, and must not call db_read or db_write itself.
+ *
+ * SQL is one text for SQLite and PostgreSQL: parameters are $1 … $n, no dialect, RETURNING and ON
+ * CONFLICT allowed, BIGINT for integers, TEXT, BYTEA/BLOB written as BYTEA, DOUBLE PRECISION, no
+ * AUTOINCREMENT (ids come from base/id.h), booleans as BIGINT 0/1. The text must be a literal
+ * (static storage): its address is the key of the kept prepared statement.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct db;
+struct db_session;
+struct db_rows;
+struct problem;
+
+struct db_value {
+    enum { DB_NULL_, DB_INT_, DB_REAL_, DB_TEXT_, DB_BLOB_ } kind;
+    int64_t integer;
+    double real;
+    const void *bytes; /* borrowed for the call */
+    size_t length;
+};
+
+static inline struct db_value db_null(void)
+{
+    return (struct db_value){.kind = DB_NULL_};
+}
+static inline struct db_value db_int(int64_t integer)
+{
+    return (struct db_value){.kind = DB_INT_, .integer = integer};
+}
+static inline struct db_value db_real(double real)
+{
+    return (struct db_value){.kind = DB_REAL_, .real = real};
+}
+struct db_value db_text(const char *text); /* NULL becomes SQL NULL */
+static inline struct db_value db_blob(const void *bytes, size_t length)
+{
+    return (struct db_value){.kind = DB_BLOB_, .bytes = bytes, .length = length};
+}
+/* An integer that is NULL when 0 (an optional id). */
+static inline struct db_value db_int_or_null(int64_t integer)
+{
+    return integer != 0 ? db_int(integer) : db_null();
+}
+
+#define DB_BIND(...)                                                                               \
+    (const struct db_value[]){__VA_ARGS__},                                                        \
+        (unsigned)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
+#define DB_NO_BIND NULL, 0
+
+/* url: "sqlite:PATH" (or "sqlite::memory:" in tests). name: "catalog", "users", "activity", … also
+ * names its metrics. ERR_VERSION: made by a newer version; ERR_UNAVAILABLE; ERR_INVALID: bad url.
+ */
+int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem);
+/* Ends the writer after what is queued. NULL is fine. */
+void db_close(struct db *db);
+const char *db_name(const struct db *db);
+
+/* A numbered migration; its SHA-256 is kept, and a changed text of an applied one stops the start.
+ */
+struct db_migration {
+    unsigned number;       /* 1, 2, … within component */
+    const char *component; /* the role whose tables these are: "catalog", "identity", "bus" */
+    const char *sql;       /* statements separated by ";\n" */
+};
+/* Applies what is missing, each in a transaction. ERR_VERSION: the database knows a higher number
+ * than we do; ERR_CORRUPT: a checksum differs. Words in problem. */
+int db_migrate(struct db *db, const struct db_migration *migrations, unsigned count,
+               struct problem *problem);
+
+/* Work: 0 commits, negative rolls back and is returned. */
+typedef int db_work(struct db_session *session, void *argument);
+int db_read(struct db *db, db_work *work, void *argument);
+int db_write(struct db *db, db_work *work, void *argument);
+
+/* In a session. binds may be NULL with 0. */
+/* Rows changed (≥ 0) or an error; a broken unique or foreign key is ERR_EXISTS or ERR_CONFLICT. */
+int db_exec(struct db_session *session, const char *sql, const struct db_value *binds,
+            unsigned count);
+/* Opens a cursor; db_rows_done must follow (NULL is fine). Scope-bound: DB_ROWS rows = NULL; */
+int db_query(struct db_session *session, struct db_rows **ret_rows, const char *sql,
+             const struct db_value *binds, unsigned count);
+int db_next(struct db_rows *rows); /* 1: a row, 0: the end, negative: an error */
+void db_rows_done(struct db_rows *rows);
+bool db_is_null(struct db_rows *rows, unsigned column); /* columns count from 0 */
+int64_t db_get_int(struct db_rows *rows, unsigned column);
+double db_get_real(struct db_rows *rows, unsigned column);
+const char *db_get_text(struct db_rows *rows,
+                        unsigned column); /* NULL for NULL; valid to db_next */
+const void *db_get_blob(struct db_rows *rows, unsigned column, size_t *ret_length);
+static inline void db_rows_done_p(struct db_rows **rows)
+{
+    db_rows_done(*rows);
+}
+#define DB_ROWS struct db_rows __attribute__((cleanup(db_rows_done_p))) *
+
+/* True when this is a session of a write. */
+bool db_session_writes(const struct db_session *session);
+/* The position of this write in the database's order (Tutti-Seen): valid after db_write returned.
+ */
+int64_t db_position(struct db *db);
+/* Calls wake(argument) after every commit that wrote, of this process or (within 100 ms) of another
+ * on the same database. From the writer's or a watcher's thread; must be quick. */
+void db_on_commit(struct db *db, void (*wake)(void *argument), void *argument);
+/* Online copy into a file (SQLite's backup API). */
+int db_backup(struct db *db, const char *path, struct problem *problem);
+/* A small probe for readiness. */
+int db_ping(struct db *db);

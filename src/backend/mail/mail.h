@@ -1,0 +1,12 @@
+/* Mail by SMTP (RFC 5321), through libcurl. Any thread; blocks. */
+#pragma once
+
+struct mailer;
+struct problem;
+
+/* url "smtp://[user:password@]host:port" or "smtps://…", from an address. url "" → *ret_mailer
+ * NULL. */
+int mail_open(const char *url, const char *from, struct mailer **ret_mailer,
+              struct problem *problem);
+int mail_send(struct mailer *mailer, const char *to, const char *subject, const char *text_body);
+void mail_close(struct mailer *mailer);

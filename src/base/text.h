@@ -1,0 +1,29 @@
+/* Text from outside: validity, normal form, small parsers. Any thread. */
+#pragma once
+
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct problem;
+
+/* Well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates), of exactly length bytes. */
+bool text_is_utf8(const char *bytes, size_t length);
+/* What people typed, made storable: NFC, outer white space cut, control characters refused
+ * (newlines and tabs allowed if lines), 1 (or 0 if empty_ok) to characters_max code points. 0 with
+ * *ret_text in the arena, or ERR_INVALID with the field named in problem, or ERR_NO_MEMORY. */
+struct text_rule {
+    const char *field;
+    unsigned characters_max;
+    bool empty_ok, lines;
+};
+int text_clean(struct arena *arena, const struct text_rule *rule, const char *text,
+               struct problem *problem, const char **ret_text);
+/* Case-folded NFKC for comparing names (utf8proc's NFKC_Casefold). NULL: out of memory. */
+const char *text_fold(struct arena *arena, const char *text);
+/* Decimal digits only, all of text, within [min, max]. */
+bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number);
+/* Equal in constant time for equal lengths (lengths are not secret). */
+bool text_equal_secret(const char *left, const char *right);

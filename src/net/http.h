@@ -1,0 +1,189 @@
+/* HTTP: the server, its requests and routes, as the roles see them.
+ *
+ * A request passes a table of named steps: READ → ROUTE → AUTH → LIMIT → HANDLE → REPLY → LOG
+ * (steps.c). A route is a row of a table. ROUTE_LOOP handlers run on a loop thread and must never
+ * block (no database, no disk that may be cold, no lock held long); ROUTE_POOL handlers run on the
+ * bounded pool. One arena a request: whatever a handler needs until the reply is sent comes from
+ * request->call.arena.
+ *
+ * Errors: a handler that returns one (negative) is answered with application/problem+json made from
+ * the code and request->call.problem. A handler that returns 0 has set a reply.
+ */
+#pragma once
+
+#include "base/call.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct http_server;
+struct request;
+
+enum route_run { ROUTE_LOOP, ROUTE_POOL };
+
+/* Classes of operation, each with its own rate bucket per user (else address). */
+enum rate_class {
+    RATE_NONE, /* health, metrics, signed media */
+    RATE_READ,
+    RATE_WRITE,
+    RATE_UPLOAD, /* stricter than playback */
+    RATE_PLAY,
+    RATE_LOGIN,
+    RATE_CLASSES_,
+};
+
+/* Where a large request body goes as it arrives. All three run on the pool, in order, never
+ * concurrently for one request. */
+struct body_sink {
+    /* Before the first byte; may refuse by returning an error. Headers and path parameters are
+     * there. */
+    int (*open)(struct request *request, void **ret_state);
+    int (*write)(struct request *request, void *state, const void *bytes, size_t length);
+    /* Called exactly once for a successful open: complete is true when the whole body arrived (then
+     * handle runs next and may use state through request_sink_state), false when the client went
+     * away or a write failed. Memory and files of an incomplete body are given back here; those of
+     * a complete one are handle's to finish and are given back by arena_at_end or by handle. */
+    void (*close)(struct request *request, void *state, bool complete);
+};
+
+struct route {
+    const char *method;  /* "GET"; HEAD is answered by GET's row, OPTIONS by the server */
+    const char *pattern; /* "/api/v1/tracks/{id}"; a last "{path*}" takes the rest with slashes */
+    unsigned roles;      /* of enum role: any of these may; 0: anyone, signed in or not */
+    enum route_run run;
+    size_t body_bytes_max; /* 0: no body accepted; for a sink, its limit */
+    enum rate_class rate;
+    int (*handle)(struct request *request);
+    const struct body_sink *sink; /* NULL: the body is collected in memory (request_body) */
+    unsigned flags;               /* of enum route_flag */
+};
+
+enum route_flag {
+    ROUTE_NO_AUTH_HEADER =
+        1 << 0,              /* Authorization is not a bearer token here (S3): AUTH passes it on */
+    ROUTE_OWN_CORS = 1 << 1, /* the handler answers CORS headers and OPTIONS by itself */
+    ROUTE_XML_ERRORS = 1 << 2, /* refusals of the steps themselves are S3's XML */
+};
+
+struct request {
+    struct call call; /* arena, problem, actor, request id, traceparent */
+    const struct route *route;
+    const char *method;
+    const char *path;   /* percent-decoded, no query, base path cut off */
+    const char *target; /* as it came: raw path and query (SigV4 signs it) */
+    const char *remote; /* client's address, honouring trusted proxies */
+    bool https;         /* as the client sees it */
+    void *context;      /* the registrar's pointer, given to http_server_add_routes */
+    struct request_private *private_;
+};
+
+/* What came in. Text is borrowed, valid while the request lives. NULL where there is none. */
+const char *request_header(struct request *request, const char *name);
+const char *request_query(struct request *request,
+                          const char *name); /* decoded; first of the name */
+void request_query_each(struct request *request,
+                        void (*visit)(void *argument, const char *name, const char *value),
+                        void *argument);
+void request_header_each(struct request *request,
+                         void (*visit)(void *argument, const char *name, const char *value),
+                         void *argument);
+const char *request_param(struct request *request, const char *name); /* of the pattern */
+const char *request_cookie(struct request *request, const char *name);
+/* A path parameter as an id. 0, or ERR_NOT_FOUND for what is no id. */
+int request_param_id(struct request *request, const char *name, int64_t *ret_id);
+/* A query number in [min, max], fallback when absent. ERR_MALFORMED with words otherwise. */
+int request_query_number(struct request *request, const char *name, int64_t min, int64_t max,
+                         int64_t fallback, int64_t *ret_number);
+const void *request_body(struct request *request, size_t *ret_length);
+int64_t request_content_length(struct request *request); /* -1 if none or chunked */
+/* The body as a JSON object: UTF-8, no duplicate keys, depth ≤ 32. Owned by the request (freed at
+ * its end). ERR_MEDIA_TYPE, ERR_MALFORMED (says line and column). */
+int request_json(struct request *request, json_t **ret_object);
+void *request_sink_state(struct request *request);
+
+/* Replies. Exactly one is set by a handler that returns 0. Header values are copied. */
+int reply_header(struct request *request, const char *name, const char *value);
+int reply_header_add(struct request *request, const char *name, const char *value); /* Set-Cookie */
+/* JSON; takes the reference (also when it fails). NULL object: ERR_NO_MEMORY. */
+int reply_json(struct request *request, int status, json_t *object);
+/* As reply_json for GET of one resource: sets ETag `"revision"` and answers 304 to If-None-Match.
+ */
+int reply_resource(struct request *request, int status, json_t *object, int64_t revision);
+/* For PATCH and DELETE: 0, or ERR_PRECONDITION where If-Match names another revision. */
+int request_if_match(struct request *request, int64_t revision);
+int reply_empty(struct request *request, int status);
+/* bytes are copied unless they live in the arena or are static (borrowed = true). */
+int reply_bytes(struct request *request, int status, const char *content_type, const void *bytes,
+                size_t length, bool borrowed);
+
+/* A file, or part of one, by sendfile. Takes the descriptor (closed after sending, also on
+ * failure). Answers Range (RFC 9110 section 14: one range → 206, several → 206 multipart/byteranges
+ * up to 16, unsatisfiable → 416), If-Range, If-None-Match, If-Modified-Since, HEAD. From a
+ * ROUTE_LOOP handler a range that is not in the page cache is moved to the pool by itself. */
+struct reply_file {
+    int fd;
+    uint64_t offset; /* of the object inside the file */
+    uint64_t length;
+    const char *content_type;
+    const char *etag;          /* with its quotes; NULL: none */
+    int64_t modified_ms;       /* 0: none */
+    const char *cache_control; /* NULL: none */
+};
+int reply_file(struct request *request, const struct reply_file *file);
+
+/* A body made piece by piece on the pool (an object of a remote store, a backup): read fills up to
+ * length bytes and returns how many, 0 at the end, or an error (the connection is then cut). */
+int reply_stream(struct request *request, int status, const char *content_type, int64_t length,
+                 ssize_t (*read)(void *argument, void *bytes, size_t length),
+                 void (*done)(void *argument), void *argument);
+
+/* Hooks that other layers fill in; net knows no users. */
+struct http_hooks {
+    void *context;
+    /* AUTH: sets request->call.actor from a bearer token, runs on the loop, never blocks. 0 with
+     * the actor set, or ERR_UNAUTHENTICATED with words. Called only when there is an Authorization.
+     */
+    int (*authenticate)(void *context, struct request *request, const char *bearer);
+    /* READY: fills a JSON object with each engine's state; false: 503. Runs on the pool. */
+    bool (*ready)(void *context, json_t *engines);
+};
+
+struct http_config {
+    const char *listen;          /* "127.0.0.1:4040", "[::1]:4040"; port 0: any */
+    const char *public_url;      /* server.url, no slash at the end; never built from Host */
+    const char *base_path;       /* "" or "/tutti" */
+    const char *trusted_proxies; /* comma-separated addresses or CIDRs */
+    const char *cors_origins;    /* comma-separated, "*" for any; "" none */
+    unsigned loop_threads;       /* 0: one a core */
+    unsigned pool_threads, pool_queue_max;
+    unsigned connections_max, connections_per_address_max;
+    size_t header_bytes_max;
+    unsigned header_timeout_ms; /* whole request header, from its first byte */
+    unsigned body_timeout_ms;   /* to the next byte of a body */
+    unsigned body_rate_min;     /* bytes a second, averaged over 10 s */
+    unsigned keep_alive_timeout_ms;
+    unsigned drain_timeout_ms;
+    bool access_log;
+    /* requests a minute and burst, by class; 0: no limit */
+    struct {
+        unsigned per_minute, burst;
+    } rates[RATE_CLASSES_];
+};
+void http_config_defaults(struct http_config *config);
+
+int http_server_new(const struct http_config *config, const struct http_hooks *hooks,
+                    struct http_server **ret_server, struct problem *problem);
+/* Before start. The rows must outlive the server; an ambiguous or malformed row is ERR_INVALID. */
+int http_server_add_routes(struct http_server *server, const struct route *rows, unsigned count,
+                           void *context);
+int http_server_start(struct http_server *server, struct problem *problem);
+/* The port it listens on (for port 0). */
+unsigned http_server_port(const struct http_server *server);
+/* Readiness off, no new connections, running requests finished or drain_timeout_ms over. */
+void http_server_drain(struct http_server *server);
+void http_server_free(struct http_server *server);
+/* SIGHUP: what can change while running (limits, CORS, proxies). */
+int http_server_reload(struct http_server *server, const struct http_config *config);

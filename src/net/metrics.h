@@ -1,0 +1,27 @@
+/* Metrics in Prometheus' text format. Counters, gauges and histograms are registered once, by their
+ * owner, with static names; updates are lock-free and may come from any thread. Names follow
+ * Prometheus' conventions: tutti_http_requests_total, …_seconds, …_bytes.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+struct metric;
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/* Registers (or finds) name with one fixed set of labels (`route="/x",code="200"`, "" for none).
+ * NULL only when out of memory: updates of NULL do nothing. Histograms are of seconds, 1 ms to 10
+ * s. */
+struct metric *metric_get(enum metric_kind kind, const char *name, const char *help,
+                          const char *labels);
+void metric_add(struct metric *metric, int64_t amount);
+void metric_set(struct metric *metric, int64_t value);
+void metric_observe_us(struct metric *metric, int64_t microseconds);
+int64_t metric_value(const struct metric *metric);
+/* A gauge that is asked when /metrics is read; may be slow-ish (runs on the pool). */
+void metric_ask(const char *name, const char *help, const char *labels,
+                int64_t (*ask)(void *argument), void *argument);
+void metrics_write(struct buffer *out);
