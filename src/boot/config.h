@@ -1,0 +1,160 @@
+/* Configuration: built-in defaults ← file ← environment ← flags.
+ *
+ * Every setting is one row of CONFIG_LIST: where it stands in the file (`[section] key = value`),
+ * its environment variable (TUTTI_SECTION_KEY), its kind, limits and default. Reading is strict: an
+ * unknown section or key, a value out of its limits or a line that is no setting stops the start
+ * with the place and with what would be right. Owned by boot; read-only after config_load, but for
+ * config_reload on the main thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct problem;
+
+enum config_kind {
+    CONFIG_TEXT,
+    CONFIG_NUMBER, /* decimal, with K, M or G (powers of 1024) */
+    CONFIG_SWITCH, /* yes or no */
+    CONFIG_SECRET, /* text that config_write masks */
+    CONFIG_URL,    /* text whose password config_write masks */
+};
+
+/* X(constant, section, key, kind, default, min, max, live: SIGHUP rereads it, help) */
+#define CONFIG_LIST(X)                                                                             \
+    X(CONFIG_SERVER_LISTEN, "server", "listen", CONFIG_TEXT, "127.0.0.1:4040", 0, 0, false,        \
+      "address and port to listen on; loopback unless set")                                        \
+    X(CONFIG_SERVER_URL, "server", "url", CONFIG_URL, "", 0, 0, false,                             \
+      "what clients see, without a slash at the end; empty: http://localhost:PORT")                \
+    X(CONFIG_SERVER_MEDIA_URL, "server", "media_url", CONFIG_URL, "", 0, 0, false,                 \
+      "where clients fetch media (an edge); empty: as server.url")                                 \
+    X(CONFIG_SERVER_BASE_PATH, "server", "base_path", CONFIG_TEXT, "", 0, 0, false,                \
+      "path below which everything stands, such as /tutti")                                        \
+    X(CONFIG_SERVER_TRUSTED_PROXIES, "server", "trusted_proxies", CONFIG_TEXT, "", 0, 0, true,     \
+      "addresses or networks (CIDR) that may say whose address a request has")                     \
+    X(CONFIG_SERVER_CORS_ORIGINS, "server", "cors_origins", CONFIG_TEXT, "", 0, 0, true,           \
+      "other origins whose pages may use the API; * for any")                                      \
+    X(CONFIG_SERVER_ROLES, "server", "roles", CONFIG_TEXT, "all", 0, 0, false,                     \
+      "roles of this process, comma-separated, or all")                                            \
+    X(CONFIG_LOG_LEVEL, "log", "level", CONFIG_TEXT, "info", 0, 0, true,                           \
+      "error, warning, info or debug")                                                             \
+    X(CONFIG_LOG_FORMAT, "log", "format", CONFIG_TEXT, "auto", 0, 0, false,                        \
+      "json, text, or auto: text on a terminal")                                                   \
+    X(CONFIG_LOG_ACCESS, "log", "access", CONFIG_SWITCH, "yes", 0, 0, true,                        \
+      "a line for every request")                                                                  \
+    X(CONFIG_LIMIT_LOOPS, "limits", "loop_threads", CONFIG_NUMBER, "0", 0, 256, false,             \
+      "loop threads; 0: one a core")                                                               \
+    X(CONFIG_LIMIT_POOL, "limits", "pool_threads", CONFIG_NUMBER, "8", 1, 1024, false,             \
+      "worker threads for what may block")                                                         \
+    X(CONFIG_LIMIT_QUEUE, "limits", "pool_queue", CONFIG_NUMBER, "256", 1, 65536, false,           \
+      "requests that may wait for a worker; more are answered 503")                                \
+    X(CONFIG_LIMIT_CONNECTIONS, "limits", "connections", CONFIG_NUMBER, "10000", 1, 1000000,       \
+      false, "connections in all")                                                                 \
+    X(CONFIG_LIMIT_PER_ADDRESS, "limits", "connections_per_address", CONFIG_NUMBER, "256", 1,      \
+      1000000, true, "connections from one address")                                               \
+    X(CONFIG_LIMIT_HEADER, "limits", "header_bytes", CONFIG_NUMBER, "16K", 1024, 1048576, true,    \
+      "size of a request's header")                                                                \
+    X(CONFIG_LIMIT_HEADER_TIME, "limits", "header_timeout_ms", CONFIG_NUMBER, "10000", 100,        \
+      600000, true, "time for a request's whole header")                                           \
+    X(CONFIG_LIMIT_BODY_TIME, "limits", "body_timeout_ms", CONFIG_NUMBER, "30000", 100, 600000,    \
+      true, "time to the next byte of a body")                                                     \
+    X(CONFIG_LIMIT_BODY_RATE, "limits", "body_rate", CONFIG_NUMBER, "1024", 0, 1073741824, true,   \
+      "least bytes a second of a body, over 10 s")                                                 \
+    X(CONFIG_LIMIT_KEEP_ALIVE, "limits", "keep_alive_ms", CONFIG_NUMBER, "60000", 100, 3600000,    \
+      true, "how long an idle connection is kept")                                                 \
+    X(CONFIG_LIMIT_DRAIN, "limits", "drain_ms", CONFIG_NUMBER, "10000", 0, 3600000, true,          \
+      "how long running requests may take when the server stops")                                  \
+    X(CONFIG_RATE_READ, "limits", "reads_per_minute", CONFIG_NUMBER, "3000", 0, 100000000, true,   \
+      "reads by one user or address; 0: no limit")                                                 \
+    X(CONFIG_RATE_WRITE, "limits", "writes_per_minute", CONFIG_NUMBER, "600", 0, 100000000, true,  \
+      "writes by one user or address; 0: no limit")                                                \
+    X(CONFIG_RATE_UPLOAD, "limits", "uploads_per_minute", CONFIG_NUMBER, "300", 0, 100000000,      \
+      true, "uploads begun by one user or address; 0: no limit")                                   \
+    X(CONFIG_RATE_PLAY, "limits", "plays_per_minute", CONFIG_NUMBER, "1200", 0, 100000000, true,   \
+      "plays begun by one user or address; 0: no limit")                                           \
+    X(CONFIG_RATE_LOGIN, "limits", "logins_per_minute", CONFIG_NUMBER, "60", 0, 100000000, true,   \
+      "log-ins and registrations by one address; 0: no limit")                                     \
+    X(CONFIG_DATABASE_CATALOG, "database", "catalog", CONFIG_URL, "", 0, 0, false,                 \
+      "sqlite:PATH; empty: DATA/catalog.db")                                                       \
+    X(CONFIG_DATABASE_USERS, "database", "users", CONFIG_URL, "", 0, 0, false,                     \
+      "sqlite:PATH; empty: DATA/users.db")                                                         \
+    X(CONFIG_BLOB_STORE, "blob", "store", CONFIG_URL, "", 0, 0, false,                             \
+      "file:DIR; empty: DATA/objects")                                                             \
+    X(CONFIG_BLOB_PUBLIC_URL, "blob", "public_url", CONFIG_URL, "", 0, 0, false,                   \
+      "where clients reach the store; empty: server.url/s3")                                       \
+    X(CONFIG_CACHE_STORE, "cache", "store", CONFIG_URL, "memory:", 0, 0, false, "memory:")         \
+    X(CONFIG_CACHE_BYTES, "cache", "bytes", CONFIG_NUMBER, "16M", 65536, 1099511627776, false,     \
+      "bound of the in-process cache; it grows only with use")                                     \
+    X(CONFIG_BUS_STORE, "bus", "store", CONFIG_URL, "local:", 0, 0, false, "local:")               \
+    X(CONFIG_KEYS_STORE, "keys", "store", CONFIG_TEXT, "", 0, 0, false,                            \
+      "directory of signing keys; empty: DATA/keys")                                               \
+    X(CONFIG_MAIL_URL, "mail", "url", CONFIG_URL, "", 0, 0, false,                                 \
+      "smtp://[USER:PASSWORD@]HOST:PORT or smtps://…; empty: no mail")                             \
+    X(CONFIG_MAIL_FROM, "mail", "from", CONFIG_TEXT, "Tutti <tutti@localhost>", 0, 0, false,       \
+      "sender of mails")                                                                           \
+    X(CONFIG_PLAN_DEFAULT, "plan", "default", CONFIG_TEXT, "premium", 0, 0, false,                 \
+      "plan of those who have none: free or premium")                                              \
+    X(CONFIG_INGEST_UPLOAD_BYTES, "ingest", "upload_bytes", CONFIG_NUMBER, "2G", 1, 5497558138880, \
+      false, "largest file an artist may upload")                                                  \
+    X(CONFIG_INGEST_QUOTA_BYTES, "ingest", "quota_bytes", CONFIG_NUMBER, "200G", 1,                \
+      1125899906842624, false, "originals an artist may keep, in sum")                             \
+    X(CONFIG_TRANSCODE_WORKERS, "transcode", "workers", CONFIG_NUMBER, "0", 0, 256, false,         \
+      "jobs at the same time in this process; 0: by its cores")                                    \
+    X(CONFIG_TRANSCODE_MEDIA, "transcode", "media_program", CONFIG_TEXT, "", 0, 0, false,          \
+      "path of tutti-media; empty: beside tutti")
+
+enum config_setting {
+#define X(constant, section, key, kind, fallback, min, max, live, help) constant,
+    CONFIG_LIST(X)
+#undef X
+        CONFIG_SETTINGS_
+};
+
+struct config;
+
+struct config_row {
+    const char *section, *key;
+    enum config_kind kind;
+    const char *fallback;
+    int64_t min, max;
+    bool live;
+    const char *help;
+};
+const struct config_row *config_row(enum config_setting setting);
+
+/* Sources in their order; NULL members are left out. environment as in environ(7). */
+struct config_sources {
+    const char *file;         /* must exist */
+    const char *default_file; /* read if it exists */
+    char *const *environment;
+    const char *data; /* --data; NULL: by XDG_DATA_HOME, HOME */
+    struct config_flag {
+        enum config_setting setting;
+        const char *value;
+    } flags[8];
+    unsigned flag_count;
+};
+
+/* The configuration, ready to use: empty settings that follow from others are filled in.
+ * ERR_INVALID with one line of words. The result is the caller's. */
+int config_load(const struct config_sources *sources, struct config **ret_config,
+                struct problem *problem);
+void config_free(struct config *config);
+
+/* Borrowed text, never NULL. */
+const char *config_text(const struct config *config, enum config_setting setting);
+int64_t config_number(const struct config *config, enum config_setting setting);
+bool config_switch(const struct config *config, enum config_setting setting);
+const char *config_data(const struct config *config); /* the data directory */
+/* The port of server.listen came to be another one (port 0): server.url follows where it was empty.
+ */
+int config_listening_on(struct config *config, unsigned port);
+
+/* All settings as a file that config_load takes, secrets masked, each with where it came from. */
+void config_write(const struct config *config, FILE *out);
+/* The place of the configuration's text parser, for tests and fuzzing: sets from INI text. */
+int config_read_text(struct config *config, const char *name, const char *text,
+                     struct problem *problem);
+int config_new(struct config **ret_config);
