@@ -22,7 +22,10 @@
 struct http_server;
 struct request;
 
-enum route_run { ROUTE_LOOP, ROUTE_POOL };
+/* ROUTE_HASH: as ROUTE_POOL, but on a second, small pool (http_config.hash_threads, hash_queue_max)
+ * for handlers that burn a core for long (password hashing), so that a flood of log-ins queues
+ * behind itself and never behind, or in front of, playback. Its full queue answers 503 as well. */
+enum route_run { ROUTE_LOOP, ROUTE_POOL, ROUTE_HASH };
 
 /* Classes of operation, each with its own rate bucket per user (else address). */
 enum rate_class {
@@ -159,6 +162,7 @@ struct http_config {
     const char *cors_origins;    /* comma-separated, "*" for any; "" none */
     unsigned loop_threads;       /* 0: one a core */
     unsigned pool_threads, pool_queue_max;
+    unsigned hash_threads, hash_queue_max; /* of ROUTE_HASH: 2 and 64 */
     unsigned connections_max, connections_per_address_max;
     size_t header_bytes_max;
     unsigned header_timeout_ms; /* whole request header, from its first byte */
