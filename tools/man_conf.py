@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Writes tutti.conf(5) from the table of settings in src/boot/config.h, so that the page can't drift."""
+import re
+import sys
+
+ROW = re.compile(r'X\(\s*(CONFIG_\w+),\s*"(\w+)",\s*"(\w+)",\s*CONFIG_(\w+),\s*"([^"]*)",\s*(\d+),\s*(\d+),\s*(\w+),\s*'
+                 r'((?:"[^"]*"\s*)+)\)', re.S)
+KINDS = {"TEXT": "text", "URL": "text", "SECRET": "text", "SWITCH": "yes or no"}
+SECTIONS = {
+    "server": "How clients reach the server.",
+    "log": "What is logged, to standard error.",
+    "limits": "What a process takes on. Rates hold per user, else per address.",
+    "database": "Where rows are kept.",
+    "blob": "Where objects are kept.",
+    "cache": "What is kept in memory.",
+    "bus": "How events travel.",
+    "keys": "Where signing keys are kept.",
+    "mail": "How mail is sent.",
+    "plan": "What listeners may do.",
+    "ingest": "What artists may upload.",
+    "transcode": "How uploads are worked on.",
+}
+
+
+def escape(text):
+    return text.replace("\\", "\\e").replace("-", "\\-")
+
+
+def main():
+    source = open(sys.argv[1]).read().replace("\\\n", "\n")
+    lines = ['.TH TUTTI.CONF 5 "2026" "Tutti" "File formats"', ".SH NAME",
+             "tutti.conf \\- configuration of tutti", ".SH DESCRIPTION",
+             "Settings come from built-in defaults, then this file (\\fI/etc/tutti/tutti.conf\\fR or \\fB\\-\\-config\\fR),",
+             "then the environment (\\fBTUTTI_SECTION_KEY\\fR), then flags; later ones win. The file has sections,",
+             "\\fB[section]\\fR, with settings, \\fBkey = value\\fR; lines that begin with # or ; are comments. Numbers take",
+             "K, M and G. An unknown setting or a wrong value stops the start with the place and what would be right.",
+             "SIGHUP applies what is marked live."]
+    section = None
+    rows = ROW.findall(source)
+    if not rows:
+        sys.exit("no settings found")
+    for _, name, key, kind, default, low, high, live, words in rows:
+        if name != section:
+            section = name
+            lines += [f".SH [{section}]", SECTIONS[section]]
+        text = "".join(re.findall(r'"([^"]*)"', words))
+        facts = [f"{low} to {high}" if kind == "NUMBER" else KINDS[kind]]
+        facts.append(f"default {default}" if default else "default empty")
+        if live == "true":
+            facts.append("live")
+        lines += [".TP", f".B {key}", escape(f"{text[0].upper()}{text[1:]}. ({', '.join(facts)})")]
+    lines += [".SH SEE ALSO", ".BR tutti (1)"]
+    open(sys.argv[2], "w").write("\n".join(lines) + "\n")
+
+
+main()
