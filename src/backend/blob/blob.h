@@ -1,7 +1,8 @@
 /* Objects: bytes under a key in a bucket. One header, one file an engine (blob_file.c; S3 joins
- * behind the same). Keys are UTF-8, 1 to 1024 bytes, no "..", no leading slash. An object is
- * written whole or not at all and never changed in place: temporary file, fsync, rename, fsync of
- * the folder. Any thread; all calls may block.
+ * behind the same). Keys are UTF-8, 1 to 1024 bytes, at most 64
+ * parts between slashes, no part "..", no leading slash, no control characters (ERR_INVALID). An
+ * object is written whole or not at all and never changed in place: temporary file, fsync, rename,
+ * fsync of the folder. Any thread; all calls may block.
  *
  * Buckets: "media" (m/{track}/{version}/{file}, art/…) and "uploads" (what artists PUT); a
  * signature of an outside key never reaches "media".
@@ -16,7 +17,17 @@
 #define BLOB_MEDIA   "media"
 #define BLOB_UPLOADS "uploads"
 
-enum { BLOB_KEY_MAX = 1024, BLOB_ETAG_MAX = 72, BLOB_TYPE_MAX = 128, BLOB_UPLOAD_ID_MAX = 64 };
+enum {
+    BLOB_KEY_MAX = 1024,
+    BLOB_KEY_DEPTH_MAX = 64,
+    BLOB_BUCKET_MAX = 63,
+    BLOB_ETAG_MAX = 72,
+    BLOB_TYPE_MAX = 128,
+    BLOB_UPLOAD_ID_MAX = 64,
+    BLOB_PART_NUMBER_MAX = 10000,
+    BLOB_PART_BYTES_MIN = 5 * 1024 * 1024,
+    BLOB_PRESIGN_SECONDS_MAX = 604800,
+};
 
 struct blob_store;
 struct blob_writer;
@@ -45,6 +56,17 @@ int blob_store_open(const struct blob_config *config, struct blob_store **ret_st
                     struct problem *problem);
 void blob_store_close(struct blob_store *store);
 int blob_ping(struct blob_store *store);
+
+/* Buckets. "media" and "uploads" are there from the start; others are made by outside users of the
+ * built-in store. Names as S3's: 3 to 63 of a-z 0-9 . -, starting and ending with a letter or digit
+ * (ERR_INVALID). create: ERR_EXISTS. stat: ERR_NOT_FOUND. All calls below answer ERR_NOT_FOUND for
+ * a bucket that is not there. */
+int blob_bucket_create(struct blob_store *store, const char *bucket);
+int blob_bucket_stat(struct blob_store *store, const char *bucket, int64_t *ret_created_ms);
+int blob_bucket_list(struct blob_store *store,
+                     int (*visit)(void *argument, const char *bucket, int64_t created_ms),
+                     void *argument);
+bool blob_key_valid(const char *key);
 
 /* Writing. Bytes go straight to disk; ERR_DISK_FULL, ERR_IO. commit makes it visible and durable,
  * and frees the writer; abort forgets it. if_none_match: commit fails with ERR_PRECONDITION where
@@ -93,11 +115,17 @@ int blob_multipart_put_open(struct blob_store *store, const char *bucket, const 
 int blob_multipart_list(struct blob_store *store, const char *bucket, const char *key,
                         const char *upload_id, unsigned after_number, unsigned limit,
                         int (*visit)(void *argument, const struct blob_part *part), void *argument);
+/* Makes the object of exactly these parts (number and etag are looked at), in this order.
+ * ERR_NOT_FOUND: no such upload; ERR_CONFLICT: numbers do not rise; ERR_PRECONDITION: a part is
+ * missing or has another etag; ERR_RANGE: a part but the last is under 5 MiB. Asked again after it
+ * succeeded (a lost answer) it succeeds again. Parts may be given without quotes only. */
 int blob_multipart_complete(struct blob_store *store, const char *bucket, const char *key,
                             const char *upload_id, const struct blob_part *parts, unsigned count,
                             struct blob_stat *ret_stat, struct problem *problem);
 int blob_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
                          const char *upload_id);
+/* Forgets the uploads begun before that time. */
+int blob_multipart_sweep(struct blob_store *store, int64_t before_ms);
 
 /* A pre-signed URL (SigV4 in the query). method "PUT" or "GET"; for PUT content_length ≥ 0 is
  * signed. part_number > 0 with upload_id signs the PUT of a part. expires_s ≤ 604800. date_ms: the

@@ -1,0 +1,331 @@
+/* The store as its users see it (blob.h): picks the engine, checks names that come from outside,
+ * and passes the call on. Holds what signing needs. Any thread.
+ */
+#include "backend/blob/blob.h"
+
+#include "backend/blob/blob_engine.h"
+#include "backend/blob/sigv4.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/problem.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct blob_engine *const engines[] = {&blob_file_engine};
+
+static char *copy_or_empty(const char *text)
+{
+    return strdup(text != NULL ? text : "");
+}
+
+static int keep_signing(struct blob_store *store, const struct blob_config *config)
+{
+    store->public_url = copy_or_empty(config->public_url);
+    store->key_id = copy_or_empty(config->key_id);
+    store->secret = copy_or_empty(config->secret);
+    store->region = strdup(config->region != NULL ? config->region : "us-east-1");
+    bool complete = store->public_url != NULL && store->key_id != NULL && store->secret != NULL &&
+                    store->region != NULL;
+    return complete ? 0 : ERR_NO_MEMORY;
+}
+
+int blob_store_open(const struct blob_config *config, struct blob_store **ret_store,
+                    struct problem *problem)
+{
+    for (unsigned i = 0; i < COUNT_OF(engines); i++) {
+        if (strncmp(config->url, engines[i]->scheme, strlen(engines[i]->scheme)) != 0) {
+            continue;
+        }
+        struct blob_store *store = NULL;
+        int error = engines[i]->open(config, &store, problem);
+        if (error != 0) {
+            return error;
+        }
+        assert(store->engine == engines[i]);
+        error = keep_signing(store, config);
+        if (error != 0) {
+            blob_store_close(store);
+            return error;
+        }
+        *ret_store = store;
+        return 0;
+    }
+    return problem_set(problem, ERR_INVALID,
+                       "blob.store begins with an unknown scheme: it is \"%s\", "
+                       "it would be right as file:DIR",
+                       config->url);
+}
+
+void blob_store_close(struct blob_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    free(store->public_url);
+    free(store->key_id);
+    if (store->secret != NULL) {
+        sodium_memzero(store->secret, strlen(store->secret));
+    }
+    free(store->secret);
+    free(store->region);
+    store->engine->close(store);
+}
+
+int blob_ping(struct blob_store *store)
+{
+    return store->engine->ping(store);
+}
+
+bool blob_key_valid(const char *key)
+{
+    size_t length = strlen(key);
+    if (length == 0 || length > BLOB_KEY_MAX || key[0] == '/' || !text_is_utf8(key, length)) {
+        return false;
+    }
+    unsigned depth = 1;
+    const char *part = key;
+    for (const char *at = key;; at++) {
+        if (*at == '/' || *at == '\0') {
+            if (at - part == 2 && memcmp(part, "..", 2) == 0) {
+                return false;
+            }
+            part = at + 1;
+            if (*at == '\0') {
+                return true;
+            }
+            if (++depth > BLOB_KEY_DEPTH_MAX) {
+                return false;
+            }
+        } else if (iscntrl((unsigned char)*at)) {
+            return false;
+        }
+    }
+}
+
+static bool bucket_valid(const char *bucket)
+{
+    size_t length = strlen(bucket);
+    if (length < 3 || length > BLOB_BUCKET_MAX || !isalnum((unsigned char)bucket[0]) ||
+        !isalnum((unsigned char)bucket[length - 1])) {
+        return false;
+    }
+    return strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") == length &&
+           strstr(bucket, "..") == NULL;
+}
+
+/* 0, or what is wrong with the names. */
+static int check(const char *bucket, const char *key)
+{
+    return bucket_valid(bucket) && blob_key_valid(key) ? 0 : ERR_INVALID;
+}
+
+/* Upload ids are ours: 32 lower-case hexadecimal digits. What is not one was never given out. */
+static int check_upload(const char *bucket, const char *key, const char *upload_id)
+{
+    if (strlen(upload_id) != 32 || strspn(upload_id, "0123456789abcdef") != 32) {
+        return ERR_NOT_FOUND;
+    }
+    return check(bucket, key);
+}
+
+static int check_meta(const struct blob_meta *meta)
+{
+    const char *texts[] = {meta != NULL ? meta->content_type : NULL,
+                           meta != NULL ? meta->cache_control : NULL};
+    for (unsigned i = 0; i < COUNT_OF(texts); i++) {
+        if (texts[i] == NULL) {
+            continue;
+        }
+        if (strlen(texts[i]) >= BLOB_TYPE_MAX) {
+            return ERR_INVALID;
+        }
+        for (const char *at = texts[i]; *at != '\0'; at++) {
+            if (iscntrl((unsigned char)*at)) {
+                return ERR_INVALID;
+            }
+        }
+    }
+    return 0;
+}
+
+int blob_bucket_create(struct blob_store *store, const char *bucket)
+{
+    return bucket_valid(bucket) ? store->engine->bucket_create(store, bucket) : ERR_INVALID;
+}
+
+int blob_bucket_stat(struct blob_store *store, const char *bucket, int64_t *ret_created_ms)
+{
+    return bucket_valid(bucket) ? store->engine->bucket_stat(store, bucket, ret_created_ms)
+                                : ERR_NOT_FOUND;
+}
+
+int blob_bucket_list(struct blob_store *store,
+                     int (*visit)(void *argument, const char *bucket, int64_t created_ms),
+                     void *argument)
+{
+    return store->engine->bucket_list(store, visit, argument);
+}
+
+int blob_put_open(struct blob_store *store, const char *bucket, const char *key,
+                  const struct blob_meta *meta, struct blob_writer **ret_writer)
+{
+    int error = check(bucket, key);
+    error = error != 0 ? error : check_meta(meta);
+    return error != 0 ? error : store->engine->put_open(store, bucket, key, meta, ret_writer);
+}
+
+int blob_put_write(struct blob_writer *writer, const void *bytes, size_t length)
+{
+    return writer->engine->put_write(writer, bytes, length);
+}
+
+int blob_put_fd(struct blob_writer *writer, int *ret_fd)
+{
+    return writer->engine->put_fd(writer, ret_fd);
+}
+
+int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat)
+{
+    return writer->engine->put_commit(writer, if_none_match, ret_stat);
+}
+
+void blob_put_abort(struct blob_writer *writer)
+{
+    if (writer != NULL) {
+        writer->engine->put_abort(writer);
+    }
+}
+
+int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
+                 struct blob_stat *ret_stat)
+{
+    int error = check(bucket, key);
+    return error != 0 ? error : store->engine->open_fd(store, bucket, key, ret_fd, ret_stat);
+}
+
+int blob_stat(struct blob_store *store, const char *bucket, const char *key,
+              struct blob_stat *ret_stat)
+{
+    int error = check(bucket, key);
+    return error != 0 ? error : store->engine->stat(store, bucket, key, ret_stat);
+}
+
+int blob_delete(struct blob_store *store, const char *bucket, const char *key)
+{
+    int error = check(bucket, key);
+    return error != 0 ? error : store->engine->remove(store, bucket, key);
+}
+
+int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+              const char *to_bucket, const char *to_key, struct blob_stat *ret_stat)
+{
+    int error = check(bucket, key);
+    error = error != 0 ? error : check(to_bucket, to_key);
+    return error != 0 ? error
+                      : store->engine->copy(store, bucket, key, etag, to_bucket, to_key, ret_stat);
+}
+
+int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
+              unsigned limit,
+              int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
+              void *argument)
+{
+    if (!bucket_valid(bucket)) {
+        return ERR_INVALID;
+    }
+    return store->engine->list(store, bucket, prefix, after, limit, visit, argument);
+}
+
+int blob_multipart_create(struct blob_store *store, const char *bucket, const char *key,
+                          const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX])
+{
+    int error = check(bucket, key);
+    error = error != 0 ? error : check_meta(meta);
+    return error != 0 ? error
+                      : store->engine->multipart_create(store, bucket, key, meta, ret_upload_id);
+}
+
+int blob_multipart_put_open(struct blob_store *store, const char *bucket, const char *key,
+                            const char *upload_id, unsigned number, struct blob_writer **ret_writer)
+{
+    int error = check_upload(bucket, key, upload_id);
+    if (error == 0 && (number < 1 || number > BLOB_PART_NUMBER_MAX)) {
+        error = ERR_INVALID;
+    }
+    return error != 0 ? error
+                      : store->engine->multipart_put_open(store, bucket, key, upload_id, number,
+                                                          ret_writer);
+}
+
+int blob_multipart_list(struct blob_store *store, const char *bucket, const char *key,
+                        const char *upload_id, unsigned after_number, unsigned limit,
+                        int (*visit)(void *argument, const struct blob_part *part), void *argument)
+{
+    int error = check_upload(bucket, key, upload_id);
+    return error != 0 ? error
+                      : store->engine->multipart_list(store, bucket, key, upload_id, after_number,
+                                                      limit, visit, argument);
+}
+
+int blob_multipart_complete(struct blob_store *store, const char *bucket, const char *key,
+                            const char *upload_id, const struct blob_part *parts, unsigned count,
+                            struct blob_stat *ret_stat, struct problem *problem)
+{
+    int error = check_upload(bucket, key, upload_id);
+    if (error != 0) {
+        return error;
+    }
+    if (count == 0 || count > BLOB_PART_NUMBER_MAX) {
+        return problem_set(problem, ERR_INVALID, "an upload has 1 to %d parts, not %u",
+                           BLOB_PART_NUMBER_MAX, count);
+    }
+    for (unsigned i = 1; i < count; i++) {
+        if (parts[i].number <= parts[i - 1].number) {
+            return problem_set(problem, ERR_CONFLICT,
+                               "part %u comes after part %u: numbers must rise", parts[i].number,
+                               parts[i - 1].number);
+        }
+    }
+    return store->engine->multipart_complete(store, bucket, key, upload_id, parts, count, ret_stat,
+                                             problem);
+}
+
+int blob_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
+                         const char *upload_id)
+{
+    int error = check_upload(bucket, key, upload_id);
+    return error != 0 ? error : store->engine->multipart_abort(store, bucket, key, upload_id);
+}
+
+int blob_multipart_sweep(struct blob_store *store, int64_t before_ms)
+{
+    return store->engine->multipart_sweep(store, before_ms);
+}
+
+int blob_presign(struct blob_store *store, const struct blob_presign *what, char *out,
+                 size_t out_size)
+{
+    int error = check(what->bucket, what->key);
+    if (error != 0 || store->key_id[0] == '\0') {
+        return error != 0 ? error : ERR_UNSUPPORTED;
+    }
+    const struct sigv4_presign sign = {
+        .method = what->method,
+        .base_url = store->public_url,
+        .bucket = what->bucket,
+        .key = what->key,
+        .upload_id = what->upload_id,
+        .content_type = what->content_type,
+        .part_number = what->part_number,
+        .content_length = what->content_length,
+        .expires_s = what->expires_s,
+        .date_ms = what->date_ms,
+        .credentials = {store->key_id, store->secret, store->region},
+    };
+    return sigv4_presign(&sign, out, out_size);
+}

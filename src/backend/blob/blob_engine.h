@@ -1,0 +1,67 @@
+/* What an engine of blob.h implements. blob.c picks the engine by the scheme of the URL, checks
+ * what came from outside (buckets, keys, part numbers) and passes the call on, so engines may
+ * assert it. A store and a writer of an engine start with the heads below.
+ */
+#pragma once
+
+#include "backend/blob/blob.h"
+
+struct blob_engine {
+    const char *scheme; /* "file:" */
+    int (*open)(const struct blob_config *config, struct blob_store **ret_store,
+                struct problem *problem);
+    void (*close)(struct blob_store *store);
+    int (*ping)(struct blob_store *store);
+
+    int (*bucket_create)(struct blob_store *store, const char *bucket);
+    int (*bucket_stat)(struct blob_store *store, const char *bucket, int64_t *ret_created_ms);
+    int (*bucket_list)(struct blob_store *store,
+                       int (*visit)(void *argument, const char *bucket, int64_t created_ms),
+                       void *argument);
+
+    int (*put_open)(struct blob_store *store, const char *bucket, const char *key,
+                    const struct blob_meta *meta, struct blob_writer **ret_writer);
+    int (*put_write)(struct blob_writer *writer, const void *bytes, size_t length);
+    int (*put_fd)(struct blob_writer *writer, int *ret_fd);
+    int (*put_commit)(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat);
+    void (*put_abort)(struct blob_writer *writer);
+
+    int (*open_fd)(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
+                   struct blob_stat *ret_stat);
+    int (*stat)(struct blob_store *store, const char *bucket, const char *key,
+                struct blob_stat *ret_stat);
+    int (*remove)(struct blob_store *store, const char *bucket, const char *key);
+    int (*copy)(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+                const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
+    int (*list)(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
+                unsigned limit,
+                int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
+                void *argument);
+
+    int (*multipart_create)(struct blob_store *store, const char *bucket, const char *key,
+                            const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX]);
+    int (*multipart_put_open)(struct blob_store *store, const char *bucket, const char *key,
+                              const char *upload_id, unsigned number,
+                              struct blob_writer **ret_writer);
+    int (*multipart_list)(struct blob_store *store, const char *bucket, const char *key,
+                          const char *upload_id, unsigned after_number, unsigned limit,
+                          int (*visit)(void *argument, const struct blob_part *part),
+                          void *argument);
+    int (*multipart_complete)(struct blob_store *store, const char *bucket, const char *key,
+                              const char *upload_id, const struct blob_part *parts, unsigned count,
+                              struct blob_stat *ret_stat, struct problem *problem);
+    int (*multipart_abort)(struct blob_store *store, const char *bucket, const char *key,
+                           const char *upload_id);
+    int (*multipart_sweep)(struct blob_store *store, int64_t before_ms);
+};
+
+/* Heads: filled by blob.c (store) and by the engine (writer). */
+struct blob_store {
+    const struct blob_engine *engine;
+    char *public_url, *key_id, *secret, *region; /* owned by blob.c */
+};
+struct blob_writer {
+    const struct blob_engine *engine;
+};
+
+extern const struct blob_engine blob_file_engine;

@@ -1,0 +1,92 @@
+/* What the files of the file engine share. Nobody else includes this.
+ *
+ * The folder:
+ *   objects/{bucket}/…      one file an object (blob_file_path.h), bytes then trailer
+ *   multipart/{2}/{id}/     one upload: "upload.obj" (its bytes: bucket, newline, key; its trailer:
+ * the object's types) and a file "00001.obj" a part, of the same make temporary/              what
+ * is being written; each file is locked (flock) by its writer Invariants:
+ *   1. A file under objects/ or multipart/ is whole: it came by rename, after its fsync.
+ *   2. It is never changed in place, so a hard link is a copy.
+ *   3. What is acknowledged is durable: the folder that took the name is fsynced before that, and a
+ *      folder that was made is fsynced in its parent before it is used (make_lock).
+ *   4. An unlocked file in temporary/ belongs to nobody: whoever opens the store removes it.
+ */
+#pragma once
+
+#include "backend/blob/blob_engine.h"
+#include "backend/blob/blob_file_path.h"
+#include "backend/blob/blob_file_trailer.h"
+
+#include <nettle/md5.h>
+#include <pthread.h>
+
+enum { BLOB_TEMPORARY_MAX = 40 };
+
+struct file_store {
+    struct blob_store head;
+    int root, objects, multipart, temporary; /* folders */
+    pthread_mutex_t make_lock;               /* held while folders are looked up or made */
+};
+
+/* A file being written. base and path say where it goes. */
+struct file_writer {
+    struct blob_writer head;
+    struct file_store *store;
+    int fd;
+    int base;          /* owned: the folder path starts from */
+    bool make_parents; /* folders of path may be made (objects), or must be there (parts) */
+    bool by_descriptor;
+    int error; /* the first failure; commit answers it */
+    struct md5_ctx md5;
+    uint64_t synced; /* bytes whose writing back has been started */
+    struct blob_stat stat;
+    char temporary[BLOB_TEMPORARY_MAX];
+    char path[BLOB_PATH_MAX];
+};
+
+static inline struct file_store *file_store_of(struct blob_store *store)
+{
+    return (struct file_store *)(void *)store;
+}
+
+/* openat, below base only and through no symbolic link. The descriptor or an error. */
+int blob_file_open_beneath(int base, const char *path, int flags);
+/* The bucket's folder; ERR_NOT_FOUND where there is none. */
+int blob_file_open_bucket(struct file_store *store, const char *bucket);
+/* Opens the folder that holds path's last name, making what is missing if make. The descriptor, or
+ * an error (ERR_NOT_FOUND). *ret_leaf points into path. */
+int blob_file_open_parent(struct file_store *store, int base, const char *path, bool make,
+                          const char **ret_leaf);
+/* A writer to path below base (taken, also on failure). */
+int blob_file_writer_new(struct file_store *store, int base, const char *path, bool make_parents,
+                         const struct blob_meta *meta, struct file_writer **ret_writer);
+/* As put_commit, with the ETag given (NULL: the MD5 of the bytes). Frees the writer. */
+int blob_file_writer_commit(struct file_writer *writer, const char *etag, bool if_none_match,
+                            struct blob_stat *ret_stat);
+/* Appends the first bytes of a file, in the kernel where it can; not part of the MD5. */
+int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes);
+
+/* blob_file_list.c */
+int blob_file_list(struct blob_store *store, const char *bucket, const char *prefix,
+                   const char *after, unsigned limit,
+                   int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
+                   void *argument);
+
+/* blob_file_multipart.c */
+int blob_file_multipart_create(struct blob_store *store, const char *bucket, const char *key,
+                               const struct blob_meta *meta,
+                               char ret_upload_id[BLOB_UPLOAD_ID_MAX]);
+int blob_file_multipart_put_open(struct blob_store *store, const char *bucket, const char *key,
+                                 const char *upload_id, unsigned number,
+                                 struct blob_writer **ret_writer);
+int blob_file_multipart_list(struct blob_store *store, const char *bucket, const char *key,
+                             const char *upload_id, unsigned after_number, unsigned limit,
+                             int (*visit)(void *argument, const struct blob_part *part),
+                             void *argument);
+int blob_file_multipart_complete(struct blob_store *store, const char *bucket, const char *key,
+                                 const char *upload_id, const struct blob_part *parts,
+                                 unsigned count, struct blob_stat *ret_stat,
+                                 struct problem *problem);
+int blob_file_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
+                              const char *upload_id);
+int blob_file_multipart_sweep(struct blob_store *store, int64_t before_ms);

@@ -1,0 +1,386 @@
+/* Multipart uploads of the file engine. A part is a file of its own, made as an object is (whole,
+ * durable, replaced by rename), so an upload goes on after any kill. Completing joins the parts
+ * into a temporary file inside the kernel and publishes that; only then are the parts removed.
+ * Killed in between, the upload is still there and completing again makes the same object. Any
+ * thread.
+ */
+#include "backend/blob/blob_file.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/problem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char description_name[] = "upload.obj";
+
+enum { PART_NAME_SIZE = 16, UPLOAD_PATH_SIZE = 48 };
+
+static void upload_path(const char *upload_id, char out[UPLOAD_PATH_SIZE])
+{
+    (void)snprintf(out, UPLOAD_PATH_SIZE, "%.2s/%.32s", upload_id, upload_id);
+}
+
+static void part_name(unsigned number, char out[PART_NAME_SIZE])
+{
+    (void)snprintf(out, PART_NAME_SIZE, "%05u.obj", number);
+}
+
+/* Writes the description: what is uploaded, and to where. base is taken. */
+static int write_description(struct file_store *store, int base, const char *bucket,
+                             const char *key, const struct blob_meta *meta)
+{
+    struct file_writer *writer = NULL;
+    int error = blob_file_writer_new(store, base, description_name, false, meta, &writer);
+    if (error != 0) {
+        return error;
+    }
+    char text[BLOB_BUCKET_MAX + 1 + BLOB_KEY_MAX + 1];
+    int length = snprintf(text, sizeof text, "%s\n%s", bucket, key);
+    (void)blob_put_write(&writer->head, text, (size_t)length);
+    return blob_file_writer_commit(writer, NULL, true, NULL);
+}
+
+int blob_file_multipart_create(struct blob_store *head, const char *bucket, const char *key,
+                               const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX])
+{
+    struct file_store *store = file_store_of(head);
+    int bucket_fd CLEANUP_CLOSE = blob_file_open_bucket(store, bucket);
+    if (bucket_fd < 0) {
+        return bucket_fd;
+    }
+    unsigned char random[16];
+    char id[BLOB_UPLOAD_ID_MAX];
+    randombytes_buf(random, sizeof random);
+    (void)sodium_bin2hex(id, sizeof id, random, sizeof random);
+    char path[UPLOAD_PATH_SIZE + 2];
+    upload_path(id, path);
+    (void)strcat(path, "/"); /* the parent of what comes inside is the upload's folder */
+    const char *leaf = NULL;
+    int folder = blob_file_open_parent(store, store->multipart, path, true, &leaf);
+    if (folder < 0) {
+        return folder;
+    }
+    int error = write_description(store, folder, bucket, key, meta);
+    if (error == 0) {
+        memcpy(ret_upload_id, id, sizeof id);
+    }
+    return error;
+}
+
+/* The folder of an upload that is to become this key, and what its description says. The descriptor
+ * or ERR_NOT_FOUND. */
+static int open_upload(struct file_store *store, const char *bucket, const char *key,
+                       const char *upload_id, struct blob_stat *ret_description)
+{
+    char path[UPLOAD_PATH_SIZE];
+    upload_path(upload_id, path);
+    int folder CLEANUP_CLOSE =
+        blob_file_open_beneath(store->multipart, path, O_RDONLY | O_DIRECTORY);
+    if (folder < 0) {
+        return folder;
+    }
+    int fd CLEANUP_CLOSE = blob_file_open_beneath(folder, description_name, O_RDONLY);
+    if (fd < 0) {
+        return fd;
+    }
+    int error = blob_trailer_read(fd, ret_description);
+    if (error != 0) {
+        return error;
+    }
+    char expected[BLOB_BUCKET_MAX + 1 + BLOB_KEY_MAX + 1];
+    char text[sizeof expected];
+    int length = snprintf(expected, sizeof expected, "%s\n%s", bucket, key);
+    bool same = ret_description->bytes == (uint64_t)length &&
+                pread(fd, text, (size_t)length, 0) == length &&
+                memcmp(text, expected, (size_t)length) == 0;
+    return same ? TAKE_FD(folder) : ERR_NOT_FOUND;
+}
+
+int blob_file_multipart_put_open(struct blob_store *head, const char *bucket, const char *key,
+                                 const char *upload_id, unsigned number,
+                                 struct blob_writer **ret_writer)
+{
+    struct file_store *store = file_store_of(head);
+    struct blob_stat description;
+    int folder = open_upload(store, bucket, key, upload_id, &description);
+    if (folder < 0) {
+        return folder;
+    }
+    char name[PART_NAME_SIZE];
+    part_name(number, name);
+    struct file_writer *writer = NULL;
+    int error = blob_file_writer_new(store, folder, name, false, NULL, &writer);
+    if (error == 0) {
+        *ret_writer = &writer->head;
+    }
+    return error;
+}
+
+/* Listing parts. */
+
+static int compare_numbers(const void *left, const void *right)
+{
+    unsigned a = *(const unsigned *)left;
+    unsigned b = *(const unsigned *)right;
+    return (a > b) - (a < b);
+}
+
+/* The numbers above `after`, rising; at most BLOB_PART_NUMBER_MAX. */
+static int read_numbers(int folder, unsigned after, unsigned *numbers, unsigned *ret_count)
+{
+    int copy = blob_file_open_beneath(folder, ".", O_RDONLY | O_DIRECTORY);
+    DIR *stream = copy >= 0 ? fdopendir(copy) : NULL;
+    if (stream == NULL) {
+        if (copy >= 0) {
+            (void)close(copy);
+        }
+        return copy < 0 ? copy : ERR_NO_MEMORY;
+    }
+    unsigned count = 0;
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        unsigned number = 0;
+        if (sscanf(entry->d_name, "%5u.obj", &number) == 1 && number > after &&
+            count < BLOB_PART_NUMBER_MAX) {
+            numbers[count++] = number;
+        }
+    }
+    (void)closedir(stream);
+    qsort(numbers, count, sizeof *numbers, compare_numbers);
+    *ret_count = count;
+    return 0;
+}
+
+/* Opens a part; its descriptor or an error. */
+static int open_part(int folder, unsigned number, struct blob_stat *ret_stat)
+{
+    char name[PART_NAME_SIZE];
+    part_name(number, name);
+    int fd CLEANUP_CLOSE = blob_file_open_beneath(folder, name, O_RDONLY);
+    if (fd < 0) {
+        return fd;
+    }
+    int error = blob_trailer_read(fd, ret_stat);
+    return error != 0 ? error : TAKE_FD(fd);
+}
+
+static int visit_part(int folder, unsigned number,
+                      int (*visit)(void *argument, const struct blob_part *part), void *argument)
+{
+    struct blob_stat stat;
+    int fd CLEANUP_CLOSE = open_part(folder, number, &stat);
+    if (fd < 0) {
+        return fd;
+    }
+    struct blob_part part = {
+        .number = number, .bytes = stat.bytes, .modified_ms = stat.modified_ms};
+    memcpy(part.etag, stat.etag, sizeof part.etag);
+    return visit(argument, &part);
+}
+
+int blob_file_multipart_list(struct blob_store *head, const char *bucket, const char *key,
+                             const char *upload_id, unsigned after_number, unsigned limit,
+                             int (*visit)(void *argument, const struct blob_part *part),
+                             void *argument)
+{
+    struct blob_stat description;
+    int folder CLEANUP_CLOSE =
+        open_upload(file_store_of(head), bucket, key, upload_id, &description);
+    if (folder < 0) {
+        return folder;
+    }
+    unsigned *numbers CLEANUP_FREE = calloc(BLOB_PART_NUMBER_MAX, sizeof *numbers);
+    unsigned count = 0;
+    int result =
+        numbers != NULL ? read_numbers(folder, after_number, numbers, &count) : ERR_NO_MEMORY;
+    for (unsigned i = 0; result == 0 && i < count && i < limit; i++) {
+        result = visit_part(folder, numbers[i], visit, argument);
+    }
+    return result;
+}
+
+/* Ending an upload. */
+
+static void remove_upload(struct file_store *store, const char *upload_id, int folder)
+{
+    unsigned *numbers CLEANUP_FREE = calloc(BLOB_PART_NUMBER_MAX, sizeof *numbers);
+    unsigned count = 0;
+    if (numbers == NULL || read_numbers(folder, 0, numbers, &count) != 0) {
+        return;
+    }
+    /* The description goes first: without it the upload is not known any more, and no part joins.
+     */
+    (void)unlinkat(folder, description_name, 0);
+    (void)fsync(folder);
+    for (unsigned i = 0; i < count; i++) {
+        char name[PART_NAME_SIZE];
+        part_name(numbers[i], name);
+        (void)unlinkat(folder, name, 0);
+    }
+    char path[UPLOAD_PATH_SIZE];
+    upload_path(upload_id, path);
+    (void)unlinkat(store->multipart, path, AT_REMOVEDIR);
+}
+
+int blob_file_multipart_abort(struct blob_store *head, const char *bucket, const char *key,
+                              const char *upload_id)
+{
+    struct file_store *store = file_store_of(head);
+    struct blob_stat description;
+    int folder CLEANUP_CLOSE = open_upload(store, bucket, key, upload_id, &description);
+    if (folder < 0) {
+        return folder;
+    }
+    remove_upload(store, upload_id, folder);
+    return 0;
+}
+
+/* The ETag S3 gives: the MD5 of the parts' MD5s, and their number. False: an ETag is no MD5. */
+static bool joined_etag(const struct blob_part *parts, unsigned count, char out[BLOB_ETAG_MAX])
+{
+    struct md5_ctx md5;
+    unsigned char digest[MD5_BYTES];
+    md5_init(&md5);
+    for (unsigned i = 0; i < count; i++) {
+        size_t length = 0;
+        if (strlen(parts[i].etag) != 2 * MD5_BYTES ||
+            sodium_hex2bin(digest, sizeof digest, parts[i].etag, 2 * MD5_BYTES, NULL, &length,
+                           NULL) != 0 ||
+            length != MD5_BYTES) {
+            return false;
+        }
+        md5_update(&md5, sizeof digest, digest);
+    }
+    md5_digest(&md5, sizeof digest, digest);
+    blob_md5_hex(digest, out);
+    (void)snprintf(out + 2 * (size_t)MD5_BYTES, BLOB_ETAG_MAX - 2 * (size_t)MD5_BYTES, "-%u",
+                   count);
+    return true;
+}
+
+static int append_part(struct file_writer *writer, int folder, const struct blob_part *part,
+                       bool last, struct problem *problem)
+{
+    struct blob_stat stat;
+    int fd CLEANUP_CLOSE = open_part(folder, part->number, &stat);
+    if (fd == ERR_NOT_FOUND) {
+        return problem_set(problem, ERR_PRECONDITION, "part %u was not uploaded", part->number);
+    }
+    if (fd < 0) {
+        return fd;
+    }
+    if (strcmp(stat.etag, part->etag) != 0) {
+        return problem_set(problem, ERR_PRECONDITION, "part %u has the ETag %s, not %s",
+                           part->number, stat.etag, part->etag);
+    }
+    if (!last && stat.bytes < BLOB_PART_BYTES_MIN) {
+        return problem_set(problem, ERR_RANGE,
+                           "part %u has %llu bytes; all but the last need at least %d",
+                           part->number, (unsigned long long)stat.bytes, BLOB_PART_BYTES_MIN);
+    }
+    return blob_file_writer_splice(writer, fd, stat.bytes);
+}
+
+static int join_parts(struct blob_store *head, int folder, const char *bucket, const char *key,
+                      const struct blob_stat *description, const struct blob_part *parts,
+                      unsigned count, const char *etag, struct blob_stat *ret_stat,
+                      struct problem *problem)
+{
+    const struct blob_meta meta = {description->content_type, description->cache_control};
+    struct blob_writer *writer = NULL;
+    int error = blob_put_open(head, bucket, key, &meta, &writer);
+    if (error != 0) {
+        return error;
+    }
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = append_part((struct file_writer *)(void *)writer, folder, &parts[i], i + 1 == count,
+                            problem);
+    }
+    if (error != 0) {
+        blob_put_abort(writer);
+        return error;
+    }
+    return blob_file_writer_commit((struct file_writer *)(void *)writer, etag, false, ret_stat);
+}
+
+int blob_file_multipart_complete(struct blob_store *head, const char *bucket, const char *key,
+                                 const char *upload_id, const struct blob_part *parts,
+                                 unsigned count, struct blob_stat *ret_stat,
+                                 struct problem *problem)
+{
+    struct file_store *store = file_store_of(head);
+    char etag[BLOB_ETAG_MAX];
+    if (!joined_etag(parts, count, etag)) {
+        return problem_set(problem, ERR_PRECONDITION, "an ETag of a part is not one of ours");
+    }
+    struct blob_stat description;
+    int folder CLEANUP_CLOSE = open_upload(store, bucket, key, upload_id, &description);
+    if (folder == ERR_NOT_FOUND) {
+        struct blob_stat done;
+        bool repeated = blob_stat(head, bucket, key, &done) == 0 && strcmp(done.etag, etag) == 0;
+        if (repeated && ret_stat != NULL) {
+            *ret_stat = done;
+        }
+        return repeated ? 0 : ERR_NOT_FOUND;
+    }
+    if (folder < 0) {
+        return folder;
+    }
+    int error =
+        join_parts(head, folder, bucket, key, &description, parts, count, etag, ret_stat, problem);
+    if (error == 0) {
+        remove_upload(store, upload_id, folder);
+    }
+    return error;
+}
+
+/* Sweeping what was begun and left. */
+
+static void sweep_upload(struct file_store *store, int shelf, const char *upload_id,
+                         int64_t before_ms)
+{
+    int folder CLEANUP_CLOSE = blob_file_open_beneath(shelf, upload_id, O_RDONLY | O_DIRECTORY);
+    struct stat status;
+    /* The folder's time is that of the last part: an upload that still moves is not left. */
+    if (folder >= 0 && fstat(folder, &status) == 0 &&
+        (int64_t)status.st_mtim.tv_sec * 1000 < before_ms) {
+        remove_upload(store, upload_id, folder);
+    }
+}
+
+static void sweep_shelf(struct file_store *store, const char *name, int64_t before_ms)
+{
+    int fd = blob_file_open_beneath(store->multipart, name, O_RDONLY | O_DIRECTORY);
+    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+    if (stream == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        if (strlen(entry->d_name) == 32) {
+            sweep_upload(store, dirfd(stream), entry->d_name, before_ms);
+        }
+    }
+    (void)closedir(stream);
+}
+
+int blob_file_multipart_sweep(struct blob_store *head, int64_t before_ms)
+{
+    struct file_store *store = file_store_of(head);
+    for (unsigned shelf = 0; shelf < 256; shelf++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "%02x", shelf);
+        sweep_shelf(store, name, before_ms);
+    }
+    return 0;
+}
