@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Joins docs/api/paths/*.yaml, one file a role, into docs/api/openapi.yaml, the whole description.
+Usage: openapi.py [--check]; with --check only says whether the file is current (exit 1 if not)."""
+import pathlib
+import sys
+
+import yaml
+
+API = pathlib.Path(__file__).resolve().parents[1] / "docs" / "api"
+HEAD = {
+    "openapi": "3.1.0",
+    "info": {"title": "Tutti", "version": "1", "license": {"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+             "description": "The API of Tutti, an open music streaming platform. Ids are strings of digits, times "
+                            "milliseconds UTC; lists answer items and next; errors are problem documents."},
+    "servers": [{"url": "/"}],
+}
+
+
+class Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data):
+        return True
+
+
+def join():
+    whole = {**HEAD, "paths": {}, "components": {}}
+    for part in sorted((API / "paths").glob("*.yaml")):
+        document = yaml.safe_load(part.read_text()) or {}
+        for path, item in (document.get("paths") or {}).items():
+            entry = whole["paths"].setdefault(path, {})
+            for method, operation in item.items():
+                if method in entry:
+                    sys.exit(f"{part.name}: {method.upper()} {path} is described twice")
+                entry[method] = operation
+        for kind, entries in (document.get("components") or {}).items():
+            target = whole["components"].setdefault(kind, {})
+            for name, entry in (entries or {}).items():
+                if target.get(name, entry) != entry:
+                    sys.exit(f"{part.name}: components/{kind}/{name} is described twice, differently")
+                target[name] = entry
+    whole["paths"] = dict(sorted(whole["paths"].items()))
+    return "# Made of docs/api/paths/*.yaml by tools/openapi.py.\n" + yaml.dump(
+        whole, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def main():
+    target = API / "openapi.yaml"
+    text = join()
+    if "--check" in sys.argv:
+        current = target.exists() and target.read_text() == text
+        print(f"{target.name} is {'current' if current else 'not current: run tools/openapi.py'}")
+        sys.exit(0 if current else 1)
+    target.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
