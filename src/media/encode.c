@@ -211,7 +211,7 @@ static int finish_cmaf(struct encoder *encoder, struct rendition_info *info)
 
 static int finish_mux(struct encoder *encoder, struct rendition_info *info)
 {
-    int error = mux_finish(encoder->mux, &info->bytes);
+    int error = mux_finish(encoder->mux, encoder->samples, &info->bytes);
     info->bandwidth_average = info->bytes * 8 * encoder->pcm.rate / encoder->samples;
     info->bandwidth_peak = info->bandwidth_average;
     return error;

@@ -5,13 +5,20 @@
 #include "media/output.h"
 
 #include <libavformat/avformat.h>
+#include <libavutil/intreadwrite.h>
 #include <stdio.h>
 
-enum { BUFFER_BYTES = 1 << 16 };
+enum {
+    BUFFER_BYTES = 1 << 16,
+    MP3_FRAME = 1152,
+    SKIP_BYTES = 10, /* AV_PKT_DATA_SKIP_SAMPLES: skip, discard (32 bits each), reasons */
+};
 
 struct mux {
     AVFormatContext *format;
     AVIOContext *io;
+    AVPacket *held; /* MP3: the last packet so far, for its side data says the padding */
+    int64_t packets;
     AVRational time_base; /* of the packets */
     int fd;
     int64_t position, bytes; /* where the next write goes; the file's size */
@@ -77,6 +84,9 @@ static int write_header(struct mux *mux, const AVCodecContext *context)
         return ERR_NO_MEMORY;
     }
     stream->time_base = mux->time_base = context->time_base;
+    if (context->codec_id == AV_CODEC_ID_MP3 && (mux->held = av_packet_alloc()) == NULL) {
+        return ERR_NO_MEMORY;
+    }
     AVDictionary *options = NULL;
     av_dict_set(&options, "id3v2_version", "0", 0); /* MP3: no tag before the first frame */
     int status = avformat_write_header(mux->format, &options);
@@ -114,6 +124,7 @@ void mux_free(struct mux *mux)
         return;
     }
     avformat_free_context(mux->format);
+    av_packet_free(&mux->held);
     if (mux->io != NULL) {
         av_freep(&mux->io->buffer);
         avio_context_free(&mux->io);
@@ -121,19 +132,45 @@ void mux_free(struct mux *mux)
     free(mux);
 }
 
-int mux_packet(struct mux *mux, AVPacket *packet)
+static int write_one(struct mux *mux, AVPacket *packet)
 {
     av_packet_rescale_ts(packet, mux->time_base, mux->format->streams[0]->time_base);
     packet->stream_index = 0;
     return outcome(mux, av_write_frame(mux->format, packet));
 }
 
-int mux_finish(struct mux *mux, int64_t *ret_bytes)
+int mux_packet(struct mux *mux, AVPacket *packet)
 {
-    int error = outcome(mux, av_write_trailer(mux->format));
+    mux->packets++;
+    if (mux->held == NULL) {
+        return write_one(mux, packet);
+    }
+    int error = mux->packets > 1 ? write_one(mux, mux->held) : 0;
+    av_packet_unref(mux->held);
+    return error != 0 ? error : av_packet_ref(mux->held, packet) < 0 ? ERR_NO_MEMORY : 0;
+}
+
+/* The LAME header's padding is what the last packet is said to discard. libavcodec counts no more
+ * than one frame there, which is too little for tracks of less than 48 samples. */
+static int write_held(struct mux *mux, int64_t samples)
+{
+    int delay = mux->format->streams[0]->codecpar->initial_padding; /* a decoder's included */
+    int64_t discard = mux->packets * MP3_FRAME - delay - samples;
+    av_packet_free_side_data(mux->held);
+    uint8_t *skip = av_packet_new_side_data(mux->held, AV_PKT_DATA_SKIP_SAMPLES, SKIP_BYTES);
+    if (skip == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    AV_WL32(skip + 4, (uint32_t)discard);
+    return write_one(mux, mux->held);
+}
+
+int mux_finish(struct mux *mux, int64_t samples, int64_t *ret_bytes)
+{
+    int error = mux->held != NULL && mux->packets > 0 ? write_held(mux, samples) : 0;
     if (error == 0) {
-        error = mux->error;
+        error = outcome(mux, av_write_trailer(mux->format));
     }
     *ret_bytes = mux->bytes;
-    return error;
+    return error != 0 ? error : mux->error;
 }

@@ -14,5 +14,5 @@ struct mux;
 int mux_new(enum encode_format format, int fd, const AVCodecContext *context, struct mux **ret_mux);
 void mux_free(struct mux *mux); /* NULL is fine */
 int mux_packet(struct mux *mux, AVPacket *packet);
-/* Writes what comes last; *ret_bytes is the file's size. */
-int mux_finish(struct mux *mux, int64_t *ret_bytes);
+/* Writes what comes last, for a track of so many samples; *ret_bytes is the file's size. */
+int mux_finish(struct mux *mux, int64_t samples, int64_t *ret_bytes);

@@ -1,10 +1,10 @@
 /* media-encode: a sound file into renditions, without a server. For tests and bench/ladder.
  *
- *   media-encode [--threads N] IN OUTDIR FORMAT[-KBPS]…      e.g. aac-160 mp3-320 opus-96 flac
- *
+ *   media-encode [--threads N] IN OUTDIR [FORMAT[-KBPS]…]    e.g. aac-160 mp3-320 opus-96 flac;
+ *                                                             without: the ladder's nine
  * Writes OUTDIR/FILE of each, and one JSON array of what they are on standard output.
  */
-#include "base/error.h"
+#include "base/mem.h"
 #include "base/problem.h"
 #include "media/ladder.h"
 
@@ -16,7 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+static const char *const nine[] = {"aac-96",  "aac-160", "aac-320",  "mp3-96",  "mp3-160",
+                                   "mp3-320", "opus-96", "opus-160", "opus-320"};
 
 static void die(const char *what, const struct problem *problem)
 {
@@ -161,13 +163,14 @@ int main(int argc, char **argv)
         argv += 2;
         argc -= 2;
     }
-    if (argc < 4 || argc - 3 > LADDER_RENDITIONS_MAX) {
-        die("usage: media-encode [--threads N] IN OUTDIR FORMAT[-KBPS]…", NULL);
+    if (argc < 3 || argc - 3 > LADDER_RENDITIONS_MAX) {
+        die("usage: media-encode [--threads N] IN OUTDIR [FORMAT[-KBPS]…]", NULL);
     }
-    for (int i = 3; i < argc; i++) {
-        struct encode_spec *spec = &specs[config.spec_count++];
-        parse_spec(argv[i], spec);
-        spec->fd = open_output(argv[2]);
+    const char *const *words = argc > 3 ? (const char *const *)argv + 3 : nine;
+    config.spec_count = argc > 3 ? (unsigned)argc - 3 : COUNT_OF(nine);
+    for (unsigned i = 0; i < config.spec_count; i++) {
+        parse_spec(words[i], &specs[i]);
+        specs[i].fd = open_output(argv[2]);
     }
     av_log_set_level(AV_LOG_ERROR);
     struct input input = {0};
