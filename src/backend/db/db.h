@@ -5,6 +5,9 @@
  * of its own, so that one's failure does not undo its neighbours. db_write returns once the commit
  * is durable. Work may be run again (a lost connection, a serialization failure): it must do
  * nothing but use the session and fill its argument, and must not call db_read or db_write itself.
+ * After a statement failed the session is spent, as it would be in PostgreSQL: later statements
+ * fail too and the work is rolled back, whatever it returns. To go on after a double, use ON
+ * CONFLICT.
  *
  * SQL is one text for SQLite and PostgreSQL: parameters are $1 … $n, no dialect, RETURNING and ON
  * CONFLICT allowed, BIGINT for integers, TEXT, BYTEA/BLOB written as BYTEA, DOUBLE PRECISION, no
@@ -56,7 +59,7 @@ static inline struct db_value db_int_or_null(int64_t integer)
 #define DB_BIND(...)                                                                               \
     (const struct db_value[]){__VA_ARGS__},                                                        \
         (unsigned)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
-#define DB_NO_BIND NULL, 0
+#define DB_NO_BIND NULL, 0 /* db_query(session, &rows, "SELECT …", DB_NO_BIND) */
 
 /* url: "sqlite:PATH" (or "sqlite::memory:" in tests). name: "catalog", "users", "activity", … also
  * names its metrics. ERR_VERSION: made by a newer version; ERR_UNAVAILABLE; ERR_INVALID: bad url.
@@ -112,7 +115,13 @@ int64_t db_position(struct db *db);
 /* Calls wake(argument) after every commit that wrote, of this process or (within 100 ms) of another
  * on the same database. From the writer's or a watcher's thread; must be quick. */
 void db_on_commit(struct db *db, void (*wake)(void *argument), void *argument);
+/* Takes it back; when this returns, wake is not running and won't be called again. */
+void db_off_commit(struct db *db, void (*wake)(void *argument), void *argument);
 /* Online copy into a file (SQLite's backup API). */
 int db_backup(struct db *db, const char *path, struct problem *problem);
-/* A small probe for readiness. */
+/* A small probe for readiness. ERR_UNAVAILABLE once a commit failed to reach the disk: nothing is
+ * written any more, since nobody knows what is there, until the process starts anew. */
 int db_ping(struct db *db);
+/* What the engine said when the last call of this thread failed, for logs ("UNIQUE constraint
+ * failed: …"); "" if it said nothing. Never for people outside. */
+const char *db_words(void);

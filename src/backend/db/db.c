@@ -1,0 +1,230 @@
+/* Relational data (db.h): the engine's table is picked by the URL's scheme, calls are forwarded.
+ * What all engines share is here: names, listeners, the position, the last words. Any thread. */
+#include "backend/db/db.h"
+
+#include "backend/db/db_engine.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/problem.h"
+#include "net/metrics.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct db_engine *const engines[] = {&db_engine_sqlite};
+
+static _Thread_local char last_words[DB_WORDS_MAX];
+
+struct db_value db_text(const char *text)
+{
+    if (text == NULL) {
+        return db_null();
+    }
+    return (struct db_value){.kind = DB_TEXT_, .bytes = text, .length = strlen(text)};
+}
+
+int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem)
+{
+    assert(strlen(name) < DB_NAME_MAX);
+    const char *colon = strchr(url, ':');
+    size_t length = colon != NULL ? (size_t)(colon - url) : 0;
+    for (size_t i = 0; i < COUNT_OF(engines); i++) {
+        const char *scheme = engines[i]->scheme;
+        if (length == strlen(scheme) && memcmp(scheme, url, length) == 0) {
+            return engines[i]->open(url, name, ret_db, problem);
+        }
+    }
+    return problem_set(problem, ERR_INVALID,
+                       "The database %s has a URL of an unknown kind; use sqlite:PATH", name);
+}
+
+void db_base_init(struct db *db, const struct db_engine *engine, const char *name)
+{
+    char labels[DB_NAME_MAX + 16];
+    (void)snprintf(labels, sizeof labels, "database=\"%s\"", name);
+    db->magic = DB_MAGIC;
+    db->engine = engine;
+    (void)snprintf(db->name, sizeof db->name, "%s", name);
+    (void)pthread_mutex_init(&db->listeners_lock, NULL);
+    db->commits = metric_get(METRIC_COUNTER, "tutti_db_commits_total",
+                             "Commits, each of one or more writes", labels);
+    db->writes =
+        metric_get(METRIC_COUNTER, "tutti_db_writes_total",
+                   "Writes that were committed; by commits it is the size of a group", labels);
+    db->write_seconds = metric_get(METRIC_HISTOGRAM, "tutti_db_write_seconds",
+                                   "From asking for a write to its durable commit", labels);
+    db->queue_depth = metric_get(METRIC_GAUGE, "tutti_db_write_queue_depth",
+                                 "Writes waiting for the writer", labels);
+}
+
+void db_base_done(struct db *db)
+{
+    db->magic = 0;
+    (void)pthread_mutex_destroy(&db->listeners_lock);
+}
+
+void db_close(struct db *db)
+{
+    if (db == NULL) {
+        return;
+    }
+    assert(db->magic == DB_MAGIC);
+    db->engine->close(db);
+}
+
+const char *db_name(const struct db *db)
+{
+    return db->name;
+}
+
+int db_read(struct db *db, db_work *work, void *argument)
+{
+    assert(db->magic == DB_MAGIC);
+    return db->engine->read(db, work, argument);
+}
+
+int db_write(struct db *db, db_work *work, void *argument)
+{
+    assert(db->magic == DB_MAGIC);
+    return db->engine->write(db, work, argument);
+}
+
+/* Notes a statement's failure in its session, which is spent from then on. */
+static int note(struct db_session *session, int result)
+{
+    if (result < 0 && session->error == 0) {
+        session->error = result;
+    }
+    return result;
+}
+
+int db_exec(struct db_session *session, const char *sql, const struct db_value *binds,
+            unsigned count)
+{
+    assert(session->magic == DB_SESSION_MAGIC);
+    if (session->error != 0) {
+        return session->error;
+    }
+    return note(session, session->engine->exec(session, sql, binds, count));
+}
+
+int db_query(struct db_session *session, struct db_rows **ret_rows, const char *sql,
+             const struct db_value *binds, unsigned count)
+{
+    assert(session->magic == DB_SESSION_MAGIC);
+    assert(*ret_rows == NULL);
+    if (session->error != 0) {
+        return session->error;
+    }
+    return note(session, session->engine->query(session, ret_rows, sql, binds, count));
+}
+
+int db_next(struct db_rows *rows)
+{
+    assert(rows->magic == DB_ROWS_MAGIC);
+    return rows->engine->next(rows);
+}
+
+void db_rows_done(struct db_rows *rows)
+{
+    if (rows != NULL) {
+        assert(rows->magic == DB_ROWS_MAGIC);
+        rows->engine->rows_done(rows);
+    }
+}
+
+bool db_is_null(struct db_rows *rows, unsigned column)
+{
+    return rows->engine->is_null(rows, column);
+}
+
+int64_t db_get_int(struct db_rows *rows, unsigned column)
+{
+    return rows->engine->get_int(rows, column);
+}
+
+double db_get_real(struct db_rows *rows, unsigned column)
+{
+    return rows->engine->get_real(rows, column);
+}
+
+const char *db_get_text(struct db_rows *rows, unsigned column)
+{
+    return rows->engine->get_text(rows, column);
+}
+
+const void *db_get_blob(struct db_rows *rows, unsigned column, size_t *ret_length)
+{
+    return rows->engine->get_blob(rows, column, ret_length);
+}
+
+bool db_session_writes(const struct db_session *session)
+{
+    return session->writes;
+}
+
+int64_t db_position(struct db *db)
+{
+    return atomic_load(&db->position);
+}
+
+bool db_position_raise(struct db *db, int64_t position)
+{
+    int64_t known = atomic_load(&db->position);
+    while (known < position) {
+        if (atomic_compare_exchange_weak(&db->position, &known, position)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void db_on_commit(struct db *db, void (*wake)(void *argument), void *argument)
+{
+    (void)pthread_mutex_lock(&db->listeners_lock);
+    assert(db->listener_count < DB_LISTENERS_MAX);
+    db->listeners[db->listener_count++] = (struct db_listener){wake, argument};
+    (void)pthread_mutex_unlock(&db->listeners_lock);
+}
+
+void db_off_commit(struct db *db, void (*wake)(void *argument), void *argument)
+{
+    (void)pthread_mutex_lock(&db->listeners_lock);
+    for (unsigned i = 0; i < db->listener_count; i++) {
+        if (db->listeners[i].wake == wake && db->listeners[i].argument == argument) {
+            db->listeners[i] = db->listeners[--db->listener_count];
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&db->listeners_lock);
+}
+
+void db_wake_listeners(struct db *db)
+{
+    (void)pthread_mutex_lock(&db->listeners_lock);
+    for (unsigned i = 0; i < db->listener_count; i++) {
+        db->listeners[i].wake(db->listeners[i].argument);
+    }
+    (void)pthread_mutex_unlock(&db->listeners_lock);
+}
+
+int db_backup(struct db *db, const char *path, struct problem *problem)
+{
+    return db->engine->backup(db, path, problem);
+}
+
+int db_ping(struct db *db)
+{
+    return db->engine->ping(db);
+}
+
+void db_words_set(const char *words)
+{
+    (void)snprintf(last_words, sizeof last_words, "%s", words != NULL ? words : "");
+}
+
+const char *db_words(void)
+{
+    return last_words;
+}
