@@ -1,14 +1,23 @@
 /* catalog: artists, albums, tracks, genres, art, lyrics, versions of files. The contract for other
  * roles. Tables live in the `catalog` database, together with ingest's and transcode's.
  *
- * Events it emits (key "track:ID", "album:ID", "artist:ID", "art:ID"):
+ * Functions that take a struct db_session belong inside the caller's own db_write or db_read (so
+ * that one transaction holds the whole change); all others block on the database unless they say
+ * otherwise, and may be called from any thread. Memory returned comes from call->arena.
+ *
+ * Events it emits (key "track:ID", "album:ID", "artist:ID", "art:ID"; ids are strings):
  *   track.uploaded  {trackId, version, bucket, key, filename, bytes}   a version's original is in
- * place track.changed · track.deleted {trackId} · album.changed · album.deleted · artist.changed ·
- * … art.uploaded    {artId, bucket, key}                               an original cover is in
- * place Events it consumes (emitted by transcode, key "track:ID"/"art:ID"; idempotent by their
- * content): media.probed    {trackId, version, durationMs, samples, rate, channels, codec,
- * lossless, trackLufs, truePeakDb, histogram (base64), expected, tags{}, hasArt} media.rendition
- * {trackId, version, rendition{…struct rendition}}   the first AAC 160 makes it READY
+ *                                                                      place
+ *   track.ready     {trackId, version}    the version plays from now on
+ *   track.changed   {trackId} · track.deleted {trackId}
+ *   album.changed   {albumId} · album.deleted {albumId}
+ *   artist.changed  {artistId} · artist.deleted {artistId}
+ *   art.uploaded    {artId, bucket, key}                               an original is in place
+ * Events it consumes (emitted by transcode, key "track:ID"/"art:ID"; idempotent by their content):
+ *   media.probed    {trackId, version, durationMs, samples, rate, channels, codec, lossless,
+ *                    trackLufs, truePeakDb, histogram (base64), expected, tags{}, hasArt}
+ *   media.rendition {trackId, version, rendition{…struct rendition}}   the first AAC 160 makes it
+ *                                                                      READY
  *   media.complete  {trackId, version}                                 the ladder is whole
  *   media.failed    {trackId, version, code, reason}
  *   art.ready       {artId, width, height} · art.failed {artId, reason}
@@ -30,6 +39,9 @@ struct identity;
 struct route;
 struct catalog;
 
+/* Objects outlive the row that named them by the longest life of a token (7 h). */
+enum { CATALOG_OBJECT_GRACE_MS = 7 * 3600 * 1000 };
+
 struct catalog_config {
     struct db *db;
     struct bus *bus;
@@ -38,6 +50,7 @@ struct catalog_config {
     struct identity *identity; /* for POST /me/artist */
 };
 
+/* Applies the role's migrations. */
 int catalog_open(const struct catalog_config *config, struct catalog **ret_catalog,
                  struct problem *problem);
 void catalog_close(struct catalog *catalog);
@@ -93,21 +106,80 @@ int catalog_may_see(struct catalog *catalog, struct call *call, enum catalog_kin
  * moderates: may delete, not edit. */
 int catalog_may_edit(struct catalog *catalog, struct call *call, enum catalog_kind kind,
                      int64_t id);
+/* The rule behind both, for a transaction that is running. */
+enum catalog_want { CATALOG_SEE, CATALOG_EDIT, CATALOG_DELETE };
+int catalog_permit(struct db_session *session, struct call *call, enum catalog_kind kind,
+                   int64_t id, enum catalog_want want);
 
 /* A track with its ready version's renditions, through the cache (try: never blocks, ERR_BUSY where
  * it would have to load; then run again on the pool with try = false). */
 int catalog_playable(struct catalog *catalog, struct call *call, int64_t track_id, bool try,
                      struct playable **ret_playable);
+/* The same of one version, without the cache, whatever its state: for transcode, which writes a
+ * version's manifests from the renditions it has announced. */
+int catalog_version_load(struct db_session *session, struct arena *arena, int64_t track_id,
+                         int version, struct playable **ret_playable);
+/* True where this process knows the track as deleted, so that its media stops at once although
+ * tokens live on. Never blocks. */
+bool catalog_media_gone(struct catalog *catalog, int64_t track_id);
 
-/* For ingest, inside its own write: a new version of a track's file becomes pending, and
- * track.uploaded is emitted. */
+/* What POST and PATCH /tracks carry. Text is cleaned and in the call's arena. */
+struct track_fields {
+    bool has_album_id, has_title, has_track_number, has_disc_number, has_explicit, has_isrc,
+        has_lyrics;
+    int64_t album_id;
+    const char *title;
+    int64_t track_number; /* 0: none given; POST then takes the next free one */
+    int64_t disc_number;
+    bool explicit;
+    const char *isrc;   /* "" none */
+    const char *lyrics; /* "" none */
+    const char *track_url;
+};
+/* Reads and checks them, every bad field named. create: albumId, title and trackUrl must be there.
+ */
+int catalog_track_fields(struct call *call, const json_t *body, bool create,
+                         struct track_fields *ret_fields);
+
+/* For ingest, inside its own write. A version's original must be in the store before. */
 struct catalog_source {
-    const char *bucket, *key, *filename, *etag;
+    const char *bucket, *key, *filename;
     int64_t bytes;
 };
-struct track_fields; /* catalog_json.h: what POST and PATCH /tracks carry */
+/* The track, its version 1, the event track.uploaded. ERR_NOT_FOUND, ERR_FORBIDDEN (album). */
 int catalog_track_create(struct db_session *session, struct call *call,
                          const struct track_fields *fields, int64_t track_id,
                          const struct catalog_source *source);
+/* The number of the track's next version; numbers are never used twice. */
+int catalog_version_reserve(struct db_session *session, struct call *call, int64_t track_id,
+                            int *ret_version);
+/* A reserved version's file: it becomes pending while another plays, else it takes over at once. */
 int catalog_track_replace(struct db_session *session, struct call *call, int64_t track_id,
-                          const struct catalog_source *source, int *ret_version);
+                          int version, const struct catalog_source *source);
+/* Metadata alone. */
+int catalog_track_edit(struct db_session *session, struct call *call, int64_t track_id,
+                       const struct track_fields *fields);
+/* The track as it is answered, and its revision. ret_album_id may be NULL. */
+int catalog_track_answer(struct db_session *session, struct call *call, int64_t track_id,
+                         json_t **ret_object, int64_t *ret_revision, int64_t *ret_album_id);
+/* After a write above was committed: forgets what this process has cached of it. */
+void catalog_track_forget(struct catalog *catalog, int64_t track_id);
+void catalog_album_forget(struct catalog *catalog, int64_t album_id);
+/* Bytes of originals that count against a user's quota. */
+int catalog_original_bytes(struct db_session *session, int64_t user_id, int64_t *ret_bytes);
+
+/* For transcode, inside its own write: a picture found in a track's file becomes the cover of the
+ * album, if that has none and waits for none; emits art.uploaded. The object (key
+ * art/{art_id}/original.EXT) must be in place; false in *ret_taken: nobody wants it. */
+struct catalog_art_source {
+    const char *key, *mime;
+    int64_t bytes, width, height;
+};
+int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t art_id,
+                        const struct catalog_art_source *source, bool *ret_taken);
+
+/* Removes objects whose grace is over, at most limit prefixes; *ret_removed counts keys. */
+int catalog_cleanup_sweep(struct catalog *catalog, unsigned limit, unsigned *ret_removed);
+/* Whether a row names the object of the media bucket (for the collection of orphans). Inside a
+ * read. */
+int catalog_object_named(struct db_session *session, const char *key, bool *ret_named);

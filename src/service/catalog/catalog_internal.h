@@ -1,0 +1,52 @@
+/* What the files of the catalog share among themselves; nobody else includes it. */
+#pragma once
+
+#include "service/catalog/catalog.h"
+
+#include "backend/db/db.h"
+#include "net/http.h"
+
+#include <stdatomic.h>
+
+struct gone_set;
+
+struct catalog {
+    struct db *db;
+    struct bus *bus;
+    struct cache *cache;
+    struct blob_store *blobs;
+    struct identity *identity;
+    struct gone_set *gone;       /* tracks deleted within the life of a token (catalog_gone.c) */
+    _Atomic uint64_t generation; /* moves with every change that a list may show */
+};
+
+/* Limits of what people write, in characters unless the name says otherwise. */
+enum {
+    ARTIST_NAME_MAX = 200,
+    ARTIST_BIO_MAX = 10000,
+    ALBUM_TITLE_MAX = 300,
+    ALBUM_GENRES_MAX = 10,
+    ALBUM_TRACKS_MAX = 2000,
+    GENRE_NAME_MAX = 60,
+    TRACK_TITLE_MAX = 300,
+    TRACK_URL_MAX = 4096,
+    TRACK_NUMBER_MAX = 9999,
+    DISC_NUMBER_MAX = 999,
+    LYRICS_MAX = 100000,
+    LYRICS_LINES_BODY_MAX = 1 << 19, /* bytes of a request */
+    JSON_BODY_MAX = 1 << 16,         /* bytes of any other request */
+    ART_BYTES_MAX = 20 << 20,
+    ART_SIDE_MAX = 12000,              /* pixels */
+    ART_PIXELS_MAX = 64 * 1000 * 1000, /* decoded it takes four bytes a pixel */
+    PAGE_LIMIT_DEFAULT = 50,
+    PAGE_LIMIT_MAX = 500,
+};
+
+extern const struct db_migration catalog_migrations[];
+extern const unsigned catalog_migration_count;
+
+/* The rule of sight itself, for what is known already (a cached entry). */
+bool catalog_sees(const struct actor *actor, int64_t owner_user_id, bool published);
+/* Whether the caller sees the drafts of an artist it may see. */
+int catalog_permit_drafts(struct db_session *session, struct call *call, int64_t artist_id,
+                          bool *ret_drafts);

@@ -1,0 +1,71 @@
+/* SQL of genres (catalog_rows.h). */
+#include "service/catalog/catalog_rows.h"
+
+#include "service/catalog/store_util.h"
+
+#include <string.h>
+
+int genre_unlink_album(struct db_session *session, int64_t album_id)
+{
+    int changed = db_exec(session,
+                          "UPDATE genre SET albums = albums - 1 WHERE name_key IN (SELECT name_key "
+                          "FROM album_genre WHERE album_id = $1 AND published = 1)",
+                          DB_BIND(db_int(album_id)));
+    if (changed < 0) {
+        return changed;
+    }
+    return changed_any(
+        db_exec(session, "DELETE FROM album_genre WHERE album_id = $1", DB_BIND(db_int(album_id))));
+}
+
+int genre_link(struct db_session *session, const char *name_key, const char *name,
+               const struct album_row *album)
+{
+    int64_t published = strcmp(album->status, "published") == 0;
+    int changed = db_exec(session,
+                          "INSERT INTO genre (name_key, name, albums) VALUES ($1, $2, $3) "
+                          "ON CONFLICT (name_key) DO UPDATE SET albums = genre.albums + $3",
+                          DB_BIND(db_text(name_key), db_text(name), db_int(published)));
+    if (changed < 0) {
+        return changed;
+    }
+    return changed_any(db_exec(session,
+                               "INSERT INTO album_genre (name_key, album_id, title_key, published) "
+                               "VALUES ($1, $2, $3, $4)",
+                               DB_BIND(db_text(name_key), db_int(album->id),
+                                       db_text(album->title_key), db_int(published))));
+}
+
+int genre_list(struct db_session *session, struct arena *arena, const struct list_place *place,
+               struct genre_row **ret_rows, unsigned *ret_count)
+{
+    struct genre_row *list = arena_array(arena, place->limit, sizeof *list);
+    if (list == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    DB_ROWS rows = NULL;
+    int error = db_query(session, &rows,
+                         "SELECT name_key, name, albums FROM genre WHERE albums > 0 "
+                         "AND name_key > $1 ORDER BY name_key LIMIT $2",
+                         DB_BIND(db_text(place->key), db_int(place->limit)));
+    if (error != 0) {
+        return error;
+    }
+    unsigned count = 0;
+    int more = 0;
+    while (count < place->limit && (more = db_next(rows)) > 0) {
+        list[count] = (struct genre_row){.name_key = row_text(arena, rows, 0),
+                                         .name = row_text(arena, rows, 1),
+                                         .albums = db_get_int(rows, 2)};
+        if (list[count].name_key == NULL || list[count].name == NULL) {
+            return ERR_NO_MEMORY;
+        }
+        count++;
+    }
+    if (more < 0) {
+        return more;
+    }
+    *ret_rows = list;
+    *ret_count = count;
+    return 0;
+}

@@ -1,0 +1,280 @@
+/* SQL of tracks and lyrics (catalog_rows.h). */
+#include "service/catalog/catalog_rows.h"
+
+#include "service/catalog/store_util.h"
+
+/* v is the version that plays, w the one that workers are at. */
+#define TRACK_SELECT                                                                               \
+    "SELECT t.id, t.album_id, t.artist_id, r.owner_user_id, a.title, r.name, a.cover_art_id, "     \
+    "t.title, t.title_key, t.track_number, t.disc_number, t.explicit, t.has_lyrics, t.published, " \
+    "t.isrc, t.status, t.failure_code, t.failure_reason, t.version, t.pending_version, "           \
+    "t.version_last, t.working, t.duration_ms, t.revision, t.created_at, t.updated_at, a.lufs, "   \
+    "v.filename, v.codec, v.summary, v.source_bytes, v.rate, v.channels, v.lossless, "             \
+    "v.track_lufs, v.true_peak_db, w.done, w.expected "                                            \
+    "FROM track t JOIN album a ON a.id = t.album_id JOIN artist r ON r.id = t.artist_id "          \
+    "LEFT JOIN track_version v ON v.track_id = t.id AND v.version = t.version "                    \
+    "LEFT JOIN track_version w ON w.track_id = t.id AND w.version = "                              \
+    "CASE WHEN t.pending_version <> 0 THEN t.pending_version ELSE t.version END "                  \
+    "WHERE t.deleted_at IS NULL "
+
+static void track_read_version(struct db_rows *rows, struct arena *arena, struct track_row *row)
+{
+    row->filename = row_text(arena, rows, 27);
+    row->codec = row_text(arena, rows, 28);
+    row->summary = row_text(arena, rows, 29);
+    row->source_bytes = db_get_int(rows, 30);
+    row->rate = db_get_int(rows, 31);
+    row->channels = db_get_int(rows, 32);
+    row->lossless = db_get_int(rows, 33) != 0;
+    row->has_track_lufs = !db_is_null(rows, 34);
+    row->track_lufs = db_get_real(rows, 34);
+    row->has_true_peak = !db_is_null(rows, 35);
+    row->true_peak_db = db_get_real(rows, 35);
+    row->done = db_get_int(rows, 36);
+    row->expected = db_get_int(rows, 37);
+}
+
+static int track_read(struct db_rows *rows, struct arena *arena, struct track_row *row)
+{
+    *row = (struct track_row){
+        .id = db_get_int(rows, 0),
+        .album_id = db_get_int(rows, 1),
+        .artist_id = db_get_int(rows, 2),
+        .owner_user_id = db_get_int(rows, 3),
+        .album_title = row_text(arena, rows, 4),
+        .artist_name = row_text(arena, rows, 5),
+        .cover_art_id = db_get_int(rows, 6),
+        .title = row_text(arena, rows, 7),
+        .title_key = row_text(arena, rows, 8),
+        .track_number = db_get_int(rows, 9),
+        .disc_number = db_get_int(rows, 10),
+        .explicit = db_get_int(rows, 11) != 0,
+        .has_lyrics = db_get_int(rows, 12) != 0,
+        .published = db_get_int(rows, 13) != 0,
+        .isrc = row_text(arena, rows, 14),
+        .status = row_text(arena, rows, 15),
+        .failure_code = row_text(arena, rows, 16),
+        .failure_reason = row_text(arena, rows, 17),
+        .version = db_get_int(rows, 18),
+        .pending_version = db_get_int(rows, 19),
+        .version_last = db_get_int(rows, 20),
+        .working = db_get_int(rows, 21) != 0,
+        .duration_ms = db_get_int(rows, 22),
+        .revision = db_get_int(rows, 23),
+        .created_at = db_get_int(rows, 24),
+        .updated_at = db_get_int(rows, 25),
+        .has_album_lufs = !db_is_null(rows, 26),
+        .album_lufs = db_get_real(rows, 26),
+    };
+    track_read_version(rows, arena, row);
+    bool whole = row->album_title != NULL && row->artist_name != NULL && row->title != NULL &&
+                 row->title_key != NULL && row->isrc != NULL && row->status != NULL &&
+                 row->failure_code != NULL && row->failure_reason != NULL &&
+                 row->filename != NULL && row->codec != NULL && row->summary != NULL;
+    return whole ? 0 : ERR_NO_MEMORY;
+}
+
+static int track_collect(struct db_rows *cursor, struct arena *arena, unsigned limit,
+                         struct track_list *ret_list)
+{
+    DB_ROWS rows = cursor;
+    struct track_list list = {.rows = arena_array(arena, limit, sizeof *list.rows)};
+    if (list.rows == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    int more = 0;
+    while (list.count < limit && (more = db_next(rows)) > 0) {
+        int error = track_read(rows, arena, &list.rows[list.count]);
+        if (error != 0) {
+            return error;
+        }
+        list.count++;
+    }
+    if (more < 0) {
+        return more;
+    }
+    *ret_list = list;
+    return 0;
+}
+
+int track_insert(struct db_session *session, const struct track_row *row)
+{
+    return changed_one(db_exec(
+        session,
+        "INSERT INTO track (id, album_id, artist_id, title, title_key, track_number, disc_number, "
+        "explicit, isrc, has_lyrics, published, status, failure_code, failure_reason, version, "
+        "pending_version, version_last, working, duration_ms, revision, created_at, updated_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', '', $13, 0, $13, 1, 0, 1, "
+        "$14, $14)",
+        DB_BIND(db_int(row->id), db_int(row->album_id), db_int(row->artist_id), db_text(row->title),
+                db_text(row->title_key), db_int(row->track_number), db_int(row->disc_number),
+                db_int(row->explicit), db_text(row->isrc), db_int(row->has_lyrics),
+                db_int(row->published), db_text(row->status), db_int(row->version),
+                db_int(row->created_at))));
+}
+
+int track_get(struct db_session *session, struct arena *arena, int64_t id,
+              struct track_row *ret_row)
+{
+    DB_ROWS rows = NULL;
+    int error = db_query(session, &rows, TRACK_SELECT "AND t.id = $1", DB_BIND(db_int(id)));
+    if (error != 0) {
+        return error;
+    }
+    int more = db_next(rows);
+    return more > 0 ? track_read(rows, arena, ret_row) : more < 0 ? more : ERR_NOT_FOUND;
+}
+
+int track_update(struct db_session *session, const struct track_row *row)
+{
+    return changed_one(
+        db_exec(session,
+                "UPDATE track SET album_id = $2, artist_id = $3, title = $4, title_key = $5, "
+                "track_number = $6, disc_number = $7, explicit = $8, isrc = $9, has_lyrics = $10, "
+                "published = $11, updated_at = $12, revision = revision + 1 "
+                "WHERE id = $1 AND deleted_at IS NULL",
+                DB_BIND(db_int(row->id), db_int(row->album_id), db_int(row->artist_id),
+                        db_text(row->title), db_text(row->title_key), db_int(row->track_number),
+                        db_int(row->disc_number), db_int(row->explicit), db_text(row->isrc),
+                        db_int(row->has_lyrics), db_int(row->published), db_int(row->updated_at))));
+}
+
+int track_update_state(struct db_session *session, const struct track_row *row)
+{
+    return changed_one(db_exec(
+        session,
+        "UPDATE track SET status = $2, failure_code = $3, failure_reason = $4, version = $5, "
+        "pending_version = $6, version_last = $7, working = $8, duration_ms = $9 "
+        "WHERE id = $1 AND deleted_at IS NULL",
+        DB_BIND(db_int(row->id), db_text(row->status), db_text(row->failure_code),
+                db_text(row->failure_reason), db_int(row->version), db_int(row->pending_version),
+                db_int(row->version_last), db_int(row->working), db_int(row->duration_ms))));
+}
+
+int track_bury(struct db_session *session, int64_t id, int64_t now_ms)
+{
+    return changed_one(
+        db_exec(session,
+                "UPDATE track SET title = '', title_key = '', isrc = '', failure_code = '', "
+                "failure_reason = '', has_lyrics = 0, working = 0, revision = revision + 1, "
+                "updated_at = $2, deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL",
+                DB_BIND(db_int(id), db_int(now_ms))));
+}
+
+int track_publish_of_album(struct db_session *session, int64_t album_id, bool published)
+{
+    return changed_any(db_exec(session,
+                               "UPDATE track SET published = $2 WHERE album_id = $1 "
+                               "AND deleted_at IS NULL",
+                               DB_BIND(db_int(album_id), db_int(published))));
+}
+
+int track_move_of_album(struct db_session *session, int64_t album_id, int64_t artist_id)
+{
+    return changed_any(db_exec(session,
+                               "UPDATE track SET artist_id = $2 WHERE album_id = $1 "
+                               "AND deleted_at IS NULL",
+                               DB_BIND(db_int(album_id), db_int(artist_id))));
+}
+
+int track_list_of_album(struct db_session *session, struct arena *arena, int64_t album_id,
+                        const struct list_place *place, struct track_list *ret_list)
+{
+    struct db_rows *rows = NULL;
+    int error = db_query(session, &rows,
+                         TRACK_SELECT "AND t.album_id = $1 "
+                                      "AND (t.disc_number, t.track_number, t.id) > ($2, $3, $4) "
+                                      "ORDER BY t.disc_number, t.track_number, t.id LIMIT $5",
+                         DB_BIND(db_int(album_id), db_int(place->disc), db_int(place->number),
+                                 db_int(place->id), db_int(place->limit)));
+    return error != 0 ? error : track_collect(rows, arena, place->limit, ret_list);
+}
+
+int track_list_newest(struct db_session *session, struct arena *arena,
+                      const struct list_place *place, struct track_list *ret_list)
+{
+    struct db_rows *rows = NULL;
+    int error =
+        db_query(session, &rows,
+                 TRACK_SELECT "AND t.published = 1 AND t.id < $1 ORDER BY t.id DESC LIMIT $2",
+                 DB_BIND(db_int(place->id), db_int(place->limit)));
+    return error != 0 ? error : track_collect(rows, arena, place->limit, ret_list);
+}
+
+int track_list_by_title(struct db_session *session, struct arena *arena,
+                        const struct list_place *place, struct track_list *ret_list)
+{
+    struct db_rows *rows = NULL;
+    int error = db_query(session, &rows,
+                         TRACK_SELECT "AND t.published = 1 AND (t.title_key, t.id) > ($1, $2) "
+                                      "ORDER BY t.title_key, t.id LIMIT $3",
+                         DB_BIND(db_text(place->key), db_int(place->id), db_int(place->limit)));
+    return error != 0 ? error : track_collect(rows, arena, place->limit, ret_list);
+}
+
+int track_list_of_artist(struct db_session *session, struct arena *arena, int64_t artist_id,
+                         bool drafts, const struct list_place *place, struct track_list *ret_list)
+{
+    struct db_rows *rows = NULL;
+    int error = db_query(
+        session, &rows,
+        TRACK_SELECT "AND t.artist_id = $1 AND (t.published = 1 OR CAST($2 AS BIGINT) = 1) "
+                     "AND t.id < $3 ORDER BY t.id DESC LIMIT $4",
+        DB_BIND(db_int(artist_id), db_int(drafts), db_int(place->id), db_int(place->limit)));
+    return error != 0 ? error : track_collect(rows, arena, place->limit, ret_list);
+}
+
+int track_ids_of_album(struct db_session *session, struct arena *arena, int64_t album_id,
+                       int64_t **ret_ids, unsigned *ret_count)
+{
+    struct db_rows *rows = NULL;
+    int error =
+        db_query(session, &rows, "SELECT id FROM track WHERE album_id = $1 AND deleted_at IS NULL",
+                 DB_BIND(db_int(album_id)));
+    return error != 0 ? error : rows_ids(rows, arena, ret_ids, ret_count);
+}
+
+int track_number_next(struct db_session *session, int64_t album_id, int64_t disc_number,
+                      int64_t *ret_number)
+{
+    struct db_rows *rows = NULL;
+    int error = db_query(session, &rows,
+                         "SELECT COALESCE(MAX(track_number), 0) + 1 FROM track "
+                         "WHERE album_id = $1 AND disc_number = $2 AND deleted_at IS NULL",
+                         DB_BIND(db_int(album_id), db_int(disc_number)));
+    return error != 0 ? error : rows_number(rows, ret_number);
+}
+
+int lyrics_get(struct db_session *session, struct arena *arena, int64_t track_id,
+               const char **ret_text, int64_t *ret_updated_at)
+{
+    DB_ROWS rows = NULL;
+    int error =
+        db_query(session, &rows, "SELECT text, updated_at FROM track_lyrics WHERE track_id = $1",
+                 DB_BIND(db_int(track_id)));
+    if (error != 0) {
+        return error;
+    }
+    int more = db_next(rows);
+    if (more <= 0) {
+        return more < 0 ? more : ERR_NOT_FOUND;
+    }
+    *ret_text = row_text(arena, rows, 0);
+    *ret_updated_at = db_get_int(rows, 1);
+    return *ret_text != NULL ? 0 : ERR_NO_MEMORY;
+}
+
+int lyrics_put(struct db_session *session, int64_t track_id, const char *text, int64_t now_ms)
+{
+    return changed_any(
+        db_exec(session,
+                "INSERT INTO track_lyrics (track_id, text, updated_at) VALUES ($1, $2, $3) "
+                "ON CONFLICT (track_id) DO UPDATE SET text = $2, updated_at = $3",
+                DB_BIND(db_int(track_id), db_text(text), db_int(now_ms))));
+}
+
+int lyrics_delete(struct db_session *session, int64_t track_id)
+{
+    return changed_any(db_exec(session, "DELETE FROM track_lyrics WHERE track_id = $1",
+                               DB_BIND(db_int(track_id))));
+}
