@@ -1,0 +1,111 @@
+/* GET /art/{id}?size=: one of the fixed sizes, as WebP where the client takes it, else as JPEG. The
+ * server only sends files: both forms of each size were made once, by transcode. Runs on the pool.
+ */
+#include "service/catalog/catalog_http.h"
+
+#include "backend/blob/blob.h"
+#include "base/error.h"
+#include "service/catalog/change.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const unsigned sizes[] = {64, 128, 300, 600, 1200};
+enum { SIZE_DEFAULT = 300, RETRY_AFTER_S = 2 };
+
+struct art_read {
+    struct call *call;
+    int64_t id;
+    struct art_row row;
+};
+
+/* Who may see the owner may see its picture. */
+static int art_read_work(struct db_session *session, void *argument)
+{
+    struct art_read *read = argument;
+    int error = art_get(session, read->call->arena, read->id, &read->row);
+    if (error != 0) {
+        return error;
+    }
+    bool album = strcmp(read->row.owner_kind, "album") == 0;
+    return catalog_permit(session, read->call, album ? CATALOG_ALBUM : CATALOG_ARTIST,
+                          read->row.owner_id, CATALOG_SEE);
+}
+
+/* The smallest size that holds as many pixels as asked for. */
+static unsigned size_for(int64_t wanted)
+{
+    unsigned count = sizeof sizes / sizeof sizes[0];
+    for (unsigned i = 0; i < count; i++) {
+        if (sizes[i] >= wanted) {
+            return sizes[i];
+        }
+    }
+    return sizes[count - 1];
+}
+
+static bool takes_webp(struct request *request)
+{
+    const char *accept = request_header(request, "Accept");
+    return accept != NULL && strstr(accept, "image/webp") != NULL;
+}
+
+static int not_ready(struct request *request, const struct art_row *row)
+{
+    if (strcmp(row->status, "failed") == 0) {
+        return problem_set(&request->call.problem, ERR_NOT_FOUND, "The picture can't be used: %s",
+                           row->reason);
+    }
+    request->call.problem.retry_after_s = RETRY_AFTER_S;
+    return problem_set(&request->call.problem, ERR_NOT_FOUND,
+                       "The picture's sizes are being made; ask again");
+}
+
+static int art_reply(struct request *request, int64_t id, unsigned size, bool webp)
+{
+    struct catalog *catalog = request->context;
+    char key[64], etag[BLOB_ETAG_MAX + 2];
+    (void)snprintf(key, sizeof key, "art/%" PRId64 "/%u.%s", id, size, webp ? "webp" : "jpg");
+    int fd = -1;
+    struct blob_stat stat;
+    int error = blob_open_fd(catalog->blobs, BLOB_MEDIA, key, &fd, &stat);
+    if (error != 0) {
+        return error;
+    }
+    (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
+    const struct reply_file file = {.fd = fd,
+                                    .length = stat.bytes,
+                                    .content_type = webp ? "image/webp" : "image/jpeg",
+                                    .etag = etag,
+                                    .modified_ms = stat.modified_ms,
+                                    .cache_control = "public, max-age=31536000, immutable"};
+    error = reply_header(request, "Vary", "Accept");
+    if (error != 0) {
+        (void)close(fd);
+        return error;
+    }
+    return reply_file(request, &file);
+}
+
+int art_get_one(struct request *request)
+{
+    struct catalog *catalog = request->context;
+    struct art_read read = {.call = &request->call};
+    int64_t wanted = 0;
+    int error = request_param_id(request, "id", &read.id);
+    if (error == 0) {
+        error = request_query_number(request, "size", 1, 10000, SIZE_DEFAULT, &wanted);
+    }
+    if (error == 0) {
+        error = db_read(catalog->db, art_read_work, &read);
+    }
+    if (error != 0) {
+        return error;
+    }
+    if (strcmp(read.row.status, "ready") != 0) {
+        return not_ready(request, &read.row);
+    }
+    return art_reply(request, read.id, size_for(wanted), takes_webp(request));
+}

@@ -1,0 +1,299 @@
+/* Routes of pictures: covers of albums, images of artists, and the pictures themselves.
+ *
+ * PUT: the sink asks for permission before the first byte, streams into a writer of the store, and
+ * the handler probes the file's header, makes the object visible as art/{id}/original, and writes
+ * the row with the event art.uploaded. The owner goes on showing its former picture until the
+ * fixed sizes of the new one are ready (media.c). Handlers and sink run on the pool.
+ */
+#include "service/catalog/art_http.h"
+
+#include "backend/blob/blob.h"
+#include "backend/bus/bus.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "service/catalog/art_probe.h"
+#include "service/catalog/catalog_http.h"
+#include "service/catalog/change.h"
+#include "service/catalog/removal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct art_upload {
+    struct catalog *catalog;
+    enum catalog_kind owner_kind;
+    int64_t owner_id, art_id;
+    char key[48];
+    struct blob_writer *writer; /* NULL once committed or aborted */
+    uint64_t bytes;
+    struct art_info info;
+};
+
+static void upload_done(void *argument)
+{
+    struct art_upload *upload = argument;
+    blob_put_abort(upload->writer);
+    upload->writer = NULL;
+}
+
+static int art_sink_open(struct request *request, void **ret_state)
+{
+    struct catalog *catalog = request->context;
+    struct art_upload *upload = arena_alloc(request->call.arena, sizeof *upload);
+    if (upload == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    upload->catalog = catalog;
+    upload->art_id = id_next();
+    upload->owner_kind =
+        strstr(request->route->pattern, "/albums/") != NULL ? CATALOG_ALBUM : CATALOG_ARTIST;
+    (void)snprintf(upload->key, sizeof upload->key, "art/%" PRId64 "/original", upload->art_id);
+    int error = request_param_id(request, "id", &upload->owner_id);
+    if (error == 0) {
+        error = catalog_may_edit(catalog, &request->call, upload->owner_kind, upload->owner_id);
+    }
+    const struct blob_meta meta = {.content_type = "application/octet-stream"};
+    if (error == 0) {
+        error = blob_put_open(catalog->blobs, BLOB_MEDIA, upload->key, &meta, &upload->writer);
+    }
+    if (error != 0) {
+        return error;
+    }
+    error = arena_at_end(request->call.arena, upload_done, upload);
+    if (error != 0) {
+        upload_done(upload);
+        return error;
+    }
+    *ret_state = upload;
+    return 0;
+}
+
+static int art_sink_write(struct request *request, void *state, const void *bytes, size_t length)
+{
+    (void)request;
+    struct art_upload *upload = state;
+    upload->bytes += length;
+    return blob_put_write(upload->writer, bytes, length);
+}
+
+static void art_sink_close(struct request *request, void *state, bool complete)
+{
+    (void)request;
+    if (!complete) {
+        upload_done(state);
+    }
+}
+
+const struct body_sink art_sink = {art_sink_open, art_sink_write, art_sink_close};
+
+static int emit_art(struct db_session *session, int64_t art_id, const char *object_key)
+{
+    char digits[ID_TEXT_SIZE], key[32] = "art:";
+    strcat(key, id_format(art_id, digits));
+    json_t *payload =
+        json_pack("{s:s, s:s, s:s}", "artId", digits, "bucket", BLOB_MEDIA, "key", object_key);
+    return payload != NULL ? bus_emit(session, "art.uploaded", key, payload) : ERR_NO_MEMORY;
+}
+
+static int insert_art(struct db_session *session, const struct art_row *row)
+{
+    int error = art_insert(session, row);
+    return error != 0 ? error : emit_art(session, row->id, row->object_key);
+}
+
+/* The owner waits for art_id from now on, or (0) shows none; what it waited for before goes. */
+static int album_expect(struct db_session *session, struct change *change, int64_t art_id)
+{
+    struct album_row row;
+    int error = album_get(session, change->call->arena, change->id, &row);
+    if (error == 0) {
+        error = request_if_match(change->request, row.revision);
+    }
+    if (error == 0) {
+        error = remove_art(session, row.pending_art_id, change->now_ms);
+    }
+    if (error == 0 && art_id == 0) {
+        error = remove_art(session, row.cover_art_id, change->now_ms);
+        row.cover_art_id = 0;
+    }
+    if (error != 0) {
+        return error;
+    }
+    row.pending_art_id = art_id;
+    row.revision++;
+    row.updated_at = change->now_ms;
+    change->revision = row.revision;
+    error = album_update(session, &row);
+    if (error == 0) {
+        error = change_touch_tracks(session, change, row.id);
+    }
+    if (error == 0) {
+        error = change_emit(session, CATALOG_ALBUM, row.id, "album.changed");
+    }
+    return error != 0 ? error : change_touch(change, CATALOG_ALBUM, row.id);
+}
+
+static int artist_expect(struct db_session *session, struct change *change, int64_t art_id)
+{
+    struct artist_row row;
+    int error = artist_get(session, change->call->arena, change->id, &row);
+    if (error == 0) {
+        error = request_if_match(change->request, row.revision);
+    }
+    if (error == 0) {
+        error = remove_art(session, row.pending_art_id, change->now_ms);
+    }
+    if (error == 0 && art_id == 0) {
+        error = remove_art(session, row.image_art_id, change->now_ms);
+        row.image_art_id = 0;
+    }
+    if (error != 0) {
+        return error;
+    }
+    row.pending_art_id = art_id;
+    row.revision++;
+    row.updated_at = change->now_ms;
+    change->revision = row.revision;
+    error = artist_update(session, &row);
+    if (error == 0) {
+        error = change_emit(session, CATALOG_ARTIST, row.id, "artist.changed");
+    }
+    return error != 0 ? error : change_touch(change, CATALOG_ARTIST, row.id);
+}
+
+static int art_put_work(struct db_session *session, struct change *change)
+{
+    const struct art_upload *upload = change->fields;
+    bool album = upload->owner_kind == CATALOG_ALBUM;
+    int error = catalog_permit(session, change->call, upload->owner_kind, change->id, CATALOG_EDIT);
+    if (error == 0) {
+        error = album ? album_expect(session, change, upload->art_id)
+                      : artist_expect(session, change, upload->art_id);
+    }
+    const struct art_row row = {.id = upload->art_id,
+                                .owner_kind = album ? "album" : "artist",
+                                .owner_id = change->id,
+                                .mime = upload->info.mime,
+                                .object_key = upload->key,
+                                .bytes = (int64_t)upload->bytes,
+                                .width = upload->info.width,
+                                .height = upload->info.height,
+                                .created_at = change->now_ms};
+    if (error == 0) {
+        error = insert_art(session, &row);
+    }
+    return error != 0
+               ? error
+               : change_answer(change,
+                               json_pack("{s:o, s:s, s:I, s:I}", "id", json_id(row.id), "status",
+                                         "uploaded", "width", (json_int_t)row.width, "height",
+                                         (json_int_t)row.height),
+                               change->revision);
+}
+
+static int art_put(struct request *request)
+{
+    struct art_upload *upload = request_sink_state(request);
+    if (upload == NULL) {
+        return problem_set(&request->call.problem, ERR_MALFORMED,
+                           "The body must be the bytes of a picture");
+    }
+    int fd = -1;
+    int error = blob_put_fd(upload->writer, &fd);
+    if (error == 0) {
+        error = art_probe(fd, upload->bytes, &upload->info, &request->call.problem);
+    }
+    if (error != 0) {
+        return error;
+    }
+    struct blob_stat stat;
+    error = blob_put_commit(TAKE_PTR(upload->writer), false, &stat);
+    if (error != 0) {
+        return error;
+    }
+    struct change change = {.catalog = upload->catalog,
+                            .request = request,
+                            .id = upload->owner_id,
+                            .fields = upload,
+                            .work = art_put_work,
+                            .status = 202};
+    error = change_run(&change);
+    if (error != 0) {
+        (void)blob_delete(upload->catalog->blobs, BLOB_MEDIA, upload->key);
+    }
+    return error;
+}
+
+int cover_put(struct request *request)
+{
+    return art_put(request);
+}
+
+int image_put(struct request *request)
+{
+    return art_put(request);
+}
+
+static int cover_delete_work(struct db_session *session, struct change *change)
+{
+    int error = catalog_permit(session, change->call, CATALOG_ALBUM, change->id, CATALOG_EDIT);
+    return error != 0 ? error : album_expect(session, change, 0);
+}
+
+int cover_delete(struct request *request)
+{
+    struct change change = {
+        .catalog = request->context, .request = request, .work = cover_delete_work};
+    int error = request_param_id(request, "id", &change.id);
+    return error != 0 ? error : change_run(&change);
+}
+
+static int image_delete_work(struct db_session *session, struct change *change)
+{
+    int error = catalog_permit(session, change->call, CATALOG_ARTIST, change->id, CATALOG_EDIT);
+    return error != 0 ? error : artist_expect(session, change, 0);
+}
+
+int image_delete(struct request *request)
+{
+    struct change change = {
+        .catalog = request->context, .request = request, .work = image_delete_work};
+    int error = request_param_id(request, "id", &change.id);
+    return error != 0 ? error : change_run(&change);
+}
+
+int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t art_id,
+                        const struct catalog_art_source *source, bool *ret_taken)
+{
+    struct arena *arena = arena_new(0);
+    struct track_row track;
+    struct album_row album;
+    *ret_taken = false;
+    int error = arena != NULL ? track_get(session, arena, track_id, &track) : ERR_NO_MEMORY;
+    if (error == 0) {
+        error = album_get(session, arena, track.album_id, &album);
+    }
+    if (error == 0 && album.cover_art_id == 0 && album.pending_art_id == 0) {
+        const struct art_row row = {.id = art_id,
+                                    .owner_kind = "album",
+                                    .owner_id = album.id,
+                                    .mime = source->mime,
+                                    .object_key = source->key,
+                                    .bytes = source->bytes,
+                                    .width = source->width,
+                                    .height = source->height,
+                                    .created_at = id_time_ms(art_id)};
+        album.pending_art_id = art_id;
+        error = insert_art(session, &row);
+        if (error == 0) {
+            error = album_update(session, &album);
+        }
+        *ret_taken = error == 0;
+    }
+    arena_free(arena);
+    return error == ERR_NOT_FOUND ? 0 : error;
+}

@@ -1,0 +1,238 @@
+/* The catalog's consumer of the media pipeline's events (catalog.h lists them): reads a payload,
+ * applies it in one write (media.c), then makes the caches forget. Runs on the bus's threads, one
+ * event at a time. An event that can't be read is an error of ours, which the bus parks.
+ */
+#include "service/catalog/catalog_internal.h"
+
+#include "backend/bus/bus.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "service/catalog/gone.h"
+#include "service/catalog/loudness.h"
+#include "service/catalog/media.h"
+#include "service/catalog/resource.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+struct delivery {
+    const struct event *event;
+    const json_t *payload;
+    struct media_effect effect;
+};
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "";
+}
+
+static int64_t number_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static int64_t id_of(const json_t *object, const char *name)
+{
+    int64_t id = 0;
+    return json_is_id(json_object_get(object, name), &id) ? id : 0;
+}
+
+static bool real_of(const json_t *object, const char *name, double *ret_value)
+{
+    const json_t *value = json_object_get(object, name);
+    *ret_value = json_number_value(value);
+    return json_is_number(value);
+}
+
+static int read_histogram(struct arena *arena, const json_t *payload, struct version_row *probe)
+{
+    const char *text = json_string_value(json_object_get(payload, "histogram"));
+    if (text == NULL) {
+        return 0;
+    }
+    unsigned char *bytes = arena_alloc(arena, LOUDNESS_HISTOGRAM_BYTES);
+    size_t length = 0;
+    if (bytes == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    if (sodium_base642bin(bytes, LOUDNESS_HISTOGRAM_BYTES, text, strlen(text), NULL, &length, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        length != LOUDNESS_HISTOGRAM_BYTES) {
+        return ERR_CORRUPT;
+    }
+    probe->histogram = bytes;
+    probe->histogram_bytes = length;
+    return 0;
+}
+
+static int apply_probed(struct db_session *session, struct delivery *delivery)
+{
+    const json_t *payload = delivery->payload;
+    struct version_row probe = {
+        .track_id = id_of(payload, "trackId"),
+        .version = number_of(payload, "version"),
+        .codec = text_of(payload, "codec"),
+        .rate = number_of(payload, "rate"),
+        .channels = number_of(payload, "channels"),
+        .lossless = json_is_true(json_object_get(payload, "lossless")),
+        .samples = number_of(payload, "samples"),
+        .duration_ms = number_of(payload, "durationMs"),
+        .expected = number_of(payload, "expected"),
+    };
+    probe.has_track_lufs = real_of(payload, "trackLufs", &probe.track_lufs);
+    probe.has_true_peak = real_of(payload, "truePeakDb", &probe.true_peak_db);
+    int error = read_histogram(delivery->effect.arena, payload, &probe);
+    return error != 0 ? error : media_probed(session, &delivery->effect, &probe);
+}
+
+static int read_fragments(struct arena *arena, const json_t *list, struct rendition *rendition)
+{
+    size_t count = json_array_size(list);
+    uint32_t *pairs = count > 0 ? arena_array(arena, count, 2 * sizeof *pairs) : NULL;
+    if (count > 0 && pairs == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *pair = json_array_get(list, i);
+        pairs[2 * i] = (uint32_t)json_integer_value(json_array_get(pair, 0));
+        pairs[2 * i + 1] = (uint32_t)json_integer_value(json_array_get(pair, 1));
+    }
+    rendition->fragments = pairs;
+    rendition->fragment_count = (unsigned)count;
+    return 0;
+}
+
+static int read_rendition(struct arena *arena, const json_t *object, struct rendition *rendition)
+{
+    *rendition = (struct rendition){
+        .bitrate = (unsigned)number_of(object, "bitrate"),
+        .bytes = number_of(object, "bytes"),
+        .samples = number_of(object, "samples"),
+        .timescale = number_of(object, "timescale"),
+        .channels = (unsigned)number_of(object, "channels"),
+        .init_bytes = number_of(object, "initBytes"),
+        .index_bytes = number_of(object, "indexBytes"),
+        .first_fragment_end = number_of(object, "firstFragmentEnd"),
+        .bandwidth_peak = number_of(object, "bandwidthPeak"),
+        .bandwidth_average = number_of(object, "bandwidthAverage"),
+    };
+    (void)snprintf(rendition->format, sizeof rendition->format, "%s", text_of(object, "format"));
+    (void)snprintf(rendition->file, sizeof rendition->file, "%s", text_of(object, "file"));
+    (void)snprintf(rendition->mime, sizeof rendition->mime, "%s", text_of(object, "mime"));
+    (void)snprintf(rendition->codecs, sizeof rendition->codecs, "%s", text_of(object, "codecs"));
+    if (rendition->file[0] == '\0' || rendition->format[0] == '\0') {
+        return ERR_CORRUPT;
+    }
+    return read_fragments(arena, json_object_get(object, "fragments"), rendition);
+}
+
+static int apply_rendition(struct db_session *session, struct delivery *delivery)
+{
+    struct rendition rendition;
+    int error = read_rendition(delivery->effect.arena,
+                               json_object_get(delivery->payload, "rendition"), &rendition);
+    return error != 0
+               ? error
+               : media_rendition(session, &delivery->effect, id_of(delivery->payload, "trackId"),
+                                 number_of(delivery->payload, "version"), &rendition);
+}
+
+static int apply_complete(struct db_session *session, struct delivery *delivery)
+{
+    return media_complete(session, &delivery->effect, id_of(delivery->payload, "trackId"),
+                          number_of(delivery->payload, "version"));
+}
+
+static int apply_failed(struct db_session *session, struct delivery *delivery)
+{
+    const json_t *payload = delivery->payload;
+    return media_failed(session, &delivery->effect, id_of(payload, "trackId"),
+                        number_of(payload, "version"), text_of(payload, "code"),
+                        text_of(payload, "reason"));
+}
+
+static int apply_art_ready(struct db_session *session, struct delivery *delivery)
+{
+    const json_t *payload = delivery->payload;
+    return media_art_ready(session, &delivery->effect, id_of(payload, "artId"),
+                           number_of(payload, "width"), number_of(payload, "height"));
+}
+
+static int apply_art_failed(struct db_session *session, struct delivery *delivery)
+{
+    return media_art_failed(session, &delivery->effect, id_of(delivery->payload, "artId"),
+                            text_of(delivery->payload, "reason"));
+}
+
+static const struct {
+    const char *type;
+    int (*apply)(struct db_session *session, struct delivery *delivery);
+} kinds[] = {
+    {"media.probed", apply_probed},     {"media.rendition", apply_rendition},
+    {"media.complete", apply_complete}, {"media.failed", apply_failed},
+    {"art.ready", apply_art_ready},     {"art.failed", apply_art_failed},
+};
+
+static const char *const types[] = {"media.probed",
+                                    "media.rendition",
+                                    "media.complete",
+                                    "media.failed",
+                                    "art.ready",
+                                    "art.failed",
+                                    NULL};
+
+static int deliver(struct db_session *session, void *argument)
+{
+    struct delivery *delivery = argument;
+    delivery->effect.track_id = delivery->effect.album_id = delivery->effect.artist_id = 0;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (strcmp(kinds[i].type, delivery->event->type) == 0) {
+            return kinds[i].apply(session, delivery);
+        }
+    }
+    return 0;
+}
+
+static void forget(struct catalog *catalog, const struct media_effect *effect)
+{
+    if (effect->track_id != 0) {
+        resource_forget(catalog, CATALOG_TRACK, effect->track_id);
+    }
+    if (effect->album_id != 0) {
+        resource_forget(catalog, CATALOG_ALBUM, effect->album_id);
+    }
+    if (effect->artist_id != 0) {
+        resource_forget(catalog, CATALOG_ARTIST, effect->artist_id);
+    }
+}
+
+static int handle_media(void *context, const struct event *event)
+{
+    struct catalog *catalog = context;
+    CLEANUP_JSON json_t *payload = json_loads(event->payload, 0, NULL);
+    struct delivery delivery = {
+        .event = event, .payload = payload, .effect = {.now_ms = clock_wall_ms()}};
+    delivery.effect.arena = arena_new(0);
+    int error = payload == NULL                 ? ERR_CORRUPT
+                : delivery.effect.arena == NULL ? ERR_NO_MEMORY
+                                                : db_write(catalog->db, deliver, &delivery);
+    if (error == 0) {
+        forget(catalog, &delivery.effect);
+    }
+    arena_free(delivery.effect.arena);
+    return error;
+}
+
+int catalog_subscribe(struct catalog *catalog)
+{
+    const struct bus_consumer consumer = {.name = "catalog.media",
+                                          .types = types,
+                                          .from_start = 1,
+                                          .handle = handle_media,
+                                          .context = catalog};
+    return bus_subscribe(catalog->bus, catalog->db, &consumer);
+}

@@ -1,0 +1,130 @@
+/* Deleting (removal.h). */
+#include "service/catalog/removal.h"
+
+#include "backend/blob/blob.h"
+#include "service/catalog/album.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+int remove_version_objects(struct db_session *session, int64_t track_id, int64_t version,
+                           int64_t now_ms)
+{
+    char prefix[64];
+    (void)snprintf(prefix, sizeof prefix, "m/%" PRId64 "/%" PRId64 "/", track_id, version);
+    int error = version_remove(session, track_id, version, now_ms);
+    return error != 0
+               ? error
+               : cleanup_insert(session, BLOB_MEDIA, prefix, now_ms + CATALOG_OBJECT_GRACE_MS);
+}
+
+int remove_art(struct db_session *session, int64_t art_id, int64_t now_ms)
+{
+    if (art_id == 0) {
+        return 0;
+    }
+    char prefix[64];
+    (void)snprintf(prefix, sizeof prefix, "art/%" PRId64 "/", art_id);
+    int error = art_bury(session, art_id, now_ms);
+    return error != 0
+               ? error
+               : cleanup_insert(session, BLOB_MEDIA, prefix, now_ms + CATALOG_OBJECT_GRACE_MS);
+}
+
+/* The track alone; whoever calls counts the album anew. */
+static int bury_track(struct db_session *session, struct change *change, int64_t id)
+{
+    char prefix[64];
+    (void)snprintf(prefix, sizeof prefix, "m/%" PRId64 "/", id);
+    int error = track_bury(session, id, change->now_ms);
+    if (error == 0) {
+        error = lyrics_delete(session, id);
+    }
+    if (error == 0) {
+        error = version_remove_all(session, id, change->now_ms);
+    }
+    if (error == 0) {
+        error =
+            cleanup_insert(session, BLOB_MEDIA, prefix, change->now_ms + CATALOG_OBJECT_GRACE_MS);
+    }
+    if (error == 0) {
+        error = change_emit(session, CATALOG_TRACK, id, "track.deleted");
+    }
+    return error != 0 ? error : change_touch_gone(change, id);
+}
+
+int remove_track(struct db_session *session, struct change *change, int64_t id)
+{
+    struct track_row row;
+    int error = track_get(session, change->call->arena, id, &row);
+    if (error == 0) {
+        error = bury_track(session, change, id);
+    }
+    if (error == 0) {
+        error = album_touch(session, row.album_id, change->now_ms);
+    }
+    if (error == 0) {
+        error = album_refresh(session, row.album_id);
+    }
+    if (error == 0) {
+        error = change_emit(session, CATALOG_ALBUM, row.album_id, "album.changed");
+    }
+    return error != 0 ? error : change_touch(change, CATALOG_ALBUM, row.album_id);
+}
+
+int remove_album(struct db_session *session, struct change *change, int64_t id)
+{
+    struct album_row row;
+    int64_t *tracks = NULL;
+    unsigned count = 0;
+    int error = album_get(session, change->call->arena, id, &row);
+    if (error == 0) {
+        error = track_ids_of_album(session, change->call->arena, id, &tracks, &count);
+    }
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = bury_track(session, change, tracks[i]);
+    }
+    if (error == 0) {
+        error = genre_unlink_album(session, id);
+    }
+    if (error == 0) {
+        error = remove_art(session, row.cover_art_id, change->now_ms);
+    }
+    if (error == 0) {
+        error = remove_art(session, row.pending_art_id, change->now_ms);
+    }
+    if (error == 0) {
+        error = album_bury(session, id, change->now_ms);
+    }
+    if (error == 0) {
+        error = change_emit(session, CATALOG_ALBUM, id, "album.deleted");
+    }
+    return error != 0 ? error : change_touch(change, CATALOG_ALBUM, id);
+}
+
+int remove_artist(struct db_session *session, struct change *change, int64_t id)
+{
+    struct artist_row row;
+    int64_t *albums = NULL;
+    unsigned count = 0;
+    int error = artist_get(session, change->call->arena, id, &row);
+    if (error == 0) {
+        error = album_ids_of_artist(session, change->call->arena, id, &albums, &count);
+    }
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = remove_album(session, change, albums[i]);
+    }
+    if (error == 0) {
+        error = remove_art(session, row.image_art_id, change->now_ms);
+    }
+    if (error == 0) {
+        error = remove_art(session, row.pending_art_id, change->now_ms);
+    }
+    if (error == 0) {
+        error = artist_bury(session, id, change->now_ms);
+    }
+    if (error == 0) {
+        error = change_emit(session, CATALOG_ARTIST, id, "artist.deleted");
+    }
+    return error != 0 ? error : change_touch(change, CATALOG_ARTIST, id);
+}

@@ -1,0 +1,215 @@
+/* Routes of tracks that read or delete (ingest has those that bring a file). Handlers run on the
+ * pool; memory is the request's arena. */
+#include "service/catalog/catalog_http.h"
+
+#include "backend/blob/blob.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "service/catalog/catalog_json.h"
+#include "service/catalog/change.h"
+#include "service/catalog/page.h"
+#include "service/catalog/removal.h"
+#include "service/catalog/resource.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct track_read {
+    struct call *call;
+    int64_t id;
+    struct track_row row;
+};
+
+static int track_get_work(struct db_session *session, void *argument)
+{
+    struct track_read *read = argument;
+    int error = catalog_permit(session, read->call, CATALOG_TRACK, read->id, CATALOG_SEE);
+    return error != 0 ? error : track_get(session, read->call->arena, read->id, &read->row);
+}
+
+static int track_read_one(struct request *request, struct track_read *read)
+{
+    struct catalog *catalog = request->context;
+    *read = (struct track_read){.call = &request->call};
+    int error = request_param_id(request, "id", &read->id);
+    return error != 0 ? error : db_read(catalog->db, track_get_work, read);
+}
+
+int track_get_one(struct request *request)
+{
+    struct track_read read;
+    int error = track_read_one(request, &read);
+    return error != 0 ? error
+                      : resource_reply(request, track_json(&read.row), read.row.revision,
+                                       !read.row.working);
+}
+
+static int track_delete_work(struct db_session *session, struct change *change)
+{
+    struct track_row row;
+    int error = catalog_permit(session, change->call, CATALOG_TRACK, change->id, CATALOG_DELETE);
+    if (error == 0) {
+        error = track_get(session, change->call->arena, change->id, &row);
+    }
+    if (error == 0) {
+        error = request_if_match(change->request, row.revision);
+    }
+    if (error == 0) {
+        error = remove_track(session, change, change->id);
+    }
+    return error != 0 ? error
+                      : change_answer(change, json_pack("{s:o}", "id", json_id(change->id)), 0);
+}
+
+int track_delete(struct request *request)
+{
+    struct change change = {
+        .catalog = request->context, .request = request, .work = track_delete_work, .status = 200};
+    int error = request_param_id(request, "id", &change.id);
+    return error != 0 ? error : change_run(&change);
+}
+
+/* Lists: of an album in its order, of an artist or of all newest first, of all by title. */
+struct track_page {
+    struct call *call;
+    char order; /* 'd' of an album, 'r' of an artist, 'n' newest, 'y' by title */
+    int64_t parent_id;
+    struct list_place place;
+    struct track_list list;
+};
+
+static int list_of_artist(struct db_session *session, struct track_page *page)
+{
+    bool drafts = false;
+    int error = catalog_permit_drafts(session, page->call, page->parent_id, &drafts);
+    return error != 0 ? error
+                      : track_list_of_artist(session, page->call->arena, page->parent_id, drafts,
+                                             &page->place, &page->list);
+}
+
+static int track_list_work(struct db_session *session, void *argument)
+{
+    struct track_page *page = argument;
+    struct arena *arena = page->call->arena;
+    switch (page->order) {
+    case 'd': {
+        int error =
+            catalog_permit(session, page->call, CATALOG_ALBUM, page->parent_id, CATALOG_SEE);
+        return error != 0 ? error
+                          : track_list_of_album(session, arena, page->parent_id, &page->place,
+                                                &page->list);
+    }
+    case 'r':
+        return list_of_artist(session, page);
+    case 'n':
+        return track_list_newest(session, arena, &page->place, &page->list);
+    default:
+        return track_list_by_title(session, arena, &page->place, &page->list);
+    }
+}
+
+static json_t *track_page_json(const struct track_page *page)
+{
+    unsigned shown = page->place.limit - 1;
+    bool more = page->list.count > shown;
+    unsigned count = more ? shown : page->list.count;
+    json_t *items = json_array();
+    for (unsigned i = 0; items != NULL && i < count; i++) {
+        if (json_array_append_new(items, track_json(&page->list.rows[i])) != 0) {
+            json_decref(items);
+            items = NULL;
+        }
+    }
+    if (items == NULL) {
+        return NULL;
+    }
+    const struct track_row *row = more ? &page->list.rows[count - 1] : NULL;
+    struct list_place last = {.key = ""};
+    if (row != NULL) {
+        last = (struct list_place){.key = page->order == 'y' ? row->title_key : "",
+                                   .id = row->id,
+                                   .disc = page->order == 'd' ? row->disc_number : 0,
+                                   .number = page->order == 'd' ? row->track_number : 0};
+    }
+    return page_answer(page->call->arena, items, page->order, row != NULL ? &last : NULL);
+}
+
+static int track_list_reply(struct request *request, struct track_page *page)
+{
+    struct catalog *catalog = request->context;
+    bool downward = page->order == 'r' || page->order == 'n';
+    page->call = &request->call;
+    page->place = (struct list_place){.key = "", .id = downward ? INT64_MAX : 0};
+    int error = page_begin(request, page->order, &page->place);
+    if (error == 0) {
+        error = db_read(catalog->db, track_list_work, page);
+    }
+    return error != 0 ? error : reply_json(request, 200, track_page_json(page));
+}
+
+int track_list_get(struct request *request)
+{
+    struct track_page page = {.order = 'n'};
+    const char *artist = request_query(request, "artistId");
+    const char *album = request_query(request, "albumId");
+    bool created = false;
+    int error = query_sort(request, "title", &created);
+    if (error != 0) {
+        return error;
+    }
+    const char *parent = album != NULL ? album : artist;
+    if (parent != NULL && !id_parse(parent, &page.parent_id)) {
+        return problem_set(&request->call.problem, ERR_MALFORMED,
+                           "artistId and albumId must be ids");
+    }
+    if (album != NULL) {
+        page.order = 'd';
+    } else if (artist != NULL) {
+        page.order = 'r';
+    } else if (!created && request_query(request, "sort") != NULL) {
+        page.order = 'y';
+    }
+    return track_list_reply(request, &page);
+}
+
+int track_list_of_album_get(struct request *request)
+{
+    struct track_page page = {.order = 'd'};
+    int error = request_param_id(request, "id", &page.parent_id);
+    return error != 0 ? error : track_list_reply(request, &page);
+}
+
+/* The player's small picture of the sound: an object that the first pass made. */
+int waveform_get(struct request *request)
+{
+    struct catalog *catalog = request->context;
+    struct track_read read;
+    int error = track_read_one(request, &read);
+    if (error != 0) {
+        return error;
+    }
+    char key[96], etag[BLOB_ETAG_MAX + 2];
+    (void)snprintf(key, sizeof key, "m/%" PRId64 "/%" PRId64 "/waveform.bin", read.id,
+                   read.row.version);
+    int fd = -1;
+    struct blob_stat stat;
+    error = blob_open_fd(catalog->blobs, BLOB_MEDIA, key, &fd, &stat);
+    if (error == ERR_NOT_FOUND) {
+        return problem_set(&request->call.problem, ERR_NOT_FOUND,
+                           "The track has no waveform yet; its status is %s", read.row.status);
+    }
+    if (error != 0) {
+        return error;
+    }
+    (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
+    const struct reply_file file = {.fd = fd,
+                                    .length = stat.bytes,
+                                    .content_type = "application/octet-stream",
+                                    .etag = etag,
+                                    .modified_ms = stat.modified_ms,
+                                    .cache_control = "private, no-cache"};
+    return reply_file(request, &file);
+}
