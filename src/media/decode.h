@@ -1,0 +1,46 @@
+/* Decoding: a sound file behind a descriptor becomes planar float, exactly the samples that the
+ * artist made.
+ *
+ * Taken are WAV (also RF64, W64), FLAC, AIFF, MP3, AAC (ADTS, M4A), ALAC, Ogg (Vorbis, Opus, FLAC)
+ * and WavPack. The encoder's delay and padding are cut where the file tells of them: LAME header,
+ * iTunSMPB, edit list, Opus pre-skip, last granule. What the header promises is compared with what
+ * came out, so that a truncated file is found.
+ *
+ * One thread at a time. All memory is the decoder's. Nothing is opened by name: works in the
+ * sandbox.
+ */
+#pragma once
+
+#include "media/encode.h"
+#include "media/failure.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct AVFormatContext;
+struct decoder;
+
+struct sound {
+    struct pcm_format pcm;
+    char container[16]; /* "wav" "flac" "aiff" "mp3" "aac" "mp4" "ogg" "wavpack" */
+    char codec[16];     /* "pcm" "flac" "alac" "mp3" "aac" "vorbis" "opus" "wavpack" */
+    bool lossless;
+    int64_t expected; /* frames (samples of one channel) by the header; 0: it does not say */
+};
+
+/* Reads the header and the first frame. Failures: not-audio, no-samples, truncated, damaged,
+ * too-long, bad-rate, bad-channels, out-of-limits. */
+int decoder_open(int fd, int64_t bytes, struct failure *failure, struct decoder **ret_decoder);
+void decoder_free(struct decoder *decoder); /* NULL is fine */
+const struct sound *decoder_sound(const struct decoder *decoder);
+/* The open container, for tags.h and art.h. Borrowed. */
+struct AVFormatContext *decoder_container(struct decoder *decoder);
+
+/* The next block: channels × frames, planar, valid to the next call. 1: a block, 0: the end, all
+ * is well; negative: failed. */
+int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsigned *ret_frames,
+                 struct failure *failure);
+/* Frames given out so far; after the end the sound's exact length. */
+int64_t decoder_frames(const struct decoder *decoder);
+/* How far into the file it has read, in thousandths. */
+int decoder_progress(const struct decoder *decoder);

@@ -1,0 +1,16 @@
+/* What a picture's header says, read without decoding a pixel: so a picture of 100,000 × 100,000 is
+ * refused before any memory is taken for it. JPEG, PNG and WebP. Pure functions. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum picture_type { PICTURE_JPEG, PICTURE_PNG, PICTURE_WEBP };
+
+struct picture {
+    enum picture_type type;
+    uint32_t width, height;
+};
+
+/* 0; ERR_MEDIA_TYPE: none of these; ERR_CORRUPT: cut off before its size, or of size 0. */
+int picture_read_header(const uint8_t *bytes, size_t length, struct picture *ret_picture);

@@ -1,0 +1,14 @@
+/* Samples of whatever format a decoder gives, as planar float: nominal −1 … 1, integers of up to 24
+ * bits exactly n / 2^(bits−1). Pure functions. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct AVFrame;
+
+/* Whether samples_to_float knows the AVSampleFormat. */
+bool samples_known(int sample_format);
+/* Copies frames [first, first + count) of the frame's channels into planes[channel][0 …]. */
+void samples_to_float(const struct AVFrame *frame, unsigned first, unsigned count,
+                      float *const *planes);

@@ -1,0 +1,21 @@
+/* The cage of the media process: what a decoder that went wild cannot do.
+ *
+ * sandbox_enter is called once, when everything is loaded and before the first byte from outside is
+ * read. Afterwards the process can compute, start threads, and use the descriptors that it has or
+ * is sent. It cannot open, create, rename or list files, make sockets, or see other processes:
+ * those calls fail with EPERM. A call that no honest code of ours can make (exec, ptrace, a new
+ * process, memory both writable and executable) ends the process at once.
+ *
+ * The limits: memory by RLIMIT_AS (SANDBOX_MEMORY_BYTES_MAX; not under AddressSanitizer), no core
+ * files, files of at most SANDBOX_FILE_BYTES_MAX. CPU time is limited per job by the parent, with
+ * prlimit(2), which the child can't undo.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define SANDBOX_MEMORY_BYTES_MAX ((uint64_t)1536 << 20)
+#define SANDBOX_FILE_BYTES_MAX   ((uint64_t)16 << 30)
+
+/* 0, or ERR_UNSUPPORTED where the kernel has no seccomp filters: then nothing may be decoded. */
+int sandbox_enter(void);

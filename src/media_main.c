@@ -1,0 +1,38 @@
+/* tutti-media: the only program that links the media libraries. The transcode role starts it with a
+ * socketpair as descriptor 3 for a batch of jobs (media/job.h) and closes the socket when there is
+ * nothing more to do. It puts itself into the sandbox before it reads the first byte.
+ */
+#include "media/job.h"
+#include "media/job_server.h"
+#include "media/sandbox.h"
+
+#include <libavutil/cpu.h>
+#include <libavutil/log.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum { EXIT_USAGE = 2, EXIT_SANDBOX = 3, EXIT_SOCKET = 4 };
+
+static int is_job_socket(int fd)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
+}
+
+int main(void)
+{
+    if (!is_job_socket(MEDIA_JOB_FD)) {
+        (void)fputs("tutti-media works for `tutti serve` and is started by it.\n", stderr);
+        return EXIT_USAGE;
+    }
+    av_log_set_level(AV_LOG_QUIET);
+    (void)
+        av_get_cpu_flags(); /* what libraries read from the system is read before the door shuts */
+    if (sandbox_enter() != 0) {
+        (void)fputs("tutti-media: no seccomp filter on this kernel; nothing is decoded without.\n",
+                    stderr);
+        return EXIT_SANDBOX;
+    }
+    return job_server_run(MEDIA_JOB_FD) == 0 ? 0 : EXIT_SOCKET;
+}
