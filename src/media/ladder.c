@@ -313,19 +313,19 @@ static int take_converted(void *context, const float *const *planes, unsigned fr
     return 0;
 }
 
+/* The words of the encoder that failed, or the error's own. */
 static int explain(struct ladder *ladder, int error, struct problem *problem)
 {
-    if (error == 0) {
-        return 0;
+    if (error == 0 || problem == NULL) {
+        return error;
     }
     pthread_mutex_lock(&ladder->lock);
-    if (problem != NULL && ladder->error == error) {
+    bool known = ladder->error == error;
+    if (known) {
         *problem = ladder->problem;
     }
     pthread_mutex_unlock(&ladder->lock);
-    return problem_set(problem, error, "%s",
-                       problem != NULL && problem->detail[0] != '\0' ? problem->detail
-                                                                     : error_title(error));
+    return known ? error : problem_set(problem, error, "%s", error_title(error));
 }
 
 static void clean(struct ladder *ladder, const float *const *planes, unsigned from, unsigned count)
