@@ -1,0 +1,177 @@
+/* Mail by SMTP through libcurl (mail.h). A connection a mail: mails are rare. Called from
+ * identity's mail pool; any thread may. */
+#include "backend/mail/mail.h"
+
+#include "backend/mail/mail_message.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/problem.h"
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGE_BYTES_MAX = 256 * 1024, CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 30 };
+
+struct mailer {
+    char *url;
+    struct mail_sender sender;
+    bool need_tls; /* a password goes over the line to another machine */
+};
+
+/* Parses by curl's own parser, so that what is checked is what is used. */
+static int look_at_url(const char *url, bool *ret_need_tls)
+{
+    CURLU *parsed = curl_url();
+    char *scheme = NULL, *host = NULL, *user = NULL;
+    bool sound = parsed != NULL &&
+                 curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+                 curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                 curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                 (strcmp(scheme, "smtp") == 0 || strcmp(scheme, "smtps") == 0);
+    if (sound) {
+        bool local = strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+                     strcmp(host, "[::1]") == 0;
+        *ret_need_tls = curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_OK && !local;
+    }
+    curl_free(user);
+    curl_free(host);
+    curl_free(scheme);
+    curl_url_cleanup(parsed);
+    return sound ? 0 : ERR_INVALID;
+}
+
+int mail_open(const char *url, const char *from, struct mailer **ret_mailer,
+              struct problem *problem)
+{
+    if (url[0] == '\0') {
+        *ret_mailer = NULL;
+        return 0;
+    }
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return problem_set(problem, ERR_INTERNAL, "libcurl can't be started");
+    }
+    struct mailer *mailer = calloc(1, sizeof *mailer);
+    int error = ERR_NO_MEMORY;
+    if (mailer != NULL && (mailer->url = strdup(url)) != NULL) {
+        error = 0;
+        if (look_at_url(url, &mailer->need_tls) != 0) {
+            /* The text may hold a password, so it is not repeated. */
+            error =
+                problem_set(problem, ERR_INVALID,
+                            "mail.url should read smtp://[user:password@]host:port or smtps://…");
+        } else if (mail_sender_parse(from, &mailer->sender) != 0) {
+            error = problem_set(problem, ERR_INVALID,
+                                "mail.from is \"%s\"; it should read name@example.org or Some Name"
+                                " <name@example.org>",
+                                from);
+        }
+    }
+    if (error != 0) {
+        mail_close(mailer);
+        if (mailer == NULL) {
+            curl_global_cleanup();
+        }
+        return error;
+    }
+    *ret_mailer = mailer;
+    return 0;
+}
+
+void mail_close(struct mailer *mailer)
+{
+    if (mailer == NULL) {
+        return;
+    }
+    if (mailer->url != NULL) {
+        sodium_memzero(mailer->url, strlen(mailer->url));
+    }
+    free(mailer->url);
+    free(mailer);
+    curl_global_cleanup();
+}
+
+struct reading {
+    const struct buffer *message;
+    size_t offset;
+};
+
+static size_t read_message(char *out, size_t size, size_t count, void *argument)
+{
+    struct reading *reading = argument;
+    size_t length = reading->message->length - reading->offset;
+    if (length > size * count) {
+        length = size * count;
+    }
+    memcpy(out, reading->message->data + reading->offset, length);
+    reading->offset += length;
+    return length;
+}
+
+static CURLcode transfer(CURL *curl, const struct mailer *mailer, struct curl_slist *recipients,
+                         struct reading *reading)
+{
+    long tls = mailer->need_tls ? CURLUSESSL_ALL : CURLUSESSL_TRY;
+    (void)curl_easy_setopt(curl, CURLOPT_URL, mailer->url);
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    (void)curl_easy_setopt(curl, CURLOPT_USE_SSL, tls);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    (void)curl_easy_setopt(curl, CURLOPT_MAIL_FROM, mailer->sender.address);
+    (void)curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
+    (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
+    (void)curl_easy_setopt(curl, CURLOPT_READDATA, reading);
+    (void)curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    return curl_easy_perform(curl);
+}
+
+static int error_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_OUT_OF_MEMORY:
+        return ERR_NO_MEMORY;
+    case CURLE_OPERATION_TIMEDOUT:
+        return ERR_TIMEOUT;
+    default:
+        return ERR_UNAVAILABLE;
+    }
+}
+
+static int send_message(const struct mailer *mailer, const char *to, const struct buffer *message)
+{
+    struct reading reading = {.message = message};
+    CURL *curl = curl_easy_init();
+    struct curl_slist *recipients = curl_slist_append(NULL, to);
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    if (curl != NULL && recipients != NULL) {
+        code = transfer(curl, mailer, recipients, &reading);
+    }
+    curl_slist_free_all(recipients);
+    curl_easy_cleanup(curl);
+    return error_of(code);
+}
+
+int mail_send(struct mailer *mailer, const char *to, const char *subject, const char *text_body)
+{
+    unsigned char random[16];
+    char id[2 * sizeof random + 1];
+    randombytes_buf(random, sizeof random);
+    (void)sodium_bin2hex(id, sizeof id, random, sizeof random);
+    struct buffer message;
+    buffer_init(&message, MESSAGE_BYTES_MAX);
+    int error = mail_message_write(&message, &mailer->sender, to, subject, text_body,
+                                   clock_wall_ms() / 1000, id);
+    if (error == 0) {
+        error = send_message(mailer, to, &message);
+    }
+    sodium_memzero(message.data, message.capacity);
+    buffer_done(&message);
+    return error;
+}
