@@ -205,3 +205,17 @@ void delays_succeeded(struct delays *delays, const struct delay_keys *keys)
         set_unlock(delays, keys->keys[kind]);
     }
 }
+
+bool delays_once(struct delays *delays, uint64_t key, int64_t every_ms, int64_t now_ms)
+{
+    struct set *set = set_lock(delays, key);
+    struct row *row = find(set, key);
+    bool may = row == NULL || row->until_ms <= now_ms;
+    if (may) {
+        row = row != NULL ? row : claim(set, key, now_ms);
+        row->last_ms = now_ms;
+        row->until_ms = now_ms + every_ms;
+    }
+    set_unlock(delays, key);
+    return may;
+}

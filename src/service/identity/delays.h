@@ -35,3 +35,5 @@ int64_t delays_left_ms(struct delays *delays, const struct delay_keys *keys, boo
 void delays_failed(struct delays *delays, const struct delay_keys *keys, int64_t now_ms);
 /* The right password: forgets the pair's and the account's failures, not the address's. */
 void delays_succeeded(struct delays *delays, const struct delay_keys *keys);
+/* True once in every_ms for a key, whatever came of it. */
+bool delays_once(struct delays *delays, uint64_t key, int64_t every_ms, int64_t now_ms);

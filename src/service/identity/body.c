@@ -1,0 +1,66 @@
+/* Members of a JSON body, with words for the field that is wrong. Any thread. */
+#include "base/error.h"
+#include "net/http.h"
+#include "service/identity/identity_http.h"
+
+#include <sodium.h>
+
+int body_text(struct request *request, const json_t *body, const char *name, const char **ret_text)
+{
+    const json_t *value = json_object_get(body, name);
+    if (!json_is_string(value)) {
+        return problem_field(&request->call.problem, name,
+                             value == NULL ? "is missing" : "should be a text");
+    }
+    *ret_text = json_string_value(value);
+    return 0;
+}
+
+int body_text_or_null(struct request *request, const json_t *body, const char *name,
+                      const char **ret_text)
+{
+    const json_t *value = json_object_get(body, name);
+    if (value == NULL || json_is_null(value)) {
+        *ret_text = NULL;
+        return 0;
+    }
+    return body_text(request, body, name, ret_text);
+}
+
+int body_text_or_empty(struct request *request, const json_t *body, const char *name,
+                       const char **ret_text)
+{
+    if (json_is_null(json_object_get(body, name))) {
+        *ret_text = "";
+        return 0;
+    }
+    return body_text_or_null(request, body, name, ret_text);
+}
+
+int body_bool(struct request *request, const json_t *body, const char *name, int fallback,
+              int *ret_value)
+{
+    const json_t *value = json_object_get(body, name);
+    if (value != NULL && !json_is_boolean(value)) {
+        return problem_field(&request->call.problem, name, "should be true or false");
+    }
+    *ret_value = value == NULL ? fallback : json_is_true(value);
+    return 0;
+}
+
+void body_forget(struct request *request, json_t *body)
+{
+    const char *name;
+    json_t *value;
+    size_t length = 0;
+    void *bytes = (void *)(uintptr_t)request_body(request, &length);
+    if (bytes != NULL) {
+        sodium_memzero(bytes, length);
+    }
+    json_object_foreach(body, name, value)
+    {
+        if (json_is_string(value)) {
+            sodium_memzero((char *)(uintptr_t)json_string_value(value), json_string_length(value));
+        }
+    }
+}

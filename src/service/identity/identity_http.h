@@ -1,0 +1,47 @@
+/* The handlers of identity's routes, named in the table of identity_http.c. */
+#pragma once
+
+struct request;
+
+/* auth_http.c: nobody is signed in yet */
+int handle_setup(struct request *request);
+int handle_register(struct request *request);
+int handle_log_in(struct request *request);
+int handle_refresh(struct request *request);
+int handle_log_out(struct request *request);
+int handle_forgot(struct request *request);
+int handle_reset(struct request *request);
+
+/* me_http.c: one's own account */
+int handle_me(struct request *request);
+int handle_me_change(struct request *request);
+int handle_me_erase(struct request *request);
+int handle_me_password(struct request *request);
+int handle_me_export(struct request *request);
+int handle_sessions(struct request *request);
+int handle_session_end(struct request *request);
+
+/* admin_http.c */
+int handle_users(struct request *request);
+int handle_user(struct request *request);
+int handle_user_change(struct request *request);
+
+/* body.c: members of a JSON body */
+#include <jansson.h>
+#include <stdbool.h>
+
+/* A text that must be there. ERR_INVALID with the field otherwise; all fields may be asked before
+ * the first error is returned. */
+int body_text(struct request *request, const json_t *body, const char *name, const char **ret_text);
+/* NULL where it is missing or null. */
+int body_text_or_null(struct request *request, const json_t *body, const char *name,
+                      const char **ret_text);
+/* As body_text_or_null, but null is the empty text: "take it away". */
+int body_text_or_empty(struct request *request, const json_t *body, const char *name,
+                       const char **ret_text);
+/* fallback where it is missing. */
+int body_bool(struct request *request, const json_t *body, const char *name, int fallback,
+              int *ret_value);
+/* Overwrites a body that held a password, raw and parsed, once it is of no more use. Texts taken
+ * from it are empty afterwards. */
+void body_forget(struct request *request, json_t *body);

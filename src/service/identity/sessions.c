@@ -1,0 +1,402 @@
+/* Log in, refresh, log out, sessions. Handlers call these on the hash pool (log-in) or the common
+ * pool.
+ *
+ * A session is a family of refresh tokens. Life of one token:
+ *
+ *   present ──used──▶ replaced ──used within 30 s──▶ (yields a sibling, stays replaced)
+ *                        │
+ *                        └──30 s pass──▶ forgotten ──used──▶ the whole family ends
+ *
+ * Invariants:
+ *   1. A token that is not sealed by us never reaches the database.
+ *   2. A sealed token of a living session that the table doesn't list was replaced more than 30 s
+ *      ago (or pushed out by 16 living siblings): its use is a theft, of it or of its successor.
+ *   3. A session has at most SIBLINGS_MAX present tokens, a user SESSIONS_PER_USER_MAX sessions.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/text.h"
+#include "service/identity/delays.h"
+#include "service/identity/identity_private.h"
+#include "service/identity/keys.h"
+#include "service/identity/passwords.h"
+#include "service/identity/token.h"
+#include "service/identity/token_cache.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { USER_AGENT_BYTES_MAX = 256 };
+
+int delay_refusal(struct problem *problem, int64_t left_ms)
+{
+    int seconds = (int)((left_ms + 999) / 1000);
+    problem->retry_after_s = seconds;
+    return problem_set(problem, ERR_RATE_LIMITED,
+                       "Too many attempts went wrong; the next one may be made in %d s", seconds);
+}
+
+void sessions_bar(struct identity *identity, const struct ended_sessions *ended)
+{
+    for (unsigned i = 0; i < ended->count; i++) {
+        token_cache_bar(identity->tokens, ended->ids[i], INT64_MAX, clock_wall_ms());
+    }
+}
+
+void user_bar(struct identity *identity, int64_t user_id, bool for_ever)
+{
+    token_cache_bar(identity->tokens, user_id, for_ever ? INT64_MAX : id_next(), clock_wall_ms());
+}
+
+static void note_ended(void *argument, int64_t session_id)
+{
+    struct ended_sessions *ended = argument;
+    if (ended->count < SESSIONS_PER_USER_MAX) {
+        ended->ids[ended->count++] = session_id;
+    }
+}
+
+int sessions_end_others(struct db_session *session, int64_t user_id, int64_t keep_session,
+                        struct ended_sessions *ended)
+{
+    ended->count = 0;
+    int error = session_store_delete_others(session, user_id, keep_session, note_ended, ended);
+    return error != 0 ? error : refresh_store_delete_orphans(session, user_id);
+}
+
+/* Cut at a character's border. */
+static void copy_user_agent(char out[USER_AGENT_BYTES_MAX + 1], const char *text)
+{
+    size_t length = text != NULL ? strlen(text) : 0;
+    if (length > USER_AGENT_BYTES_MAX) {
+        length = USER_AGENT_BYTES_MAX;
+        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) {
+            length--;
+        }
+    }
+    if (length > 0) {
+        memcpy(out, text, length);
+    }
+    out[length] = '\0';
+    if (!text_is_utf8(out, length)) {
+        out[0] = '\0';
+    }
+}
+
+int session_begin(struct identity *identity, struct db_session *session, const struct user *user,
+                  const struct visitor *visitor, struct signed_in *ret_signed_in)
+{
+    char user_agent[USER_AGENT_BYTES_MAX + 1];
+    copy_user_agent(user_agent, visitor->user_agent);
+    int64_t now_ms = clock_wall_ms();
+    const struct session_row row = {.session_id = id_next(),
+                                    .address = visitor->address,
+                                    .user_agent = user_agent,
+                                    .created_at = now_ms,
+                                    .used_at = now_ms,
+                                    .expires_at = now_ms + SESSION_LIFE_MS};
+    int error =
+        session_store_delete_stale(session, user->user_id, now_ms, SESSIONS_PER_USER_MAX - 1);
+    if (error == 0) {
+        error = refresh_store_delete_orphans(session, user->user_id);
+    }
+    if (error == 0) {
+        error = session_store_insert(session, user->user_id, &row);
+    }
+    if (error != 0) {
+        return error;
+    }
+    ticket_make(key_ring_seal_key(identity->keys), TICKET_REFRESH, user->user_id, row.session_id,
+                &ret_signed_in->refresh);
+    ret_signed_in->session_id = row.session_id;
+    ret_signed_in->user = *user;
+    return refresh_store_insert(session, &ret_signed_in->refresh, now_ms);
+}
+
+int session_sign(struct identity *identity, struct call *call, struct signed_in *signed_in)
+{
+    struct token_claims claims = {.user_id = signed_in->user.user_id,
+                                  .session_id = signed_in->session_id,
+                                  .roles = signed_in->user.roles};
+    (void)snprintf(claims.plan, sizeof claims.plan, "%s", signed_in->user.plan);
+    return token_issue(identity->keys, identity->public_url, &claims, call->arena,
+                       &signed_in->access_token);
+}
+
+/* --- log in --- */
+
+struct log_in {
+    struct identity *identity;
+    struct call *call;
+    const char *login; /* folded */
+    const struct visitor *visitor;
+    struct user user;
+    bool known_address;
+    const char *new_hash; /* NULL: the stored one is good */
+    struct signed_in *signed_in;
+};
+
+static int find_person(struct db_session *session, void *argument)
+{
+    struct log_in *log_in = argument;
+    int64_t user_id = 0;
+    int error = user_store_find_login(session, log_in->login, &user_id);
+    if (error == 0) {
+        error = user_store_find(session, log_in->call->arena, user_id, &log_in->user);
+    }
+    if (error == 0) {
+        error = session_store_knows_address(session, user_id, log_in->visitor->address,
+                                            &log_in->known_address);
+    }
+    return error;
+}
+
+static int write_log_in(struct db_session *session, void *argument)
+{
+    struct log_in *log_in = argument;
+    int error = 0;
+    if (log_in->new_hash != NULL) {
+        error = user_store_update_password(session, log_in->user.user_id, log_in->new_hash,
+                                           clock_wall_ms());
+    }
+    return error != 0 ? error
+                      : session_begin(log_in->identity, session, &log_in->user, log_in->visitor,
+                                      log_in->signed_in);
+}
+
+/* The password, against the person's hash or nobody's. A hash with older parameters is made anew.
+ */
+static int check_password(struct identity *identity, struct call *call, struct log_in *log_in,
+                          const char *password, bool *ret_matches)
+{
+    bool outdated = false;
+    int error = passwords_verify(identity->passwords, &call->problem, password,
+                                 log_in->user.password_hash, ret_matches, &outdated);
+    if (error == 0 && outdated) {
+        char hash[PASSWORD_HASH_SIZE];
+        error = passwords_hash(identity->passwords, &call->problem, password, hash);
+        log_in->new_hash = arena_strdup(call->arena, hash);
+    }
+    return error;
+}
+
+static int refuse_delayed(struct identity *identity, struct call *call,
+                          const struct delay_keys *keys, bool known_address)
+{
+    int64_t left_ms = delays_left_ms(identity->delays, keys, known_address, clock_monotonic_ms());
+    return left_ms > 0 ? delay_refusal(&call->problem, left_ms) : 0;
+}
+
+int session_log_in(struct identity *identity, struct call *call, const char *username,
+                   const char *password, const struct visitor *visitor,
+                   struct signed_in *ret_signed_in)
+{
+    struct log_in log_in = {.identity = identity,
+                            .call = call,
+                            .login = name_fold_login(call, username),
+                            .visitor = visitor,
+                            .signed_in = ret_signed_in};
+    struct delay_keys keys =
+        delays_keys(identity->delays, log_in.login != NULL ? log_in.login : "", visitor->address);
+    int error = refuse_delayed(identity, call, &keys, true);
+    if (error != 0) {
+        return error;
+    }
+    error = log_in.login != NULL ? db_read(identity->users, find_person, &log_in) : ERR_NOT_FOUND;
+    if (error != 0 && error != ERR_NOT_FOUND) {
+        return error;
+    }
+    error = refuse_delayed(identity, call, &keys, log_in.known_address);
+    if (error != 0) {
+        return error;
+    }
+    bool matches = false;
+    error = check_password(identity, call, &log_in, password, &matches);
+    if (error != 0) {
+        return error;
+    }
+    if (!matches) {
+        delays_failed(identity->delays, &keys, clock_monotonic_ms());
+        return problem_set(&call->problem, ERR_UNAUTHENTICATED,
+                           "The username or the password is not right");
+    }
+    if (log_in.user.disabled_at != 0) {
+        return problem_set(&call->problem, ERR_FORBIDDEN,
+                           "This account is disabled; an admin can enable it");
+    }
+    delays_succeeded(identity->delays, &keys);
+    error = db_write(identity->users, write_log_in, &log_in);
+    return error != 0 ? error : session_sign(identity, call, ret_signed_in);
+}
+
+/* --- refresh --- */
+
+struct refresh {
+    struct identity *identity;
+    struct call *call;
+    struct ticket ticket; /* as presented */
+    struct signed_in *signed_in;
+    bool family_ended;
+};
+
+/* Invariant 2. Commits, so the answer is decided by family_ended and not by an error. */
+static int end_family(struct db_session *session, struct refresh *refresh)
+{
+    int error = session_store_delete(session, refresh->ticket.user_id, refresh->ticket.session_id);
+    if (error == 0) {
+        error = refresh_store_delete(session, refresh->ticket.user_id, refresh->ticket.session_id);
+    }
+    refresh->family_ended = error == 0;
+    return error;
+}
+
+static int hand_out_next(struct db_session *session, struct refresh *refresh, int64_t now_ms)
+{
+    const struct ticket *old = &refresh->ticket;
+    int error =
+        refresh_store_forget(session, old->user_id, old->session_id, now_ms - REFRESH_GRACE_MS);
+    if (error == 0) {
+        error = refresh_store_trim(session, old->user_id, old->session_id, SIBLINGS_MAX - 1);
+    }
+    if (error == 0) {
+        error = session_store_touch(session, old->user_id, old->session_id, now_ms,
+                                    now_ms + SESSION_LIFE_MS);
+    }
+    if (error != 0) {
+        return error;
+    }
+    ticket_make(key_ring_seal_key(refresh->identity->keys), TICKET_REFRESH, old->user_id,
+                old->session_id, &refresh->signed_in->refresh);
+    refresh->signed_in->session_id = old->session_id;
+    return refresh_store_insert(session, &refresh->signed_in->refresh, now_ms);
+}
+
+static int write_refresh(struct db_session *session, void *argument)
+{
+    struct refresh *refresh = argument;
+    const struct ticket *ticket = &refresh->ticket;
+    int64_t now_ms = clock_wall_ms();
+    refresh->family_ended = false;
+    int error = session_store_alive(session, ticket->user_id, ticket->session_id, now_ms);
+    if (error == 0) {
+        error = user_store_find(session, refresh->call->arena, ticket->user_id,
+                                &refresh->signed_in->user);
+    }
+    if (error != 0) {
+        return error;
+    }
+    struct refresh_row row;
+    error = refresh_store_find(session, ticket, &row);
+    if (error == ERR_NOT_FOUND ||
+        (error == 0 && row.replaced_at != 0 && now_ms - row.replaced_at > REFRESH_GRACE_MS)) {
+        return end_family(session, refresh);
+    }
+    if (error == 0 && row.replaced_at == 0) {
+        error = refresh_store_replace(session, ticket, now_ms);
+        error = error == ERR_NOT_FOUND ? 0 : error; /* replaced meanwhile: a sibling */
+    }
+    return error != 0 ? error : hand_out_next(session, refresh, now_ms);
+}
+
+static int session_is_over(struct problem *problem)
+{
+    return problem_set(problem, ERR_UNAUTHENTICATED, "The session is over; log in again");
+}
+
+int session_refresh(struct identity *identity, struct call *call, const char *refresh_token,
+                    struct signed_in *ret_signed_in)
+{
+    struct refresh refresh = {.identity = identity, .call = call, .signed_in = ret_signed_in};
+    if (!ticket_read(key_ring_seal_key(identity->keys), TICKET_REFRESH, refresh_token,
+                     &refresh.ticket)) {
+        return problem_set(&call->problem, ERR_UNAUTHENTICATED,
+                           "The refresh token is none of this server's");
+    }
+    int error = db_write(identity->users, write_refresh, &refresh);
+    sodium_memzero(refresh.ticket.text, sizeof refresh.ticket.text);
+    if (error == ERR_NOT_FOUND) {
+        return session_is_over(&call->problem);
+    }
+    if (error == 0 && refresh.family_ended) {
+        token_cache_bar(identity->tokens, refresh.ticket.session_id, INT64_MAX, clock_wall_ms());
+        return problem_set(&call->problem, ERR_UNAUTHENTICATED,
+                           "This refresh token was used before, so the session has been ended;"
+                           " log in again");
+    }
+    return error != 0 ? error : session_sign(identity, call, ret_signed_in);
+}
+
+/* --- ending --- */
+
+struct ending {
+    int64_t user_id, session_id;
+};
+
+static int write_ending(struct db_session *session, void *argument)
+{
+    const struct ending *ending = argument;
+    int error = session_store_delete(session, ending->user_id, ending->session_id);
+    return error != 0 ? error : refresh_store_delete(session, ending->user_id, ending->session_id);
+}
+
+static int end_one(struct identity *identity, int64_t user_id, int64_t session_id)
+{
+    struct ending ending = {.user_id = user_id, .session_id = session_id};
+    int error = db_write(identity->users, write_ending, &ending);
+    if (error == 0) {
+        token_cache_bar(identity->tokens, session_id, INT64_MAX, clock_wall_ms());
+    }
+    return error;
+}
+
+int session_log_out(struct identity *identity, const char *refresh_token)
+{
+    struct ticket ticket;
+    if (!ticket_read(key_ring_seal_key(identity->keys), TICKET_REFRESH, refresh_token, &ticket)) {
+        return 0;
+    }
+    int error = end_one(identity, ticket.user_id, ticket.session_id);
+    sodium_memzero(&ticket, sizeof ticket);
+    return error == ERR_NOT_FOUND ? 0 : error;
+}
+
+int session_end(struct identity *identity, struct call *call, int64_t session_id)
+{
+    int error = end_one(identity, call->actor.user_id, session_id);
+    return error == ERR_NOT_FOUND
+               ? problem_set(&call->problem, ERR_NOT_FOUND, "There is no such session of yours")
+               : error;
+}
+
+struct listing {
+    struct call *call;
+    struct session_row *rows;
+    int count;
+};
+
+static int read_sessions(struct db_session *session, void *argument)
+{
+    struct listing *listing = argument;
+    listing->count = session_store_list(session, listing->call->arena, listing->call->actor.user_id,
+                                        clock_wall_ms(), SESSIONS_PER_USER_MAX, listing->rows);
+    return listing->count < 0 ? listing->count : 0;
+}
+
+int session_list(struct identity *identity, struct call *call, struct session_row **ret_rows,
+                 unsigned *ret_count)
+{
+    struct listing listing = {
+        .call = call,
+        .rows = arena_array(call->arena, SESSIONS_PER_USER_MAX, sizeof(struct session_row))};
+    if (listing.rows == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    int error = db_read(identity->users, read_sessions, &listing);
+    if (error == 0) {
+        *ret_rows = listing.rows;
+        *ret_count = (unsigned)listing.count;
+    }
+    return error;
+}
