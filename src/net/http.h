@@ -106,6 +106,9 @@ int64_t request_content_length(struct request *request); /* -1 if none or chunke
  * its end). ERR_MEDIA_TYPE, ERR_MALFORMED (says line and column). */
 int request_json(struct request *request, json_t **ret_object);
 void *request_sink_state(struct request *request);
+/* The Idempotency-Key, NULL where there is none. ERR_MALFORMED unless 1 to 255 visible ASCII
+ * characters. What is done with it is the write's own (service/idempotency.h). */
+int request_idempotency_key(struct request *request, const char **ret_key);
 
 /* Replies. Exactly one is set by a handler that returns 0. Header values are copied. */
 int reply_header(struct request *request, const char *name, const char *value);

@@ -1,4 +1,5 @@
-/* The bounded pool of workers: work that may block. A full queue refuses at once. */
+/* The bounded pool of workers: work that may block. A full queue refuses at once. One thread is
+ * there from the start, the others come when there is work for them, and stay. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,3 +16,24 @@ unsigned job_pool_depth(const struct job_pool *pool);
 int64_t job_pool_delay_us(const struct job_pool *pool);
 /* Runs what is queued to its end, then joins the threads. NULL is fine. */
 void job_pool_free(struct job_pool *pool);
+
+/* A job whose memory is the caller's: for work that was let in once and goes on in pieces (a body
+ * that is written as it arrives), where a refusal half-way would lose what was done. Zero it, fill
+ * run and argument; it is the pool's from push until run is called. */
+struct job {
+    void (*run)(void *argument);
+    void *argument;
+    struct job *next;
+    int64_t queued_us;
+    bool claimed;
+};
+/* Takes a place in the queue for a job that is pushed a moment later (after its connection was
+ * suspended, say). Errors as job_pool_submit. */
+int job_pool_claim(struct job_pool *pool);
+/* Gives an unused claim back. */
+void job_pool_unclaim(struct job_pool *pool);
+/* Queues on the claim taken before. Cannot fail. */
+void job_pool_push(struct job_pool *pool, struct job *job);
+/* Queues a further piece of work that was let in: past the bound, which only counts new work. There
+ * are at most as many of them as requests let in. Cannot fail before job_pool_free. */
+void job_pool_continue(struct job_pool *pool, struct job *job);

@@ -24,4 +24,6 @@ int64_t metric_value(const struct metric *metric);
 /* A gauge that is asked when /metrics is read; may be slow-ish (runs on the pool). */
 void metric_ask(const char *name, const char *help, const char *labels,
                 int64_t (*ask)(void *argument), void *argument);
+/* Ends every metric_ask of this argument: whoever frees the argument calls it before. */
+void metric_ask_end(void *argument);
 void metrics_write(struct buffer *out);

@@ -1,0 +1,50 @@
+/* Addresses of clients, networks (CIDR), and what trusted proxies say about them. Pure functions;
+ * any thread. IPv4 is kept as IPv4-mapped IPv6, so that one form serves both. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sockaddr;
+
+enum { ADDRESS_TEXT_SIZE = 46, NETWORKS_MAX = 64 };
+
+struct address {
+    uint8_t bytes[16];
+};
+
+struct network {
+    struct address address;
+    unsigned bits; /* of 128 */
+};
+
+struct networks {
+    unsigned count;
+    struct network list[NETWORKS_MAX];
+};
+
+/* From a socket's address; what is neither IPv4 nor IPv6 (a Unix socket) becomes ::. */
+struct address address_of(const struct sockaddr *socket_address);
+bool address_parse(const char *text, struct address *ret_address);
+void address_format(const struct address *address, char out[ADDRESS_TEXT_SIZE]);
+/* Whose limits it counts towards: an IPv4 address itself, of IPv6 the /64. */
+struct address address_owner(const struct address *address);
+uint64_t address_hash(const struct address *address);
+
+/* "127.0.0.1, ::1, 10.0.0.0/8". False for what is none, or more than NETWORKS_MAX. */
+bool networks_parse(const char *list, struct networks *ret_networks);
+bool networks_hold(const struct networks *networks, const struct address *address);
+
+/* What proxies said of a request. */
+struct forwarded {
+    struct address client;
+    bool https;
+};
+/* The client behind trusted proxies: from the right, the first address that is no trusted proxy
+ * (RFC 7239, and the older X-Forwarded-For and X-Forwarded-Proto; NULL where a header is missing).
+ * peer is whom the connection is from and must itself be trusted. A malformed entry ends the walk:
+ * what stands left of it can't be believed. */
+struct forwarded forwarded_resolve(const struct networks *trusted, const struct address *peer,
+                                   const char *forwarded, const char *x_forwarded_for,
+                                   const char *x_forwarded_proto);

@@ -1,0 +1,10 @@
+/* The listening socket. */
+#pragma once
+
+struct problem;
+
+/* Opens "127.0.0.1:4040", "[::1]:4040" or "*:4040" (all addresses of both families); port 0: any,
+ * told in *ret_port. ERR_INVALID for what is no address, ERR_UNAVAILABLE where it can't be had,
+ * with words in problem. */
+int listen_open(const char *listen_address, int *ret_fd, unsigned *ret_port,
+                struct problem *problem);

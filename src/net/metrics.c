@@ -1,0 +1,219 @@
+/* Metrics (metrics.h).
+ *
+ * A family is a name with its kind and help; under it hangs one metric for each set of labels.
+ * Registering takes a mutex and looks through lists: owners keep the pointer. Updates are relaxed
+ * atomics. Nothing is ever freed but the askers, since a metric lives as long as the process.
+ */
+#include "net/metrics.h"
+
+#include "base/buffer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS = 14 };
+
+/* Upper bounds in µs; the last bucket has none. */
+static const int64_t bounds_us[BUCKETS - 1] = {1000,    2500,    5000,    10000,  25000,
+                                               50000,   100000,  250000,  500000, 1000000,
+                                               2500000, 5000000, 10000000};
+static const char *const bound_texts[BUCKETS] = {"0.001", "0.0025", "0.005", "0.01", "0.025",
+                                                 "0.05",  "0.1",    "0.25",  "0.5",  "1",
+                                                 "2.5",   "5",      "10",    "+Inf"};
+
+struct histogram {
+    _Atomic int64_t buckets[BUCKETS]; /* of their own bucket only, summed up when written */
+    _Atomic int64_t sum_us;
+};
+
+struct metric {
+    struct metric *next;
+    char *labels;
+    _Atomic int64_t value;
+    int64_t (*ask)(void *argument);
+    void *argument;
+    struct histogram *histogram;
+};
+
+struct family {
+    struct family *next;
+    enum metric_kind kind;
+    const char *name, *help;
+    struct metric *metrics;
+};
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct family *families;
+
+static struct family *family_get(enum metric_kind kind, const char *name, const char *help)
+{
+    struct family **at = &families;
+    while (*at != NULL) {
+        if (strcmp((*at)->name, name) == 0) {
+            return *at;
+        }
+        at = &(*at)->next;
+    }
+    struct family *family = calloc(1, sizeof *family);
+    if (family != NULL) {
+        *family = (struct family){.kind = kind, .name = name, .help = help};
+        *at = family;
+    }
+    return family;
+}
+
+static struct metric *metric_new(enum metric_kind kind, const char *labels)
+{
+    struct metric *metric = calloc(1, sizeof *metric);
+    if (metric == NULL) {
+        return NULL;
+    }
+    metric->labels = strdup(labels);
+    metric->histogram = kind == METRIC_HISTOGRAM ? calloc(1, sizeof *metric->histogram) : NULL;
+    if (metric->labels == NULL || (kind == METRIC_HISTOGRAM && metric->histogram == NULL)) {
+        free(metric->labels);
+        free(metric->histogram);
+        free(metric);
+        return NULL;
+    }
+    return metric;
+}
+
+static struct metric *find_or_add(enum metric_kind kind, const char *name, const char *help,
+                                  const char *labels)
+{
+    struct family *family = family_get(kind, name, help);
+    if (family == NULL) {
+        return NULL;
+    }
+    struct metric **at = &family->metrics;
+    while (*at != NULL) {
+        if (strcmp((*at)->labels, labels) == 0) {
+            return *at;
+        }
+        at = &(*at)->next;
+    }
+    *at = metric_new(family->kind, labels);
+    return *at;
+}
+
+struct metric *metric_get(enum metric_kind kind, const char *name, const char *help,
+                          const char *labels)
+{
+    pthread_mutex_lock(&registry_lock);
+    struct metric *metric = find_or_add(kind, name, help, labels);
+    pthread_mutex_unlock(&registry_lock);
+    return metric;
+}
+
+void metric_add(struct metric *metric, int64_t amount)
+{
+    if (metric != NULL) {
+        atomic_fetch_add_explicit(&metric->value, amount, memory_order_relaxed);
+    }
+}
+
+void metric_set(struct metric *metric, int64_t value)
+{
+    if (metric != NULL) {
+        atomic_store_explicit(&metric->value, value, memory_order_relaxed);
+    }
+}
+
+void metric_observe_us(struct metric *metric, int64_t microseconds)
+{
+    if (metric == NULL || metric->histogram == NULL) {
+        return;
+    }
+    unsigned bucket = 0;
+    while (bucket < BUCKETS - 1 && microseconds > bounds_us[bucket]) {
+        bucket++;
+    }
+    struct histogram *histogram = metric->histogram;
+    atomic_fetch_add_explicit(&histogram->buckets[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&histogram->sum_us, microseconds, memory_order_relaxed);
+}
+
+int64_t metric_value(const struct metric *metric)
+{
+    return metric != NULL ? atomic_load_explicit(&metric->value, memory_order_relaxed) : 0;
+}
+
+void metric_ask(const char *name, const char *help, const char *labels,
+                int64_t (*ask)(void *argument), void *argument)
+{
+    pthread_mutex_lock(&registry_lock);
+    struct metric *metric = find_or_add(METRIC_GAUGE, name, help, labels);
+    if (metric != NULL) {
+        metric->ask = ask;
+        metric->argument = argument;
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+void metric_ask_end(void *argument)
+{
+    pthread_mutex_lock(&registry_lock);
+    for (struct family *family = families; family != NULL; family = family->next) {
+        for (struct metric *metric = family->metrics; metric != NULL; metric = metric->next) {
+            if (metric->ask != NULL && metric->argument == argument) {
+                metric->ask = NULL;
+                metric->argument = NULL;
+                atomic_store(&metric->value, 0);
+            }
+        }
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+static void write_plain(struct buffer *out, const char *name, const struct metric *metric)
+{
+    int64_t value = metric->ask != NULL ? metric->ask(metric->argument) : metric_value(metric);
+    const char *open = metric->labels[0] != '\0' ? "{" : "";
+    const char *close = metric->labels[0] != '\0' ? "}" : "";
+    (void)buffer_printf(out, "%s%s%s%s %lld\n", name, open, metric->labels, close,
+                        (long long)value);
+}
+
+static void write_histogram(struct buffer *out, const char *name, const struct metric *metric)
+{
+    const char *comma = metric->labels[0] != '\0' ? "," : "";
+    const char *open = metric->labels[0] != '\0' ? "{" : "";
+    const char *close = metric->labels[0] != '\0' ? "}" : "";
+    int64_t count = 0;
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        count += atomic_load_explicit(&metric->histogram->buckets[i], memory_order_relaxed);
+        (void)buffer_printf(out, "%s_bucket{%s%sle=\"%s\"} %lld\n", name, metric->labels, comma,
+                            bound_texts[i], (long long)count);
+    }
+    int64_t sum_us = atomic_load_explicit(&metric->histogram->sum_us, memory_order_relaxed);
+    (void)buffer_printf(out, "%s_sum%s%s%s %lld.%06lld\n", name, open, metric->labels, close,
+                        (long long)(sum_us / 1000000), (long long)(sum_us % 1000000));
+    (void)buffer_printf(out, "%s_count%s%s%s %lld\n", name, open, metric->labels, close,
+                        (long long)count);
+}
+
+static void write_family(struct buffer *out, const struct family *family)
+{
+    static const char *const kinds[] = {"counter", "gauge", "histogram"};
+    (void)buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
+                        family->name, kinds[family->kind]);
+    for (const struct metric *metric = family->metrics; metric != NULL; metric = metric->next) {
+        if (family->kind == METRIC_HISTOGRAM) {
+            write_histogram(out, family->name, metric);
+        } else {
+            write_plain(out, family->name, metric);
+        }
+    }
+}
+
+void metrics_write(struct buffer *out)
+{
+    pthread_mutex_lock(&registry_lock);
+    for (const struct family *family = families; family != NULL; family = family->next) {
+        write_family(out, family);
+    }
+    pthread_mutex_unlock(&registry_lock);
+}

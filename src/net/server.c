@@ -1,0 +1,555 @@
+/* The HTTP server: its life, and the callbacks that libmicrohttpd makes (http.h, server.h).
+ *
+ *   new ─► add_routes … ─► start ─► (reload …) ─► drain ─► free
+ *
+ * libmicrohttpd is told to run an epoll loop a core, to parse strictly, and to have no time limits
+ * of its own (they know no trickling client; deadlines.c has ours). It must not be stopped while a
+ * connection is suspended: free waits for the pool first.
+ */
+#include "net/server.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/problem.h"
+#include "net/listen.h"
+#include "net/metrics.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LOOP_STACK_BYTES = 256 * 1024,
+    REQUEST_ARENA_BYTES_MAX = 16 << 20,
+    RATE_ENTRIES = 64 * 1024,
+    BAD_TOKEN_ENTRIES = 16 * 1024,
+    CONNECTIONS_HEADROOM = 64, /* a loop's, for those that are told 503 */
+    HEADER_BYTES_MIN = 1024,
+};
+
+/* ---- requests: taken when the first line is there, given back with the last reference ---- */
+
+static struct request_private *take_spare(struct http_server *server)
+{
+    pthread_mutex_lock(&server->spare_lock);
+    struct request_private *request = server->spare;
+    if (request != NULL) {
+        server->spare = request->spare_next;
+        server->spare_count--;
+    }
+    pthread_mutex_unlock(&server->spare_lock);
+    return request;
+}
+
+static struct request_private *request_new(void)
+{
+    struct request_private *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        return NULL;
+    }
+    request->request.call.arena = arena_new(REQUEST_ARENA_BYTES_MAX);
+    if (request->request.call.arena == NULL) {
+        free(request);
+        return NULL;
+    }
+    return request;
+}
+
+static void request_delete(struct request_private *request)
+{
+    arena_free(request->request.call.arena);
+    free(request);
+}
+
+struct request_private *request_acquire(struct http_server *server, struct connection *connection)
+{
+    struct request_private *request = take_spare(server);
+    if (request == NULL) {
+        request = request_new();
+    }
+    if (request == NULL) {
+        return NULL;
+    }
+    /* All but the arena and the large text of the problem, which is empty by its first bytes. */
+    struct problem *problem = &request->request.call.problem;
+    problem->code = 0;
+    problem->retry_after_s = 0;
+    problem->detail[0] = '\0';
+    problem->field_count = 0;
+    size_t from = offsetof(struct request_private, request.call.actor);
+    memset((char *)request + from, 0, sizeof *request - from);
+    request->magic = REQUEST_MAGIC;
+    request->request.private_ = request;
+    request->server = server;
+    request->settings = server_settings(server);
+    request->connection = connection;
+    request->mhd = connection->mhd;
+    request->started_us = clock_monotonic_us();
+    atomic_store_explicit(&request->refs, 1, memory_order_relaxed);
+    return request;
+}
+
+void request_unref(struct request_private *request)
+{
+    assert(request->magic == REQUEST_MAGIC);
+    if (atomic_fetch_sub(&request->refs, 1) != 1) {
+        return;
+    }
+    struct http_server *server = request->server;
+    reply_discard(request);
+    free(request->body);
+    json_decref(request->json);
+    arena_reset(request->request.call.arena);
+    request->magic = 0;
+    pthread_mutex_lock(&server->spare_lock);
+    bool keep = server->spare_count < REQUESTS_SPARE_MAX;
+    if (keep) {
+        request->spare_next = server->spare;
+        server->spare = request;
+        server->spare_count++;
+    }
+    pthread_mutex_unlock(&server->spare_lock);
+    if (!keep) {
+        request_delete(request);
+    }
+    atomic_fetch_sub(&server->running, 1);
+}
+
+void request_suspend(struct request_private *request)
+{
+    MHD_suspend_connection(request->mhd);
+}
+
+void request_resume(struct request_private *request)
+{
+    MHD_resume_connection(request->mhd);
+}
+
+/* ---- libmicrohttpd's callbacks, on the loop threads ---- */
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* The request line is there: target as it came. */
+static void *on_target(void *argument, const char *target, struct MHD_Connection *mhd)
+{
+    struct http_server *server = argument;
+    struct connection *connection = connection_of(mhd);
+    if (connection == NULL || atomic_load(&connection->refused)) {
+        return NULL;
+    }
+    struct request_private *request = request_acquire(server, connection);
+    if (request == NULL) {
+        return NULL;
+    }
+    atomic_fetch_add(&server->running, 1);
+    request->request.method = "";
+    request->request.remote = connection->peer_text;
+    request->request.target =
+        arena_strdup(request->request.call.arena, target != NULL ? target : "");
+    return request;
+}
+
+/* A body that is refused while it comes in: libmicrohttpd takes no answer before its end, so it is
+ * given on the socket itself, and the connection ends. */
+static enum MHD_Result answer_now(struct request_private *request)
+{
+    reply_problem(request, request->job_result);
+    struct reply *reply = &request->reply;
+    char head[512];
+    const char *retry_after = reply_header_get(request, "Retry-After");
+    (void)snprintf(head, sizeof head,
+                   "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %llu\r\n"
+                   "X-Request-Id: %s\r\n%s%s%sConnection: close\r\n\r\n",
+                   reply->status, reply_header_get(request, "Content-Type"),
+                   (unsigned long long)reply->length, request->request.call.request_id,
+                   retry_after != NULL ? "Retry-After: " : "",
+                   retry_after != NULL ? retry_after : "", retry_after != NULL ? "\r\n" : "");
+    connection_answer(request->connection->fd, head, reply->bytes, (size_t)reply->length);
+    return MHD_NO;
+}
+
+static enum MHD_Result on_body(struct request_private *request, const char *bytes, size_t *length)
+{
+    if (request->entry == NULL) {
+        *length = 0; /* of a request that is answered with an error after it */
+        return MHD_YES;
+    }
+    enum body_take taken = body_take(request, bytes, length);
+    bool short_rest = request->content_length >= 0 &&
+                      request->content_length - (int64_t)request->body_length <= DISCARD_BYTES_MAX;
+    return taken == BODY_REFUSED && !short_rest ? answer_now(request) : MHD_YES;
+}
+
+static enum MHD_Result on_request(void *argument, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *length, void **request_context)
+{
+    (void)argument;
+    (void)mhd;
+    (void)url;
+    (void)version;
+    struct request_private *request = *request_context;
+    if (request == NULL || request->request.target == NULL) {
+        return MHD_NO;
+    }
+    assert(request->magic == REQUEST_MAGIC);
+    if (*length > 0) {
+        return on_body(request, bytes, length);
+    }
+    if (request->request.method[0] == '\0') {
+        request->request.method = method;
+    }
+    if (request->body_waiting) {
+        request->body_waiting = false;
+        request->body_complete = true;
+    }
+    return steps_run(request);
+}
+
+static void on_completed(void *argument, struct MHD_Connection *mhd, void **request_context,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)argument;
+    (void)mhd;
+    struct request_private *request = *request_context;
+    *request_context = NULL;
+    if (request == NULL) {
+        return;
+    }
+    if (request->sink != NULL) {
+        sink_abandon(request);
+    }
+    steps_finish(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    connection_phase(request->connection, PHASE_HEADER);
+    request_unref(request);
+}
+
+/* Targets are decoded by us (target.c), so theirs is told to do nothing. */
+static size_t keep_encoded(void *argument, struct MHD_Connection *mhd, char *text)
+{
+    (void)argument;
+    (void)mhd;
+    return strlen(text);
+}
+
+/* ---- settings ---- */
+
+static const char *copy_text(const char *text, int *error)
+{
+    char *copy = strdup(text != NULL ? text : "");
+    if (copy == NULL) {
+        *error = ERR_NO_MEMORY;
+    }
+    return copy;
+}
+
+static void settings_free(struct settings *settings)
+{
+    free((void *)settings->config.listen);
+    free((void *)settings->config.public_url);
+    free((void *)settings->config.base_path);
+    free((void *)settings->config.trusted_proxies);
+    free((void *)settings->config.cors_origins);
+    free(settings);
+}
+
+static int settings_new(const struct http_config *config, struct settings **ret_settings,
+                        struct problem *problem)
+{
+    struct settings *settings = calloc(1, sizeof *settings);
+    if (settings == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    int error = 0;
+    settings->config = *config;
+    settings->config.listen = copy_text(config->listen, &error);
+    settings->config.public_url = copy_text(config->public_url, &error);
+    settings->config.base_path = copy_text(config->base_path, &error);
+    settings->config.trusted_proxies = copy_text(config->trusted_proxies, &error);
+    settings->config.cors_origins = copy_text(config->cors_origins, &error);
+    if (error == 0 && !networks_parse(settings->config.trusted_proxies, &settings->trusted)) {
+        error = problem_set(problem, ERR_INVALID,
+                            "trusted_proxies = %s: must be addresses or networks (10.0.0.0/8), "
+                            "separated by commas, at most %d",
+                            settings->config.trusted_proxies, NETWORKS_MAX);
+    }
+    if (error != 0) {
+        settings_free(settings);
+        return error;
+    }
+    *ret_settings = settings;
+    return 0;
+}
+
+void http_config_defaults(struct http_config *config)
+{
+    *config = (struct http_config){
+        .listen = "127.0.0.1:4040",
+        .public_url = "",
+        .base_path = "",
+        .trusted_proxies = "",
+        .cors_origins = "",
+        .pool_threads = 16,
+        .pool_queue_max = 256,
+        .connections_max = 10000,
+        .connections_per_address_max = 256,
+        .header_bytes_max = 8 * 1024,
+        .header_timeout_ms = 10 * 1000,
+        .body_timeout_ms = 30 * 1000,
+        .body_rate_min = 1024,
+        .keep_alive_timeout_ms = 75 * 1000,
+        .drain_timeout_ms = 30 * 1000,
+        .access_log = true,
+    };
+    config->rates[RATE_READ].per_minute = 1200;
+    config->rates[RATE_READ].burst = 600;
+    config->rates[RATE_WRITE].per_minute = 300;
+    config->rates[RATE_WRITE].burst = 150;
+    config->rates[RATE_UPLOAD].per_minute = 120;
+    config->rates[RATE_UPLOAD].burst = 200;
+    config->rates[RATE_PLAY].per_minute = 600;
+    config->rates[RATE_PLAY].burst = 300;
+    config->rates[RATE_LOGIN].per_minute = 30;
+    config->rates[RATE_LOGIN].burst = 20;
+}
+
+/* ---- the server's life ---- */
+
+static void register_metrics(struct http_server *server)
+{
+    server->metrics.sent_bytes =
+        metric_get(METRIC_COUNTER, "tutti_http_sent_bytes_total", "Bytes of bodies sent.", "");
+    server->metrics.connections =
+        metric_get(METRIC_GAUGE, "tutti_http_connections", "Connections that are open.", "");
+    server->metrics.refused_connections =
+        metric_get(METRIC_COUNTER, "tutti_http_connections_refused_total",
+                   "Connections refused, in all or by address too many.", "");
+    server->metrics.rate_limited =
+        metric_get(METRIC_COUNTER, "tutti_http_rate_limited_total", "Requests answered 429.", "");
+    server->metrics.pool_full = metric_get(METRIC_COUNTER, "tutti_http_pool_full_total",
+                                           "Requests answered 503, the pool being full.", "");
+}
+
+static int64_t ask_depth(void *argument)
+{
+    return job_pool_depth(((struct http_server *)argument)->pool);
+}
+
+static int64_t ask_delay(void *argument)
+{
+    return job_pool_delay_us(((struct http_server *)argument)->pool);
+}
+
+static int build(struct http_server *server, const struct http_config *config,
+                 struct problem *problem)
+{
+    struct settings *settings = NULL;
+    int error = settings_new(config, &settings, problem);
+    if (error != 0) {
+        return error;
+    }
+    atomic_store(&server->settings, settings);
+    server->router = router_new();
+    server->rates = rates_new(RATE_ENTRIES);
+    server->bad_tokens = rates_new(BAD_TOKEN_ENTRIES);
+    if (server->router == NULL || server->rates == NULL || server->bad_tokens == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    error = job_pool_new("pool", config->pool_threads > 0 ? config->pool_threads : 16,
+                         config->pool_queue_max > 0 ? config->pool_queue_max : 256, &server->pool);
+    return error != 0 ? error : builtin_add(server, problem);
+}
+
+int http_server_new(const struct http_config *config, const struct http_hooks *hooks,
+                    struct http_server **ret_server, struct problem *problem)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    server->listen_fd = -1;
+    if (hooks != NULL) {
+        server->hooks = *hooks;
+    }
+    pthread_mutex_init(&server->connections_lock, NULL);
+    pthread_mutex_init(&server->spare_lock, NULL);
+    register_metrics(server);
+    int error = build(server, config, problem);
+    if (error != 0) {
+        http_server_free(server);
+        return error;
+    }
+    metric_ask("tutti_pool_depth", "Jobs that wait for the pool.", "", ask_depth, server);
+    metric_ask("tutti_pool_delay_microseconds", "Recent wait of a job for a thread of the pool.",
+               "", ask_delay, server);
+    *ret_server = server;
+    return 0;
+}
+
+int http_server_add_routes(struct http_server *server, const struct route *rows, unsigned count,
+                           void *context)
+{
+    assert(!server->started);
+    for (unsigned i = 0; i < count; i++) {
+        int error = router_add(server->router, &rows[i], context, NULL);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static void prepare_entry(void *argument, struct route_entry *entry)
+{
+    (void)argument;
+    char labels[256];
+    (void)snprintf(labels, sizeof labels, "method=\"%s\",route=\"%s\"", entry->row->method,
+                   entry->row->pattern);
+    entry->duration = metric_get(METRIC_HISTOGRAM, "tutti_http_request_duration_seconds",
+                                 "From the request line to the last byte sent.", labels);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server)
+{
+    const struct http_config *config = &server_settings(server)->config;
+    unsigned loops = config->loop_threads;
+    if (loops == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        loops = cores > 0 ? (unsigned)cores : 1;
+    }
+    size_t header_bytes =
+        config->header_bytes_max > HEADER_BYTES_MIN ? config->header_bytes_max : HEADER_BYTES_MIN;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
+    return MHD_start_daemon(
+        flags, 0, connection_admit, server, on_request, server, MHD_OPTION_LISTEN_SOCKET,
+        server->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, loops > 1 ? loops : 0,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)LOOP_STACK_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+        config->connections_max + loops * CONNECTIONS_HEADROOM, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, 2 * header_bytes, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_END);
+}
+
+int http_server_start(struct http_server *server, struct problem *problem)
+{
+    assert(!server->started);
+    router_each(server->router, prepare_entry, NULL);
+    const char *listen = server_settings(server)->config.listen;
+    int error = listen_open(listen, &server->listen_fd, &server->port, problem);
+    if (error != 0) {
+        return error;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    server->daemon = start_daemon(server);
+    if (server->daemon == NULL) {
+        return problem_set(problem, ERR_INTERNAL, "The HTTP loops could not be started");
+    }
+    server->started = true;
+    return 0;
+}
+
+unsigned http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+static void sleep_ms(long ms)
+{
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* Ends connections that wait for a request; with all: also those that are at work on one. */
+static void shut_connections(struct http_server *server, bool all)
+{
+    pthread_mutex_lock(&server->connections_lock);
+    for (struct connection *at = server->connections; at != NULL; at = at->next) {
+        if (all || atomic_load(&at->phase) == PHASE_HEADER) {
+            (void)shutdown(at->fd, SHUT_RDWR);
+        }
+    }
+    pthread_mutex_unlock(&server->connections_lock);
+}
+
+void http_server_drain(struct http_server *server)
+{
+    if (!server->started || atomic_exchange(&server->draining, true)) {
+        return;
+    }
+    int64_t end_ms = clock_monotonic_ms() + server_settings(server)->config.drain_timeout_ms;
+    int fd = MHD_quiesce_daemon(server->daemon);
+    if (fd >= 0) {
+        (void)close(fd);
+        server->listen_fd = -1;
+    }
+    shut_connections(server, false);
+    while (atomic_load(&server->running) > 0 && clock_monotonic_ms() < end_ms) {
+        sleep_ms(10);
+    }
+}
+
+static void free_spares(struct http_server *server)
+{
+    while (server->spare != NULL) {
+        struct request_private *request = server->spare;
+        server->spare = request->spare_next;
+        request_delete(request);
+    }
+}
+
+static void stop(struct http_server *server)
+{
+    http_server_drain(server);
+    shut_connections(server, true);
+    /* Suspended connections belong to jobs; each job ends and resumes its own. */
+    while (atomic_load(&server->running) > 0) {
+        sleep_ms(5);
+    }
+    MHD_stop_daemon(server->daemon);
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    metric_ask_end(server);
+    if (server->started) {
+        stop(server);
+    }
+    job_pool_free(server->pool);
+    if (server->listen_fd >= 0) {
+        (void)close(server->listen_fd);
+    }
+    free_spares(server);
+    router_free(server->router);
+    rates_free(server->rates);
+    rates_free(server->bad_tokens);
+    for (struct settings *at = atomic_load(&server->settings); at != NULL;) {
+        struct settings *older = at->older;
+        settings_free(at);
+        at = older;
+    }
+    pthread_mutex_destroy(&server->connections_lock);
+    pthread_mutex_destroy(&server->spare_lock);
+    free(server);
+}
+
+int http_server_reload(struct http_server *server, const struct http_config *config)
+{
+    struct settings *settings = NULL;
+    int error = settings_new(config, &settings, NULL);
+    if (error == 0) {
+        settings->older = atomic_load(&server->settings);
+        atomic_store(&server->settings, settings);
+    }
+    return error;
+}

@@ -1,0 +1,242 @@
+/* Inside of the HTTP server: what its files share. Only src/net includes this.
+ *
+ * Threads: loop threads (libmicrohttpd's) own a request while its connection is not suspended; a
+ * pool thread owns it while it is. Only a sink that takes a body in and a stream that sends one
+ * work with both at once, over a mutex of their own (sink.c, reply_stream.c).
+ *
+ *   accept ─► HEADER ─► (BODY) ─► WORK ─► SEND ─► HEADER … ─► closed          (enum phase)
+ *
+ * Invariants
+ *  1. A connection is in server->connections exactly while its socket is open: shutdown(2) under
+ *     connections_lock never hits another's descriptor.
+ *  2. A connection is suspended before the job that resumes it is pushed.
+ *  3. A request is given back when its last reference goes: libmicrohttpd's (until on_completed)
+ *     and one for each job in flight.
+ */
+#pragma once
+
+#include "net/address.h"
+#include "net/http.h"
+#include "net/jobs.h"
+#include "net/rates.h"
+#include "net/router.h"
+#include "net/target.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    REQUESTS_SPARE_MAX = 64,
+    ADDRESS_BUCKETS = 1024,
+    DISCARD_BYTES_MAX = 64 * 1024, /* of a refused body, so that the connection can stay */
+    CONNECTION_MAGIC = 0x434f4e4e,
+    REQUEST_MAGIC = 0x52455155,
+};
+
+/* What may change while the server runs: replaced as a whole, kept until the server ends. */
+struct settings {
+    struct http_config config; /* its strings are owned here */
+    struct networks trusted;
+    struct settings *older;
+};
+
+enum phase { PHASE_HEADER, PHASE_BODY, PHASE_WORK, PHASE_SEND };
+
+struct connection {
+    uint32_t magic;
+    struct connection *previous, *next;
+    struct http_server *server;
+    struct MHD_Connection *mhd;
+    int fd;
+    bool trusted, counted;
+    _Atomic bool refused; /* over a limit: answered already, to be closed */
+    struct address peer;
+    char peer_text[ADDRESS_TEXT_SIZE];
+    _Atomic int phase;
+    _Atomic int64_t phase_since_ms;
+    _Atomic uint64_t body_bytes; /* received in this phase */
+    struct {
+        /* Of the deadline thread alone, under connections_lock (deadlines.c). */
+        int64_t phase_since_ms, checked_ms, progress_ms, header_since_ms;
+        uint64_t bytes, checked_bytes;
+    } watch;
+};
+
+struct header_field {
+    const char *name, *value;
+};
+
+struct reply_field {
+    struct reply_field *next;
+    const char *name, *value;
+};
+
+enum reply_kind { REPLY_NONE, REPLY_BYTES, REPLY_FILE, REPLY_STREAM };
+
+struct stream;
+struct sink;
+
+struct reply {
+    enum reply_kind kind;
+    int status;
+    struct reply_field *first, *last;
+    const void *bytes;
+    uint64_t length;
+    int fd; /* REPLY_FILE */
+    uint64_t offset;
+    bool cold; /* the file's first part must be read in by the pool */
+    struct stream *stream;
+};
+
+struct request_private {
+    struct request request;
+    uint32_t magic;
+    struct request_private *spare_next;
+    struct http_server *server;
+    const struct settings *settings;
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    _Atomic unsigned refs;
+    unsigned step; /* index into steps (steps.c) */
+    int64_t started_us;
+    /* READ */
+    struct header_field *headers;
+    unsigned header_count, header_room;
+    bool headers_copied;
+    const char *authorization, *origin, *expect, *content_type, *if_none_match;
+    const char *forwarded, *x_forwarded_for, *x_forwarded_proto, *trace_parent;
+    unsigned content_length_count, host_count;
+    bool chunked, framing_bad;
+    int64_t content_length;
+    struct target_path path;
+    struct target_query query;
+    char remote_text[ADDRESS_TEXT_SIZE];
+    struct address remote_address;
+    /* ROUTE */
+    struct route_entry *entry;
+    const char *param_values[ROUTE_PARAMS_MAX];
+    /* BODY */
+    bool head_only, body_expected, body_complete, body_refused, body_waiting;
+    char *body;
+    size_t body_length, body_room;
+    json_t *json;
+    struct sink *sink;
+    /* HANDLE */
+    struct job job;
+    bool job_done;
+    int job_result;
+    /* REPLY */
+    struct reply reply;
+    bool problem_made, queued, cut;
+    struct MHD_Response *response;
+    struct rate_verdict rate;
+    uint64_t sent_bytes;
+};
+
+struct owner; /* of connections, by address (connections.c) */
+
+struct http_server {
+    struct settings *_Atomic settings;
+    struct http_hooks hooks;
+    struct router *router;
+    struct job_pool *pool;
+    struct MHD_Daemon *daemon;
+    struct rates *rates, *bad_tokens;
+    int listen_fd;
+    unsigned port;
+    bool started;
+    _Atomic bool draining;
+    _Atomic unsigned running; /* requests between READ and LOG */
+
+    pthread_mutex_t connections_lock;
+    struct connection *connections;
+    struct owner *owners[ADDRESS_BUCKETS];
+    unsigned connection_count;
+
+    pthread_mutex_t spare_lock;
+    struct request_private *spare;
+    unsigned spare_count;
+
+    pthread_t deadline_thread;
+    pthread_mutex_t deadline_lock;
+    pthread_cond_t deadline_wake;
+    bool deadline_running, deadline_end;
+
+    struct lingering *lingering; /* linger.c */
+    struct access_log *access_log;
+    struct {
+        struct metric *sent_bytes, *connections, *refused_connections, *rate_limited, *pool_full;
+    } metrics;
+};
+
+static inline struct request_private *request_private(struct request *request)
+{
+    return request->private_;
+}
+static inline const struct settings *server_settings(struct http_server *server)
+{
+    return atomic_load_explicit(&server->settings, memory_order_acquire);
+}
+
+/* server.c */
+struct request_private *request_acquire(struct http_server *server, struct connection *connection);
+void request_unref(struct request_private *request);
+void request_suspend(struct request_private *request);
+void request_resume(struct request_private *request);
+
+/* connections.c */
+enum MHD_Result connection_admit(void *server, const struct sockaddr *address, socklen_t length);
+void connection_notify(void *server, struct MHD_Connection *mhd, void **socket_context,
+                       enum MHD_ConnectionNotificationCode code);
+void connection_phase(struct connection *connection, enum phase phase);
+void connections_done(struct http_server *server);
+/* Answers on the socket itself, past libmicrohttpd, and ends the connection: for a body that is cut
+ * off while it comes in, and for clients that are too slow. Where nothing of an answer was sent. */
+void connection_answer(int fd, const char *head, const void *body, size_t length);
+
+/* steps.c: goes on with the request where it stands. */
+enum MHD_Result steps_run(struct request_private *request);
+void steps_finish(struct request_private *request, bool sent);
+void steps_forget_metrics(struct http_server *server);
+
+/* head.c: READ */
+int head_read(struct request_private *request);
+/* Copies what is borrowed from libmicrohttpd into the arena, for work that outlives it. */
+int head_copy(struct request_private *request);
+
+/* body.c */
+enum body_take { BODY_TAKEN, BODY_WAIT, BODY_REFUSED };
+/* Takes what came in of the body. *length becomes what is left over. */
+enum body_take body_take(struct request_private *request, const char *bytes, size_t *length);
+
+/* sink.c */
+int sink_start(struct request_private *request);  /* 0, or an error; suspends */
+int sink_finish(struct request_private *request); /* 1: waits; 0 done; or an error */
+enum body_take sink_take(struct request_private *request, const char *bytes, size_t *length);
+void sink_abandon(struct request_private *request);
+
+/* reply.c */
+/* Makes the reply out of an error: problem+json, or S3's XML. */
+void reply_problem(struct request_private *request, int error);
+struct MHD_Response *reply_make(struct request_private *request);
+const char *reply_header_get(const struct request_private *request, const char *name);
+void reply_discard(struct request_private *request); /* gives back what was never sent */
+
+/* reply_file.c: run on the pool, reads the first part of a cold file in. */
+void reply_file_warm(struct request_private *request);
+
+/* reply_stream.c */
+struct MHD_Response *stream_response(struct request_private *request);
+void stream_discard(struct stream *stream);
+
+/* cors.c */
+void cors_reply(struct request_private *request);
+int cors_options(struct request_private *request);
+
+/* builtin.c */
+int builtin_add(struct http_server *server, struct problem *problem);
+
+/* deadlines.c */
+int deadlines_start(struct http_server *server);
+void deadlines_stop(struct http_server *server);

@@ -1,0 +1,391 @@
+/* A request is this table of steps, run in order:
+ *
+ *   READ   what the head says: lengths, ids, the client's address       (head.c)
+ *   ROUTE  which row of the table; OPTIONS is answered here
+ *   AUTH   who asks (a bearer token), and whether the row's roles allow it
+ *   LIMIT  rates and sizes, before anything costs
+ *   BODY   waits for the body: in memory (body.c) or into a sink (sink.c)
+ *   HANDLE the row's function, here on the loop or on the pool
+ *   REPLY  what it set, or the problem it returned, is handed to libmicrohttpd (reply.c)
+ *   LOG    after the last byte: metrics and the access log
+ *
+ * libmicrohttpd calls at least twice, after the head and after the body, and answers must wait for
+ * the second: one that is queued before ends the connection. Steps return 0 (go on), a negative
+ * error (answer it), or one of enum outcome. All run on the request's loop thread.
+ */
+#include "net/access_log.h"
+#include "net/header.h"
+#include "net/metrics.h"
+#include "net/server.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum outcome {
+    STEP_WAIT = 1,   /* for the body or the pool; called again */
+    STEP_ANSWER = 2, /* a reply is set: on to REPLY */
+    STEP_CLOSE = 3,  /* the connection can't go on */
+};
+
+struct step {
+    const char *name;
+    int (*run)(struct request_private *request);
+};
+
+static int step_read(struct request_private *request)
+{
+    return head_read(request);
+}
+
+/* Where the path begins in the target: absolute forms carry scheme and authority (RFC 9112 section
+ * 3.2.2), and the base path is cut off if it is there (a proxy may have done so already). */
+static const char *path_start(const struct request_private *request)
+{
+    const char *target = request->request.target;
+    if (target[0] != '/') {
+        const char *authority = strstr(target, "://");
+        const char *slash = authority != NULL ? strchr(authority + 3, '/') : NULL;
+        target = slash != NULL ? slash : target;
+    }
+    const char *base = request->settings->config.base_path;
+    size_t length = strlen(base);
+    if (length > 0 && strncmp(target, base, length) == 0) {
+        const char *rest = target + length;
+        if (*rest == '/') {
+            return rest;
+        }
+        if (*rest == '\0' || *rest == '?') {
+            return "/";
+        }
+    }
+    return target;
+}
+
+static int copy_params(struct request_private *request, const struct route_match *match)
+{
+    for (unsigned i = 0; i < match->entry->param_count; i++) {
+        request->param_values[i] =
+            arena_strndup(request->request.call.arena, request->path.text + match->values[i].offset,
+                          match->values[i].length);
+        if (request->param_values[i] == NULL) {
+            return ERR_NO_MEMORY;
+        }
+    }
+    return 0;
+}
+
+static int no_route(struct request_private *request, const struct route_match *match)
+{
+    struct problem *problem = &request->request.call.problem;
+    if (!match->path_known) {
+        return problem_set(problem, ERR_NOT_FOUND, "There is nothing at %s", request->path.text);
+    }
+    char methods[128];
+    router_allow(request->server->router, &request->path, methods, sizeof methods);
+    (void)reply_header(&request->request, "Allow", methods);
+    return problem_set(problem, ERR_METHOD, "%s is not for %s; allowed are %s", request->path.text,
+                       request->request.method, methods);
+}
+
+static int step_route(struct request_private *request)
+{
+    bool options = strcmp(request->request.method, "OPTIONS") == 0;
+    const char *start =
+        options && strcmp(request->request.target, "*") == 0 ? "/" : path_start(request);
+    int error = target_path_decode(request->request.call.arena, start, &request->path);
+    if (error != 0) {
+        return problem_set(&request->request.call.problem, error,
+                           "The path is not valid: it begins with '/', is percent-encoded UTF-8, "
+                           "and has no '.' or '..' in it");
+    }
+    request->request.path = request->path.text;
+    struct route_match match;
+    router_find(request->server->router, request->request.method, &request->path, &match);
+    request->entry = match.entry;
+    if (match.entry == NULL) {
+        if (options && (match.path_known || strcmp(request->request.target, "*") == 0)) {
+            error = cors_options(request);
+            return error != 0 ? error : STEP_ANSWER;
+        }
+        return no_route(request, &match);
+    }
+    request->request.route = match.entry->row;
+    request->request.context = match.entry->context;
+    return copy_params(request, &match);
+}
+
+static uint64_t rate_key(const struct request_private *request, unsigned class)
+{
+    const struct actor *actor = &request->request.call.actor;
+    struct address owner = address_owner(&request->remote_address);
+    uint64_t key =
+        actor->user_id != 0 ? (uint64_t)actor->user_id * 0x9e3779b97f4a7c15u : address_hash(&owner);
+    return key ^ ((uint64_t)(class + 1) * 0xbf58476d1ce4e5b9u);
+}
+
+static int limited(struct request_private *request, unsigned retry_after_s, const char *what)
+{
+    metric_add(request->server->metrics.rate_limited, 1);
+    struct problem *problem = &request->request.call.problem;
+    problem->retry_after_s = retry_after_s > 0 ? (int)retry_after_s : 1;
+    return problem_set(problem, ERR_RATE_LIMITED, "Too many %s; try again in %d s", what,
+                       problem->retry_after_s);
+}
+
+/* Tokens that are no good, by address: past these, not even looked at. */
+enum { BAD_TOKENS_PER_MINUTE = 60, BAD_TOKENS_BURST = 60 };
+
+static int authenticate(struct request_private *request, const char *bearer)
+{
+    struct http_server *server = request->server;
+    uint64_t key = rate_key(request, RATE_CLASSES_);
+    struct rate_verdict verdict = rates_look(server->bad_tokens, key, BAD_TOKENS_PER_MINUTE,
+                                             BAD_TOKENS_BURST, request->started_us);
+    if (!verdict.allowed) {
+        return limited(request, verdict.retry_after_s, "requests with tokens that are not valid");
+    }
+    int error = server->hooks.authenticate(server->hooks.context, &request->request, bearer);
+    if (error == ERR_UNAUTHENTICATED) {
+        (void)rates_take(server->bad_tokens, key, BAD_TOKENS_PER_MINUTE, BAD_TOKENS_BURST,
+                         request->started_us);
+    }
+    return error;
+}
+
+static int step_auth(struct request_private *request)
+{
+    const struct route *row = request->entry->row;
+    struct call *call = &request->request.call;
+    if (request->authorization != NULL && (row->flags & ROUTE_NO_AUTH_HEADER) == 0 &&
+        strncasecmp(request->authorization, "Bearer", 6) == 0) {
+        const char *bearer = header_bearer(request->authorization);
+        if (bearer == NULL || request->server->hooks.authenticate == NULL) {
+            return problem_set(&call->problem, ERR_UNAUTHENTICATED, "The token is malformed");
+        }
+        int error = authenticate(request, bearer);
+        if (error != 0) {
+            return error;
+        }
+    }
+    if (row->roles == 0 || (call->actor.roles & row->roles) != 0) {
+        return 0;
+    }
+    if (call->actor.user_id == 0) {
+        return problem_set(&call->problem, ERR_UNAUTHENTICATED,
+                           "This needs Authorization: Bearer with an access token");
+    }
+    return problem_set(&call->problem, ERR_FORBIDDEN, "Your role does not allow this");
+}
+
+static int step_limit(struct request_private *request)
+{
+    const struct route *row = request->entry->row;
+    const struct http_config *config = &request->settings->config;
+    if (row->rate != RATE_NONE) {
+        request->rate = rates_take(request->server->rates, rate_key(request, row->rate),
+                                   config->rates[row->rate].per_minute,
+                                   config->rates[row->rate].burst, request->started_us);
+        if (!request->rate.allowed) {
+            return limited(request, request->rate.retry_after_s, "requests of this kind");
+        }
+    }
+    if (request->content_length > 0 && (uint64_t)request->content_length > row->body_bytes_max) {
+        return problem_set(&request->request.call.problem, ERR_TOO_LARGE,
+                           "The body has %lld bytes; at most %zu are allowed here",
+                           (long long)request->content_length, row->body_bytes_max);
+    }
+    return 0;
+}
+
+static int wait_for_body(struct request_private *request)
+{
+    request->body_waiting = true;
+    if (request->body_expected) {
+        connection_phase(request->connection, PHASE_BODY);
+    }
+    return STEP_WAIT;
+}
+
+static int step_body(struct request_private *request)
+{
+    if (request->body_refused && request->body_complete) {
+        return request->job_result;
+    }
+    bool sinks = request->entry->row->sink != NULL;
+    if (sinks && !request->body_complete) {
+        int result = sink_start(request);
+        if (result != 0) {
+            return result;
+        }
+    }
+    if (!request->body_complete) {
+        return wait_for_body(request);
+    }
+    return sinks ? sink_finish(request) : 0;
+}
+
+static void run_handler(void *argument)
+{
+    struct request_private *request = argument;
+    request->job_result = request->entry->row->handle(&request->request);
+    request->job_done = true;
+    request_resume(request);
+}
+
+static int busy(struct request_private *request)
+{
+    metric_add(request->server->metrics.pool_full, 1);
+    request->request.call.problem.retry_after_s = 1;
+    return problem_set(&request->request.call.problem, ERR_BUSY,
+                       "The server has too much to do; try again in a second");
+}
+
+static int on_pool(struct request_private *request, void (*run)(void *argument))
+{
+    if (job_pool_claim(request->server->pool) != 0) {
+        return busy(request);
+    }
+    request->job = (struct job){.run = run, .argument = request};
+    request_suspend(request);
+    job_pool_push(request->server->pool, &request->job);
+    return STEP_WAIT;
+}
+
+static int step_handle(struct request_private *request)
+{
+    if (!request->job_done) {
+        connection_phase(request->connection, PHASE_WORK);
+        if (request->entry->row->run == ROUTE_POOL) {
+            return on_pool(request, run_handler);
+        }
+        request->job_result = request->entry->row->handle(&request->request);
+        request->job_done = true;
+    }
+    if (request->job_result == 0 && request->reply.kind == REPLY_NONE) {
+        return problem_set(&request->request.call.problem, ERR_INTERNAL, "No answer was made");
+    }
+    return request->job_result < 0 ? request->job_result : 0;
+}
+
+static void warm(void *argument)
+{
+    struct request_private *request = argument;
+    reply_file_warm(request);
+    request_resume(request);
+}
+
+/* True when the answer must not wait for the body: too much to let pass, or the client itself waits
+ * for a word before it sends. */
+static bool answer_before_body(const struct request_private *request)
+{
+    return request->cut ||
+           (request->body_expected && (request->expect != NULL || request->content_length < 0 ||
+                                       request->content_length > DISCARD_BYTES_MAX));
+}
+
+static int step_reply(struct request_private *request)
+{
+    if (!request->body_complete && !answer_before_body(request)) {
+        request->body_refused = true;
+        return wait_for_body(request);
+    }
+    if (request->reply.cold) {
+        request->reply.cold = false;
+        int result = on_pool(request, warm);
+        if (result < 0) {
+            reply_problem(request, result);
+        } else {
+            return result;
+        }
+    }
+    connection_phase(request->connection, PHASE_SEND);
+    request->response = reply_make(request);
+    if (request->response == NULL) {
+        return STEP_CLOSE;
+    }
+    enum MHD_Result queued =
+        MHD_queue_response(request->mhd, (unsigned)request->reply.status, request->response);
+    MHD_destroy_response(request->response);
+    request->queued = queued == MHD_YES;
+    return request->queued ? 0 : STEP_CLOSE;
+}
+
+enum { STEP_HANDLE_INDEX = 5, STEP_REPLY_INDEX = 6, STEP_LOG_INDEX = 7 };
+
+static const struct step steps[] = {
+    {"read", step_read},
+    {"route", step_route},
+    {"auth", step_auth},
+    {"limit", step_limit},
+    {"body", step_body},
+    [STEP_HANDLE_INDEX] = {"handle", step_handle},
+    [STEP_REPLY_INDEX] = {"reply", step_reply},
+    [STEP_LOG_INDEX] = {"log", NULL}, /* steps_finish, once all is sent */
+};
+
+enum MHD_Result steps_run(struct request_private *request)
+{
+    while (request->step < STEP_LOG_INDEX) {
+        int result = steps[request->step].run(request);
+        if (result == STEP_WAIT) {
+            return MHD_YES;
+        }
+        if (result == STEP_CLOSE) {
+            return MHD_NO;
+        }
+        if (result < 0) {
+            reply_problem(request, result);
+            request->step = STEP_REPLY_INDEX;
+        } else {
+            request->step = result == STEP_ANSWER ? STEP_REPLY_INDEX : request->step + 1;
+        }
+    }
+    return MHD_YES;
+}
+
+static struct metric *count_of(struct route_entry *entry, int status)
+{
+    for (unsigned i = 0; i < ROUTE_CODES; i++) {
+        int known = atomic_load_explicit(&entry->codes[i].status, memory_order_acquire);
+        if (known == status) {
+            return atomic_load_explicit(&entry->codes[i].metric, memory_order_acquire);
+        }
+        if (known == 0) {
+            char labels[256];
+            (void)snprintf(labels, sizeof labels, "method=\"%s\",route=\"%s\",code=\"%d\"",
+                           entry->row->method, entry->row->pattern, status);
+            struct metric *metric = metric_get(METRIC_COUNTER, "tutti_http_requests_total",
+                                               "Requests answered.", labels);
+            if (atomic_compare_exchange_strong(&entry->codes[i].status, &known, -1)) {
+                atomic_store(&entry->codes[i].metric, metric);
+                atomic_store(&entry->codes[i].status, status);
+            }
+            return metric;
+        }
+    }
+    return NULL;
+}
+
+void steps_finish(struct request_private *request, bool sent)
+{
+    static const struct route nowhere = {.method = "any", .pattern = "none"};
+    static struct route_entry unknown = {.row = &nowhere};
+    struct route_entry *entry = request->entry != NULL ? request->entry : &unknown;
+    int64_t duration_us = clock_monotonic_us() - request->started_us;
+    int status = request->reply.status;
+    if (status != 0) {
+        metric_add(count_of(entry, status), 1);
+        metric_observe_us(entry->duration, duration_us);
+        if (sent) {
+            request->sent_bytes = request->reply.length;
+            metric_add(request->server->metrics.sent_bytes, (int64_t)request->sent_bytes);
+        }
+    }
+    if (request->settings->config.access_log) {
+        access_log_request(request, duration_us, sent);
+    }
+}
