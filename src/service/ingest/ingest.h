@@ -1,0 +1,56 @@
+/* ingest: how files come in. Upload sessions (one pre-signed PUT, or resumable in parts), the
+ * making of tracks from what was uploaded, the replacing of their files, and the collection of what
+ * nobody came back for. The contract for boot and other roles. Tables live in the `catalog`
+ * database, because the use of an upload and the birth of its track are one transaction.
+ *
+ * Invariants:
+ * 1. A trackUrl is matched with a row of ours and never fetched.
+ * 2. What a pre-signed URL can still change is never what the pipeline reads: the object is copied
+ *    inside the store, on condition of its ETag, to the version's own key.
+ * 3. An upload is used once: the row's state changes in the transaction that makes the track.
+ * 4. An object that no row names is removed, after a day in which a row might still come.
+ */
+#pragma once
+
+#include "base/call.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+struct bus;
+struct blob_store;
+struct catalog;
+struct route;
+struct ingest;
+
+struct ingest_config {
+    struct db *db; /* the catalog's */
+    struct bus *bus;
+    struct blob_store *blobs;
+    struct catalog *catalog;
+    const char *objects_url;   /* where clients reach the store: "http://localhost:4040/s3" */
+    int64_t upload_bytes_max;  /* 0: 2 GiB */
+    int64_t quota_bytes;       /* of one artist's originals; 0: 200 GiB */
+    unsigned uploads_open_max; /* of one artist; 0: 1,000 */
+    unsigned sweep_interval_s; /* 0: 600; the sweep's own thread */
+    int64_t upload_life_ms;    /* 0: 24 h from the first URL to the sweep */
+    int64_t orphan_grace_ms;   /* 0: 24 h */
+};
+
+/* Applies the role's migrations. Texts are copied. */
+int ingest_open(const struct ingest_config *config, struct ingest **ret_ingest,
+                struct problem *problem);
+/* Starts the timer of the sweep; boot calls it where the role runs. */
+int ingest_start(struct ingest *ingest);
+/* Ends the timer after a running sweep. NULL is fine. */
+void ingest_close(struct ingest *ingest);
+const struct route *ingest_routes(unsigned *ret_count); /* context: the ingest */
+
+struct ingest_swept {
+    unsigned uploads; /* abandoned, given up */
+    unsigned objects; /* removed: of replaced and deleted files, and orphans */
+};
+/* One sweep: abandoned uploads, objects whose grace is over, a portion of the walk over all
+ * objects. Several processes may sweep at once. */
+int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept);

@@ -1,0 +1,88 @@
+/* What the files of ingest share among themselves; nobody else includes it. */
+#pragma once
+
+#include "service/ingest/ingest.h"
+
+#include "backend/blob/blob.h"
+#include "backend/db/db.h"
+#include "net/http.h"
+#include "service/catalog/catalog.h"
+
+#include <pthread.h>
+
+enum {
+    FILENAME_MAX_CHARACTERS = 255,
+    PART_BYTES_DEFAULT = 8 << 20,
+    PARTS_MAX = 10000,
+    URL_LIFE_S = 3600,
+    URL_SIZE_MAX = 4096,
+    EXTENSION_MAX = 8,
+    BODY_BYTES_MAX = 1 << 20, /* 10,000 parts with their ETags */
+};
+
+struct ingest {
+    struct ingest_config config;
+    char *objects_url;
+    pthread_t timer;
+    bool timer_runs;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool ending;
+    char walk_media[BLOB_KEY_MAX + 1], walk_uploads[BLOB_KEY_MAX + 1]; /* where the walk is */
+};
+
+struct upload_row {
+    int64_t id, user_id;
+    const char *filename;
+    int64_t bytes, part_bytes;
+    const char *object_key;
+    const char *multipart_id; /* "" for a single PUT */
+    const char *track_url;
+    const char *state;
+    int64_t track_id;
+    int64_t created_at, expires_at;
+};
+
+/* ingest_store.c */
+int upload_insert(struct db_session *session, const struct upload_row *row);
+int upload_get(struct db_session *session, struct arena *arena, int64_t id, int64_t user_id,
+               struct upload_row *ret_row);
+int upload_find_url(struct db_session *session, struct arena *arena, const char *track_url,
+                    int64_t user_id, struct upload_row *ret_row);
+/* From one of the living states to another; ERR_CONFLICT where it is in none any more. */
+int upload_set_state(struct db_session *session, int64_t id, const char *state, int64_t track_id);
+int upload_open_sums(struct db_session *session, int64_t user_id, int64_t *ret_count,
+                     int64_t *ret_bytes);
+int upload_expired(struct db_session *session, struct arena *arena, int64_t now_ms, unsigned limit,
+                   struct upload_row **ret_rows, unsigned *ret_count);
+int upload_key_lives(struct db_session *session, const char *object_key, bool *ret_lives);
+
+/* upload.c: what the upload routes share. */
+/* Lower-case letters and digits behind the last dot, at most EXTENSION_MAX; "bin" for none. */
+void upload_extension(const char *filename, char out[EXTENSION_MAX + 1]);
+/* A new upload of the caller within its limits: the row, and for parts the multipart in the store.
+ */
+struct upload_wish {
+    const char *filename;
+    int64_t bytes; /* 0: not said */
+    bool parts;
+    int64_t track_id; /* of update-url; 0: none */
+};
+int upload_begin(struct ingest *ingest, struct call *call, const struct upload_wish *wish,
+                 struct upload_row *ret_row);
+int upload_size_check(struct ingest *ingest, struct call *call, int64_t bytes);
+int upload_quota_check(struct ingest *ingest, struct db_session *session, struct call *call,
+                       int64_t more_bytes);
+int64_t upload_part_bytes(int64_t bytes);
+/* Gives it up: parts, object, row. */
+int upload_abort(struct ingest *ingest, const struct upload_row *row);
+
+/* Handlers. */
+int upload_url_get(struct request *request);
+int update_url_get(struct request *request);
+int uploads_post(struct request *request);
+int uploads_get(struct request *request);
+int uploads_complete(struct request *request);
+int uploads_delete(struct request *request);
+int tracks_post(struct request *request);
+int tracks_patch(struct request *request);

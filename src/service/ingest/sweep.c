@@ -1,0 +1,136 @@
+/* The sweep (ingest.h): abandoned uploads, objects whose grace is over, and a walk over all objects
+ * for those that no row names. The walk takes a portion each time and remembers where it was, so
+ * that a large store is gone through in many small steps.
+ */
+#include "service/ingest/ingest_internal.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { UPLOADS_AT_ONCE = 100, CLEANUPS_AT_ONCE = 100, KEYS_AT_ONCE = 1000 };
+
+struct expired {
+    struct arena *arena;
+    struct upload_row *rows;
+    unsigned count;
+};
+
+static int expired_work(struct db_session *session, void *argument)
+{
+    struct expired *expired = argument;
+    return upload_expired(session, expired->arena, clock_wall_ms(), UPLOADS_AT_ONCE, &expired->rows,
+                          &expired->count);
+}
+
+static int sweep_uploads(struct ingest *ingest, struct ingest_swept *swept)
+{
+    struct expired expired = {.arena = arena_new(0)};
+    int error =
+        expired.arena != NULL ? db_read(ingest->config.db, expired_work, &expired) : ERR_NO_MEMORY;
+    for (unsigned i = 0; error == 0 && i < expired.count; i++) {
+        error = upload_abort(ingest, &expired.rows[i]);
+        swept->uploads += error == 0 ? 1 : 0;
+        error = error == ERR_CONFLICT ? 0 : error; /* used this very moment */
+    }
+    arena_free(expired.arena);
+    return error;
+}
+
+struct walk {
+    struct ingest *ingest;
+    struct arena *arena;
+    const char *bucket;
+    int64_t old_ms; /* objects younger than this are left alone */
+    const char *keys[KEYS_AT_ONCE];
+    bool orphan[KEYS_AT_ONCE];
+    unsigned count, seen;
+    char *place; /* the last key seen */
+};
+
+static int walk_visit(void *argument, const char *key, const struct blob_stat *stat)
+{
+    struct walk *walk = argument;
+    walk->seen++;
+    (void)strncpy(walk->place, key, BLOB_KEY_MAX);
+    if (stat->modified_ms >= walk->old_ms) {
+        return 0;
+    }
+    const char *copy = arena_strdup(walk->arena, key);
+    if (copy == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    walk->keys[walk->count++] = copy;
+    return 0;
+}
+
+static int walk_judge(struct db_session *session, void *argument)
+{
+    struct walk *walk = argument;
+    bool uploads = strcmp(walk->bucket, BLOB_UPLOADS) == 0;
+    for (unsigned i = 0; i < walk->count; i++) {
+        bool named = true;
+        int error = uploads ? upload_key_lives(session, walk->keys[i], &named)
+                            : catalog_object_named(session, walk->keys[i], &named);
+        if (error != 0) {
+            return error;
+        }
+        walk->orphan[i] = !named;
+    }
+    return 0;
+}
+
+/* One portion of a bucket. Past its end it starts anew. */
+static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
+                       struct ingest_swept *swept)
+{
+    struct walk *walk = calloc(1, sizeof *walk);
+    if (walk == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    char after[BLOB_KEY_MAX + 1];
+    strcpy(after, place);
+    walk->bucket = bucket;
+    walk->place = place;
+    walk->old_ms = clock_wall_ms() - ingest->config.orphan_grace_ms;
+    walk->arena = arena_new(0);
+    int error = walk->arena != NULL ? blob_list(ingest->config.blobs, bucket, "", after,
+                                                KEYS_AT_ONCE, walk_visit, walk)
+                                    : ERR_NO_MEMORY;
+    if (error == 0 && walk->count > 0) {
+        error = db_read(ingest->config.db, walk_judge, walk);
+    }
+    for (unsigned i = 0; error == 0 && i < walk->count; i++) {
+        if (walk->orphan[i]) {
+            error = blob_delete(ingest->config.blobs, bucket, walk->keys[i]);
+            swept->objects += error == 0 ? 1 : 0;
+        }
+    }
+    if (walk->seen < KEYS_AT_ONCE || error != 0) {
+        place[0] = '\0';
+    }
+    arena_free(walk->arena);
+    free(walk);
+    return error;
+}
+
+int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
+{
+    struct ingest_swept swept = {0};
+    unsigned removed = 0;
+    int error = sweep_uploads(ingest, &swept);
+    if (error == 0) {
+        error = catalog_cleanup_sweep(ingest->config.catalog, CLEANUPS_AT_ONCE, &removed);
+        swept.objects += removed;
+    }
+    if (error == 0) {
+        error = walk_bucket(ingest, BLOB_UPLOADS, ingest->walk_uploads, &swept);
+    }
+    if (error == 0) {
+        error = walk_bucket(ingest, BLOB_MEDIA, ingest->walk_media, &swept);
+    }
+    *ret_swept = swept;
+    return error;
+}
