@@ -27,6 +27,10 @@ struct request;
  * behind itself and never behind, or in front of, playback. Its full queue answers 503 as well. */
 enum route_run { ROUTE_LOOP, ROUTE_POOL, ROUTE_HASH };
 
+/* What a ROUTE_LOOP handler returns instead of a reply when what it needs would block (a cache that
+ * misses): it is run once more, on the pool. request_may_block tells the two runs apart. */
+enum { REQUEST_TO_POOL = 1 };
+
 /* Classes of operation, each with its own rate bucket per user (else address). */
 enum rate_class {
     RATE_NONE, /* health, metrics, signed media */
@@ -106,6 +110,10 @@ int64_t request_content_length(struct request *request); /* -1 if none or chunke
  * its end). ERR_MEDIA_TYPE, ERR_MALFORMED (says line and column). */
 int request_json(struct request *request, json_t **ret_object);
 void *request_sink_state(struct request *request);
+/* True on the pool, false on a loop thread. */
+bool request_may_block(struct request *request);
+/* True when If-None-Match of a GET or HEAD names this ETag (with its quotes): answer 304. */
+bool request_is_fresh(struct request *request, const char *etag);
 /* The Idempotency-Key, NULL where there is none. ERR_MALFORMED unless 1 to 255 visible ASCII
  * characters. What is done with it is the write's own (service/idempotency.h). */
 int request_idempotency_key(struct request *request, const char **ret_key);

@@ -159,15 +159,24 @@ static void format_revision(int64_t revision, char out[32])
     (void)snprintf(out, 32, "\"%lld\"", (long long)revision);
 }
 
+bool request_is_fresh(struct request *request, const char *etag)
+{
+    const char *if_none_match = request_private(request)->if_none_match;
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    return reads && if_none_match != NULL && header_etag_listed(if_none_match, etag, true);
+}
+
+bool request_may_block(struct request *request)
+{
+    return request_private(request)->on_pool;
+}
+
 int reply_resource(struct request *request, int status, json_t *object, int64_t revision)
 {
     char etag[32];
     format_revision(revision, etag);
-    const char *if_none_match = request_private(request)->if_none_match;
     int error = reply_header(request, "ETag", etag);
-    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-    if (error == 0 && reads && if_none_match != NULL &&
-        header_etag_listed(if_none_match, etag, true)) {
+    if (error == 0 && request_is_fresh(request, etag)) {
         json_decref(object);
         return reply_empty(request, 304);
     }

@@ -125,6 +125,7 @@ struct request_private {
     /* HANDLE */
     struct job job;
     bool job_done;
+    bool on_pool; /* the handler's run may block */
     int job_result;
     /* REPLY */
     struct reply reply;

@@ -231,6 +231,7 @@ static int step_body(struct request_private *request)
 static void run_handler(void *argument)
 {
     struct request_private *request = argument;
+    request->on_pool = true;
     request->job_result = request->entry->row->handle(&request->request);
     request->job_done = true;
     request_resume(request);
@@ -263,6 +264,9 @@ static int step_handle(struct request_private *request)
             return on_pool(request, run_handler);
         }
         request->job_result = request->entry->row->handle(&request->request);
+        if (request->job_result == REQUEST_TO_POOL) {
+            return on_pool(request, run_handler);
+        }
         request->job_done = true;
     }
     if (request->job_result == 0 && request->reply.kind == REPLY_NONE) {

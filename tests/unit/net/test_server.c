@@ -53,6 +53,12 @@ static int resource(struct request *request)
     return reply_resource(request, 200, json_pack("{s:i}", "a", 1), 7);
 }
 
+/* As a cache that misses on the loop. */
+static int moves_to_pool(struct request *request)
+{
+    return request_may_block(request) ? resource(request) : REQUEST_TO_POOL;
+}
+
 static int fail_fields(struct request *request)
 {
     (void)problem_field(&request->call.problem, "title", "must not be empty");
@@ -76,6 +82,7 @@ static const struct route basic_rows[] = {
      .handle = echo_json},
     {.method = "GET", .pattern = "/resource", .run = ROUTE_LOOP, .handle = resource},
     {.method = "PATCH", .pattern = "/resource", .run = ROUTE_LOOP, .handle = resource},
+    {.method = "GET", .pattern = "/moves", .run = ROUTE_LOOP, .handle = moves_to_pool},
     {.method = "GET", .pattern = "/fields", .run = ROUTE_LOOP, .handle = fail_fields},
     {.method = "GET",
      .pattern = "/admin",
@@ -104,6 +111,7 @@ static void routes_are_found(void **state)
     expect(server, GET("/pool/5?q=b%20c+d"), 200, "{\"id\":\"5\",\"q\":\"b c d\"}");
     expect(server, GET("/a/%C3%A4?x=1&q=%2B"), 200, "{\"id\":\"ä\",\"q\":\"+\"}");
     expect(server, GET("/s/b/x/y%2Fz"), 200, "x/y/z");
+    expect(server, GET("/moves"), 200, "{\"a\":1}");
     expect(server, GET("/nowhere"), 404, "urn:tutti:error:not-found");
     expect(server, GET("/a/"), 404, NULL);
     expect(server, GET("/a/%zz"), 400, "percent-encoded");
