@@ -18,7 +18,7 @@ struct db;
 struct db_session;
 struct problem;
 
-enum { BUS_TRIES_MAX = 10 };
+enum { BUS_TRIES_MAX = 10, BUS_PAYLOAD_BYTES_MAX = 256 * 1024, BUS_NAME_MAX = 64 };
 
 struct event {
     int64_t id;          /* time-ordered */
@@ -28,29 +28,55 @@ struct event {
     int64_t created_ms;
 };
 
-/* url "local:". */
+/* url "local:", with options for tests: "local:?retry_ms=5&retry_max_ms=20&lease_ms=300". */
 int bus_open(const char *url, struct bus **ret_bus, struct problem *problem);
 /* Tells the bus of a database whose outbox it dispatches; runs the outbox's migrations in it. */
 int bus_attach(struct bus *bus, struct db *db, struct problem *problem);
 
 /* Writes the event in the session's transaction (session must be of a write). Takes the reference
- * to payload. */
+ * to payload; NULL is an empty object. ERR_TOO_LARGE past BUS_PAYLOAD_BYTES_MAX. */
 int bus_emit(struct db_session *session, const char *type, const char *key, json_t *payload);
 
 /* A consumer: name is kept with its position, so it must not change. types: NULL-terminated list,
- * NULL for all. From now on for a new name: `from_start` says whether a new consumer sees what is
- * there. handle: 0 done, ERR_… try again; runs on the bus's threads, one event at a time per
- * consumer. */
+ * NULL for all; everything it points to must stay. From now on for a new name: `from_start` says
+ * whether a new consumer sees what is there (7 days are kept). One of two handlers, negative means
+ * try again; both run one event at a time per consumer:
+ *   handle     on a thread of the bus; free to read, write and call out. The position moves
+ *              afterwards, so after a crash the last few events come again.
+ *   handle_in  inside the write that moves the position, in the database of the event: its effect
+ *              there happens exactly once. Quick, no I/O but the session, may be run again after a
+ *              rollback. */
 struct bus_consumer {
     const char *name;
     const char *const *types;
     int from_start;
     int (*handle)(void *context, const struct event *event);
     void *context;
+    int (*handle_in)(struct db_session *session, void *context, const struct event *event);
 };
+/* Before or after bus_start. */
 int bus_subscribe(struct bus *bus, struct db *db, const struct bus_consumer *consumer);
 /* Begins dispatching; bus_close ends it after the running handlers. */
 int bus_start(struct bus *bus);
 void bus_close(struct bus *bus);
 /* For tests: waits until every consumer has seen all committed events, or timeout. */
 int bus_settle(struct bus *bus, int64_t timeout_ms);
+
+/* Parked events, for people (`tutti doctor`). */
+struct bus_parked {
+    const char *consumer;
+    struct event event;
+    int64_t tries, parked_ms;
+    const char *error; /* the name of the last error */
+    int64_t behind;    /* later events of its key that wait for it */
+};
+struct arena;
+/* The oldest first, at most limit; strings in the arena. */
+int bus_parked_list(struct db *db, struct arena *arena, unsigned limit,
+                    struct bus_parked **ret_parked, unsigned *ret_count);
+/* Tries a parked event again, with all its tries. ERR_NOT_FOUND: not parked (any more). */
+int bus_parked_retry(struct db *db, const char *consumer, int64_t event_id);
+/* Gives a parked event up: it counts as handled and those behind it go on. */
+int bus_parked_drop(struct db *db, const char *consumer, int64_t event_id);
+/* Forgets a consumer that no version has any more; its position no longer keeps old events. */
+int bus_forget(struct db *db, const char *consumer);

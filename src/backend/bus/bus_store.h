@@ -1,0 +1,72 @@
+/* The bus's rows (schema/): one function a statement or a step. Included by bus*.c alone. Functions
+ * with a session run inside of work; times are wall ms. */
+#pragma once
+
+#include "backend/bus/bus.h"
+#include "backend/db/db.h"
+
+struct arena;
+
+/* next_at of what is not due by itself: parked, or behind an earlier event of its key. */
+#define BUS_NEVER INT64_MAX
+
+enum { BUS_BATCH_MAX = 64 };
+
+struct bus_item {
+    struct event event;
+    int64_t sequence;
+    int64_t tries; /* so far, of a waiting one */
+    int behind;    /* an earlier event of its key waits */
+};
+
+struct bus_batch {
+    struct arena *arena; /* holds the strings */
+    struct bus_item items[BUS_BATCH_MAX];
+    unsigned count;
+};
+
+/* One look at where a consumer stands. */
+struct bus_standing {
+    int64_t position, owner, lease_until; /* of the consumer */
+    int64_t newest;                       /* sequence in the outbox */
+    int64_t due;                          /* when its next waiting event is to be tried */
+    int64_t parked;                       /* how many of its events are */
+};
+
+/* What the dispatcher looks at after commits: the newest event, the earliest due one of all. */
+int bus_store_newest(struct db_session *session, int64_t *ret_newest, int64_t *ret_due);
+int bus_store_standing(struct db_session *session, const char *consumer,
+                       struct bus_standing *ret_standing);
+int bus_store_emit(struct db_session *session, const struct event *event);
+int bus_store_subscribe(struct db_session *session, const char *consumer, int from_start);
+/* Events after a position, in order; waiting ones that are due, the earliest first. */
+int bus_store_events(struct db_session *session, const char *consumer, int64_t after,
+                     struct bus_batch *batch);
+int bus_store_due(struct db_session *session, const char *consumer, int64_t now_ms,
+                  struct bus_batch *batch);
+/* 1: the lease is the owner's until then; 0: another's. */
+int bus_store_lease(struct db_session *session, const char *consumer, int64_t owner, int64_t now_ms,
+                    int64_t until_ms);
+int bus_store_release(struct db_session *session, const char *consumer, int64_t owner);
+/* Moves the position (never back) and the lease's end. ERR_CANCELLED: it is another's by now. */
+int bus_store_move(struct db_session *session, const char *consumer, int64_t owner,
+                   int64_t position, int64_t until_ms);
+/* Puts an event aside: tries 0 and BUS_NEVER for one that waits behind another. */
+int bus_store_put_aside(struct db_session *session, const char *consumer,
+                        const struct bus_item *item, int64_t tries, int64_t next_at,
+                        const char *error);
+int bus_store_try_later(struct db_session *session, const char *consumer, int64_t sequence,
+                        int64_t tries, int64_t next_at, const char *error);
+int bus_store_park(struct db_session *session, const char *consumer, int64_t sequence,
+                   int64_t tries, int64_t now_ms, const char *error);
+/* Takes a waiting event out and makes the next of its key due. */
+int bus_store_waited(struct db_session *session, const char *consumer, int64_t sequence,
+                     const char *key);
+/* Deletes some events that all consumers have passed and that are older; returns how many. */
+int bus_store_prune(struct db_session *session, int64_t before_ms);
+
+int bus_store_parked(struct db_session *session, struct arena *arena, unsigned limit,
+                     struct bus_parked *ret_parked, unsigned *ret_count);
+int bus_store_unpark(struct db_session *session, const char *consumer, int64_t event_id);
+int bus_store_drop(struct db_session *session, const char *consumer, int64_t event_id);
+int bus_store_forget(struct db_session *session, const char *consumer);
