@@ -79,11 +79,13 @@ struct request {
     struct call call; /* arena, problem, actor, request id, traceparent */
     const struct route *route;
     const char *method;
-    const char *path;   /* percent-decoded, no query, base path cut off */
-    const char *target; /* as it came: raw path and query (SigV4 signs it) */
-    const char *remote; /* client's address, honouring trusted proxies */
-    bool https;         /* as the client sees it */
-    void *context;      /* the registrar's pointer, given to http_server_add_routes */
+    const char *path;     /* percent-decoded, no query, base path cut off */
+    const char *target;   /* as it came: raw path and query (SigV4 signs it) */
+    const char *remote;   /* client's address, honouring trusted proxies */
+    bool https;           /* as the client sees it */
+    const char *xml_code; /* for ROUTE_XML_ERRORS: the error's word, static ("NoSuchUpload"); NULL:
+                             from its status */
+    void *context;        /* the registrar's pointer, given to http_server_add_routes */
     struct request_private *private_;
 };
 

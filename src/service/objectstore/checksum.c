@@ -1,0 +1,131 @@
+/* S3's additional checksums (checksum.h). The three CRCs are one algorithm, the reflected
+ * table-driven one (Ross Williams, "A painless guide to CRC error detection algorithms"), with the
+ * polynomials of IEEE 802.3, Castagnoli and NVM Express; eight tables take eight bytes a step. */
+#include "service/objectstore/checksum.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { SLICES = 8 };
+
+struct crc {
+    uint64_t polynomial; /* reflected */
+    uint64_t start;      /* all ones of its width, also the final inversion */
+    unsigned bytes;
+};
+
+static const struct crc crcs[] = {
+    [CHECKSUM_CRC32] = {0xEDB88320u, 0xFFFFFFFFu, 4},
+    [CHECKSUM_CRC32C] = {0x82F63B78u, 0xFFFFFFFFu, 4},
+    [CHECKSUM_CRC64NVME] = {0x9A6C9329AC4BC9B5u, 0xFFFFFFFFFFFFFFFFu, 8},
+};
+enum { CRC_KINDS = CHECKSUM_CRC64NVME + 1 };
+
+static uint64_t tables[CRC_KINDS][SLICES][256];
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+static const char *const headers[] = {
+    "x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",  "x-amz-checksum-sha256",
+};
+
+static void make_tables(void)
+{
+    for (unsigned kind = 0; kind < CRC_KINDS; kind++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            uint64_t value = byte;
+            for (unsigned bit = 0; bit < 8; bit++) {
+                value = (value >> 1) ^ ((value & 1) != 0 ? crcs[kind].polynomial : 0);
+            }
+            tables[kind][0][byte] = value;
+        }
+        for (unsigned slice = 1; slice < SLICES; slice++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                uint64_t before = tables[kind][slice - 1][byte];
+                tables[kind][slice][byte] = (before >> 8) ^ tables[kind][0][before & 0xFF];
+            }
+        }
+    }
+}
+
+const char *checksum_header(enum checksum_kind kind)
+{
+    return headers[kind];
+}
+
+bool checksum_kind_of(const char *header, enum checksum_kind *ret_kind)
+{
+    for (unsigned kind = 0; kind < CHECKSUM_KINDS_; kind++) {
+        if (strcmp(headers[kind], header) == 0) {
+            *ret_kind = (enum checksum_kind)kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+void checksum_init(struct checksum *checksum, enum checksum_kind kind)
+{
+    *checksum = (struct checksum){.kind = kind};
+    if (kind == CHECKSUM_SHA1) {
+        sha1_init(&checksum->sha1);
+    } else if (kind == CHECKSUM_SHA256) {
+        crypto_hash_sha256_init(&checksum->sha256);
+    } else {
+        (void)pthread_once(&tables_once, make_tables);
+        checksum->crc = crcs[kind].start;
+    }
+}
+
+static uint64_t crc_update(enum checksum_kind kind, uint64_t crc, const unsigned char *at,
+                           size_t length)
+{
+    const uint64_t(*table)[256] = (const uint64_t(*)[256])tables[kind];
+    for (; length >= SLICES; length -= SLICES, at += SLICES) {
+        uint64_t word = 0;
+        for (unsigned i = 0; i < SLICES; i++) {
+            word |= (uint64_t)at[i] << (8 * i);
+        }
+        word ^= crc;
+        crc = 0;
+        for (unsigned i = 0; i < SLICES; i++) {
+            crc ^= table[SLICES - 1 - i][(word >> (8 * i)) & 0xFF];
+        }
+    }
+    for (; length > 0; length--, at++) {
+        crc = (crc >> 8) ^ table[0][(crc ^ *at) & 0xFF];
+    }
+    return crc;
+}
+
+void checksum_update(struct checksum *checksum, const void *bytes, size_t length)
+{
+    if (checksum->kind == CHECKSUM_SHA1) {
+        sha1_update(&checksum->sha1, length, bytes);
+    } else if (checksum->kind == CHECKSUM_SHA256) {
+        crypto_hash_sha256_update(&checksum->sha256, bytes, length);
+    } else {
+        checksum->crc = crc_update(checksum->kind, checksum->crc, bytes, length);
+    }
+}
+
+void checksum_final(struct checksum *checksum, char out[CHECKSUM_TEXT_SIZE])
+{
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    size_t length = 0;
+    if (checksum->kind == CHECKSUM_SHA1) {
+        length = SHA1_DIGEST_SIZE;
+        sha1_digest(&checksum->sha1, length, digest);
+    } else if (checksum->kind == CHECKSUM_SHA256) {
+        length = sizeof digest;
+        crypto_hash_sha256_final(&checksum->sha256, digest);
+    } else {
+        length = crcs[checksum->kind].bytes;
+        uint64_t value = checksum->crc ^ crcs[checksum->kind].start;
+        for (size_t i = 0; i < length; i++) {
+            digest[i] = (unsigned char)(value >> (8 * (length - 1 - i)));
+        }
+    }
+    (void)sodium_bin2base64(out, CHECKSUM_TEXT_SIZE, digest, length,
+                            sodium_base64_VARIANT_ORIGINAL);
+}

@@ -1,0 +1,35 @@
+/* The additional checksums of S3 ("Checking object integrity"): x-amz-checksum-crc32, -crc32c,
+ * -crc64nvme, -sha1, -sha256, each in base64. Used by one thread at a time. */
+#pragma once
+
+#include <nettle/sha1.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum checksum_kind {
+    CHECKSUM_CRC32,
+    CHECKSUM_CRC32C,
+    CHECKSUM_CRC64NVME,
+    CHECKSUM_SHA1,
+    CHECKSUM_SHA256,
+    CHECKSUM_KINDS_
+};
+
+enum { CHECKSUM_TEXT_SIZE = 64 };
+
+struct checksum {
+    enum checksum_kind kind;
+    uint64_t crc;
+    struct sha1_ctx sha1;
+    crypto_hash_sha256_state sha256;
+};
+
+/* The header's name ("x-amz-checksum-crc32"). */
+const char *checksum_header(enum checksum_kind kind);
+/* The kind by its header's name in lower case; false for a name that is none. */
+bool checksum_kind_of(const char *header, enum checksum_kind *ret_kind);
+void checksum_init(struct checksum *checksum, enum checksum_kind kind);
+void checksum_update(struct checksum *checksum, const void *bytes, size_t length);
+void checksum_final(struct checksum *checksum, char out[CHECKSUM_TEXT_SIZE]);

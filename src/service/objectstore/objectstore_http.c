@@ -1,0 +1,285 @@
+/* The routes of the built-in store (objectstore.h). A query parameter chooses among the operations
+ * of one method, as in S3. All on the pool: each touches the disk. */
+#include "service/objectstore/s3.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Parts of S3's API that would be silently wrong if taken for a plain GET or PUT. */
+static const char *const unknown_parts[] = {
+    "acl",
+    "tagging",
+    "versions",
+    "versioning",
+    "policy",
+    "lifecycle",
+    "cors",
+    "website",
+    "attributes",
+    "torrent",
+    "legal-hold",
+    "retention",
+    "versionId",
+    "restore",
+    "select",
+    "encryption",
+    "notification",
+    "replication",
+    "delete",
+    "analytics",
+    "inventory",
+    "logging",
+    "metrics",
+    "object-lock",
+    "ownershipControls",
+    "publicAccessBlock",
+    "requestPayment",
+    "accelerate",
+};
+
+static int refuse_unknown_parts(struct request *request)
+{
+    for (unsigned i = 0; i < COUNT_OF(unknown_parts); i++) {
+        if (s3_asks(request, unknown_parts[i])) {
+            return s3_fail(request, S3_NOT_IMPLEMENTED);
+        }
+    }
+    return 0;
+}
+
+/* What every operation begins with. */
+static int begin(struct request *request, struct s3_access *ret_access, const char **ret_bucket,
+                 const char **ret_key)
+{
+    int error = s3_object_names(request, ret_bucket, ret_key);
+    error = error != 0 ? error : s3_authorize(request, *ret_bucket, ret_access);
+    error = error != 0 ? error : refuse_unknown_parts(request);
+    return error != 0 ? error : s3_cors(request);
+}
+
+/* A header that the query of a signed GET may replace (response-content-type …). */
+static const char * override(struct request *request, const char *name, const char *otherwise)
+{
+    const char *value = request_query(request, name);
+    for (const char *at = value; at != NULL && *at != '\0'; at++) {
+        if (iscntrl((unsigned char)*at)) {
+            return otherwise;
+        }
+    }
+    return value != NULL && value[0] != '\0' ? value : otherwise;
+}
+
+static int get_object(struct request *request, const char *bucket, const char *key)
+{
+    int fd CLEANUP_CLOSE = -1;
+    struct blob_stat stat;
+    int error = blob_open_fd(s3_store(request)->blobs, bucket, key, &fd, &stat);
+    if (error != 0) {
+        return s3_fail_object(request, bucket, error);
+    }
+    char etag[BLOB_ETAG_MAX + 2];
+    (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
+    const char *disposition = override(request, "response-content-disposition", NULL);
+    if (disposition != NULL) {
+        error = reply_header(request, "Content-Disposition", disposition);
+    }
+    const char *cache = override(request, "response-cache-control", stat.cache_control);
+    const struct reply_file file = {
+        .fd = fd,
+        .length = stat.bytes,
+        .content_type = override(request, "response-content-type", stat.content_type),
+        .etag = etag,
+        .modified_ms = stat.modified_ms,
+        .cache_control = cache[0] != '\0' ? cache : NULL,
+    };
+    if (error != 0) {
+        return error;
+    }
+    (void)TAKE_FD(fd);
+    return reply_file(request, &file);
+}
+
+static int bucket_location(struct request *request, const char *bucket)
+{
+    static const char body[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint "
+                               "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>";
+    int64_t created_ms = 0;
+    int error = blob_bucket_stat(s3_store(request)->blobs, bucket, &created_ms);
+    return error != 0 ? s3_fail_object(request, bucket, error)
+                      : reply_bytes(request, 200, "application/xml", body, sizeof body - 1, true);
+}
+
+static int head_bucket(struct request *request, const char *bucket)
+{
+    int64_t created_ms = 0;
+    int error = blob_bucket_stat(s3_store(request)->blobs, bucket, &created_ms);
+    return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 200);
+}
+
+static int get(struct request *request)
+{
+    struct s3_access access;
+    const char *bucket = NULL;
+    const char *key = NULL;
+    int error = begin(request, &access, &bucket, &key);
+    if (error != 0) {
+        return error;
+    }
+    if (key[0] != '\0') {
+        return s3_asks(request, "uploadId") ? s3_multipart_list(request, bucket, key)
+                                            : get_object(request, bucket, key);
+    }
+    if (strcmp(request->method, "HEAD") == 0) {
+        return head_bucket(request, bucket);
+    }
+    if (s3_asks(request, "uploads")) {
+        return s3_fail(request, S3_NOT_IMPLEMENTED);
+    }
+    return s3_asks(request, "location") ? bucket_location(request, bucket)
+                                        : s3_list_objects(request, bucket);
+}
+
+static int get_buckets(struct request *request)
+{
+    struct s3_access access;
+    int error = s3_authorize(request, NULL, &access);
+    error = error != 0 ? error : s3_cors(request);
+    return error != 0 ? error : s3_list_buckets(request, &access);
+}
+
+static int put_object(struct request *request)
+{
+    const char *condition = request_header(request, "If-None-Match");
+    if (condition != NULL && strcmp(condition, "*") != 0) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED, "If-None-Match of a PUT can only be *");
+    }
+    struct blob_stat stat;
+    int error = s3_body_finish(request, request_sink_state(request), condition != NULL, &stat);
+    if (error != 0) {
+        return error;
+    }
+    char etag[BLOB_ETAG_MAX + 2];
+    (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
+    error = reply_header(request, "ETag", etag);
+    return error != 0 ? error : reply_empty(request, 200);
+}
+
+static int create_bucket(struct request *request, const char *bucket)
+{
+    int error = blob_bucket_create(s3_store(request)->blobs, bucket);
+    if (error == ERR_EXISTS) {
+        return s3_fail(request, S3_BUCKET_EXISTS);
+    }
+    return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 200);
+}
+
+/* The sink has authorized the same request already; a copy needs to know who asks. */
+static int put(struct request *request)
+{
+    struct s3_access access;
+    const char *bucket = NULL;
+    const char *key = NULL;
+    int error = begin(request, &access, &bucket, &key);
+    if (error != 0) {
+        return error;
+    }
+    if (key[0] == '\0') {
+        return create_bucket(request, bucket);
+    }
+    return request_header(request, "x-amz-copy-source") != NULL
+               ? s3_copy(request, &access, bucket, key)
+               : put_object(request);
+}
+
+static int put_bucket(struct request *request)
+{
+    struct s3_access access;
+    const char *bucket = NULL;
+    const char *key = NULL;
+    int error = begin(request, &access, &bucket, &key);
+    error = error != 0 ? error : s3_check_small_body(request, &access);
+    return error != 0 ? error : create_bucket(request, bucket);
+}
+
+static int post(struct request *request)
+{
+    struct s3_access access;
+    const char *bucket = NULL;
+    const char *key = NULL;
+    int error = begin(request, &access, &bucket, &key);
+    error = error != 0 ? error : s3_check_small_body(request, &access);
+    if (error != 0) {
+        return error;
+    }
+    if (key[0] != '\0' && s3_asks(request, "uploads")) {
+        return s3_multipart_create(request, bucket, key);
+    }
+    if (key[0] != '\0' && s3_asks(request, "uploadId")) {
+        return s3_multipart_complete(request, bucket, key);
+    }
+    return s3_fail(request, S3_NOT_IMPLEMENTED);
+}
+
+static int delete_object(struct request *request)
+{
+    struct s3_access access;
+    const char *bucket = NULL;
+    const char *key = NULL;
+    int error = begin(request, &access, &bucket, &key);
+    if (error != 0) {
+        return error;
+    }
+    if (key[0] == '\0') {
+        return s3_fail(request, S3_NOT_IMPLEMENTED);
+    }
+    if (s3_asks(request, "uploadId")) {
+        return s3_multipart_abort(request, bucket, key);
+    }
+    error = blob_delete(s3_store(request)->blobs, bucket, key);
+    return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 204);
+}
+
+static int preflight(struct request *request)
+{
+    const char *wanted = request_header(request, "Access-Control-Request-Headers");
+    int error = s3_cors(request);
+    error = error != 0 ? error
+                       : reply_header(request, "Access-Control-Allow-Methods",
+                                      "GET, HEAD, PUT, POST, DELETE");
+    error = error != 0 ? error
+                       : reply_header(request, "Access-Control-Allow-Headers",
+                                      wanted != NULL ? wanted : "*");
+    error = error != 0 ? error : reply_header(request, "Access-Control-Max-Age", "7200");
+    return error != 0 ? error : reply_empty(request, 204);
+}
+
+#define S3_FLAGS  (ROUTE_NO_AUTH_HEADER | ROUTE_OWN_CORS | ROUTE_XML_ERRORS)
+#define S3_OBJECT "/s3/{bucket}/{key*}"
+#define S3_ROW(verb, path, body, handler, body_sink)                                               \
+    {                                                                                              \
+        verb, path, 0, ROUTE_POOL, body, RATE_NONE, handler, body_sink, S3_FLAGS                   \
+    }
+
+/* No rate class: without a signature nothing happens, and an upload has thousands of parts. */
+static const struct route routes[] = {
+    S3_ROW("GET", "/s3", 0, get_buckets, NULL),
+    S3_ROW("GET", "/s3/", 0, get_buckets, NULL),
+    S3_ROW("OPTIONS", "/s3/{bucket}", 0, preflight, NULL),
+    S3_ROW("GET", "/s3/{bucket}", 0, get, NULL),
+    S3_ROW("PUT", "/s3/{bucket}", S3_XML_BODY_BYTES_MAX, put_bucket, NULL),
+    S3_ROW("OPTIONS", S3_OBJECT, 0, preflight, NULL),
+    S3_ROW("GET", S3_OBJECT, 0, get, NULL),
+    S3_ROW("PUT", S3_OBJECT, S3_BODY_BYTES_MAX, put, &s3_body_sink),
+    S3_ROW("POST", S3_OBJECT, S3_XML_BODY_BYTES_MAX, post, NULL),
+    S3_ROW("DELETE", S3_OBJECT, 0, delete_object, NULL),
+};
+
+const struct route *objectstore_routes(unsigned *ret_count)
+{
+    *ret_count = COUNT_OF(routes);
+    return routes;
+}

@@ -1,0 +1,67 @@
+/* What the files of the role share. Nobody else includes this.
+ *
+ * A request goes: authorize (signature, then bucket) → check names → act on backend/blob → answer
+ * XML. Each failure is one of s3_errors.h. */
+#pragma once
+
+#include "backend/blob/blob.h"
+#include "backend/blob/sigv4.h"
+#include "net/http.h"
+#include "service/objectstore/s3_errors.h"
+#include "service/objectstore/s3_keys.h"
+
+/* Above the 5 GiB of a single PUT: what chunk heads and signatures add. */
+#define S3_BODY_BYTES_MAX   ((size_t)5 * 1024 * 1024 * 1024 + 256 * 1024 * 1024)
+#define S3_OBJECT_BYTES_MAX ((uint64_t)5 * 1024 * 1024 * 1024)
+
+enum { S3_XML_BODY_BYTES_MAX = 4 * 1024 * 1024, S3_ANSWER_BYTES_MAX = 24 * 1024 * 1024 };
+
+struct objectstore {
+    struct blob_store *blobs;
+    struct s3_keys *keys;
+    char public_host[256]; /* "" if none */
+};
+
+static inline struct objectstore *s3_store(struct request *request)
+{
+    return request->context;
+}
+
+/* Who asks. */
+struct s3_access {
+    bool internal;
+    struct sigv4_signed signature;
+};
+
+/* s3_auth.c: 0 when the request is well signed and its key may touch the bucket (NULL: no bucket).
+ */
+int s3_authorize(struct request *request, const char *bucket, struct s3_access *ret_access);
+bool s3_may_touch(const struct s3_access *access, const char *bucket);
+/* The bucket and key of the path; the key "" for the bucket itself. Checked for form. */
+int s3_object_names(struct request *request, const char **ret_bucket, const char **ret_key);
+/* For requests with a small body: x-amz-content-sha256 and Content-MD5 hold for it. */
+int s3_check_small_body(struct request *request, const struct s3_access *access);
+/* True where the query has the name, with or without a value. */
+bool s3_asks(struct request *request, const char *name);
+
+/* CORS: any page may use signed URLs; the signature is what protects. */
+int s3_cors(struct request *request);
+
+/* s3_body.c: the sink of PUT. */
+extern const struct body_sink s3_body_sink;
+struct s3_body;
+/* Ends a body that has come whole: all checks, then commit. */
+int s3_body_finish(struct request *request, struct s3_body *body, bool if_none_match,
+                   struct blob_stat *ret_stat);
+
+/* Handlers in files of their own. All have authorized already. */
+int s3_list_objects(struct request *request, const char *bucket);
+int s3_list_buckets(struct request *request, const struct s3_access *access);
+int s3_multipart_create(struct request *request, const char *bucket, const char *key);
+int s3_multipart_complete(struct request *request, const char *bucket, const char *key);
+int s3_multipart_list(struct request *request, const char *bucket, const char *key);
+int s3_multipart_abort(struct request *request, const char *bucket, const char *key);
+int s3_copy(struct request *request, const struct s3_access *access, const char *bucket,
+            const char *key);
+/* An error of backend/blob about an object, in S3's words. */
+int s3_fail_object(struct request *request, const char *bucket, int code);

@@ -1,0 +1,306 @@
+/* The body of PUT: it goes to disk as it arrives. The sink's open checks everything that can be
+ * known from the header, so that a refused upload costs no bytes; write undoes aws-chunked and
+ * feeds the digests that the client named; finish compares them all and only then makes the object
+ * visible. On the pool, one job of a request at a time.
+ *
+ *   open → write … → close(false)                  cut or refused: nothing is left
+ *                  → close(true) → s3_body_finish   whole
+ */
+#include "service/objectstore/s3.h"
+
+#include "backend/blob/sigv4_chunks.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "service/objectstore/checksum.h"
+
+#include <nettle/md5.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct s3_body {
+    struct blob_writer *writer; /* NULL: a PUT without a body of an object (a copy) */
+    uint64_t expected_bytes, bytes;
+    bool has_chunks, has_sha256, has_md5, has_checksum;
+    struct sigv4_chunks chunks;
+    crypto_hash_sha256_state sha256;
+    struct md5_ctx md5;
+    struct checksum checksum;
+    const char *claimed_sha256, *claimed_md5, *claimed_checksum; /* the last NULL: in the trailer */
+};
+
+static void body_end(void *argument)
+{
+    struct s3_body *body = argument;
+    blob_put_abort(TAKE_PTR(body->writer));
+    if (body->has_chunks) {
+        sigv4_chunks_done(&body->chunks);
+        body->has_chunks = false;
+    }
+}
+
+static int take_payload(void *argument, const void *bytes, size_t length)
+{
+    struct s3_body *body = argument;
+    body->bytes += length;
+    if (body->bytes > body->expected_bytes) {
+        return ERR_MALFORMED;
+    }
+    if (body->has_sha256) {
+        crypto_hash_sha256_update(&body->sha256, bytes, length);
+    }
+    if (body->has_md5) {
+        md5_update(&body->md5, length, bytes);
+    }
+    if (body->has_checksum) {
+        checksum_update(&body->checksum, bytes, length);
+    }
+    return blob_put_write(body->writer, bytes, length);
+}
+
+/* How many bytes the object will have: Content-Length, or what aws-chunked says it decodes to. */
+static int read_length(struct request *request, const struct s3_access *access,
+                       struct s3_body *body)
+{
+    int64_t length = request_content_length(request);
+    if (sigv4_chunks_wanted(access->signature.payload) &&
+        !text_number(request_header(request, "x-amz-decoded-content-length"), 0, INT64_MAX,
+                     &length)) {
+        length = -1;
+    }
+    if (length < 0) {
+        return s3_fail(request, S3_LENGTH);
+    }
+    if ((uint64_t)length > S3_OBJECT_BYTES_MAX) {
+        return s3_fail(request, S3_TOO_LARGE);
+    }
+    body->expected_bytes = (uint64_t)length;
+    return 0;
+}
+
+static int read_payload_form(struct request *request, const struct s3_access *access,
+                             struct s3_body *body)
+{
+    const char *payload = access->signature.payload;
+    if (sigv4_chunks_wanted(payload)) {
+        sigv4_chunks_init(&body->chunks, &access->signature, take_payload, body);
+        body->has_chunks = true;
+    } else if (strlen(payload) == SIGV4_HEX_SIZE - 1) {
+        crypto_hash_sha256_init(&body->sha256);
+        body->has_sha256 = true;
+        body->claimed_sha256 = payload;
+    } else if (strcmp(payload, "UNSIGNED-PAYLOAD") != 0) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            "x-amz-content-sha256 names a form of body that is not known here");
+    }
+    return 0;
+}
+
+static int read_md5(struct request *request, struct s3_body *body)
+{
+    unsigned char digest[32];
+    size_t length = 0;
+    body->claimed_md5 = request_header(request, "Content-MD5");
+    if (body->claimed_md5 == NULL) {
+        return 0;
+    }
+    if (sodium_base642bin(digest, sizeof digest, body->claimed_md5, strlen(body->claimed_md5), NULL,
+                          &length, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        length != 16) {
+        return s3_fail(request, S3_DIGEST);
+    }
+    md5_init(&body->md5);
+    body->has_md5 = true;
+    return 0;
+}
+
+/* One additional checksum, in a header or announced for the trailer. */
+static int read_checksum(struct request *request, struct s3_body *body)
+{
+    const char *trailer = request_header(request, "x-amz-trailer");
+    enum checksum_kind kind;
+    for (kind = 0; kind < CHECKSUM_KINDS_; kind++) {
+        body->claimed_checksum = request_header(request, checksum_header(kind));
+        if (body->claimed_checksum != NULL) {
+            break;
+        }
+    }
+    if (kind == CHECKSUM_KINDS_ && (trailer == NULL || !checksum_kind_of(trailer, &kind))) {
+        return trailer == NULL ? 0
+                               : s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                                              "x-amz-trailer names what is not known here");
+    }
+    checksum_init(&body->checksum, kind);
+    body->has_checksum = true;
+    return 0;
+}
+
+static int open_writer(struct request *request, const char *bucket, const char *key,
+                       struct s3_body *body)
+{
+    struct blob_store *blobs = s3_store(request)->blobs;
+    const char *upload_id = request_query(request, "uploadId");
+    int error;
+    if (upload_id != NULL) {
+        int64_t number = 0;
+        if (!text_number(request_query(request, "partNumber"), 1, BLOB_PART_NUMBER_MAX, &number)) {
+            return s3_fail_with(request, S3_ARGUMENT, "partNumber must be 1 to 10000");
+        }
+        error =
+            blob_multipart_put_open(blobs, bucket, key, upload_id, (unsigned)number, &body->writer);
+        return error == ERR_NOT_FOUND ? s3_fail(request, S3_NO_UPLOAD)
+               : error != 0           ? s3_fail_object(request, bucket, error)
+                                      : 0;
+    }
+    const struct blob_meta meta = {request_header(request, "Content-Type"),
+                                   request_header(request, "Cache-Control")};
+    bool fits = (meta.content_type == NULL || strlen(meta.content_type) < BLOB_TYPE_MAX) &&
+                (meta.cache_control == NULL || strlen(meta.cache_control) < BLOB_TYPE_MAX);
+    if (!fits) {
+        return s3_fail_with(request, S3_ARGUMENT,
+                            "Content-Type and Cache-Control have at most 127 bytes here");
+    }
+    error = blob_put_open(blobs, bucket, key, &meta, &body->writer);
+    return error != 0 ? s3_fail_object(request, bucket, error) : 0;
+}
+
+static int read_header(struct request *request, const struct s3_access *access,
+                       struct s3_body *body)
+{
+    int error = read_length(request, access, body);
+    error = error != 0 ? error : read_md5(request, body);
+    error = error != 0 ? error : read_checksum(request, body);
+    return error != 0 ? error : read_payload_form(request, access, body);
+}
+
+static int body_open(struct request *request, void **ret_state)
+{
+    struct s3_body *body = arena_new_of(request->call.arena, struct s3_body);
+    int error = body != NULL ? arena_at_end(request->call.arena, body_end, body) : ERR_NO_MEMORY;
+    const char *bucket = NULL;
+    const char *key = NULL;
+    struct s3_access access;
+    error = error != 0 ? error : s3_object_names(request, &bucket, &key);
+    error = error != 0 ? error : s3_authorize(request, bucket, &access);
+    if (error != 0) {
+        return error;
+    }
+    bool copies = request_header(request, "x-amz-copy-source") != NULL;
+    if (!copies && key[0] != '\0') {
+        error = read_header(request, &access, body);
+        error = error != 0 ? error : open_writer(request, bucket, key, body);
+    }
+    if (error == 0) {
+        *ret_state = body;
+    }
+    return error;
+}
+
+static int fail_write(struct request *request, int error)
+{
+    switch (error) {
+    case ERR_FORBIDDEN:
+        return s3_fail_with(request, S3_SIGNATURE, "The signature of a chunk does not match");
+    case ERR_MALFORMED:
+        return s3_fail(request, S3_INCOMPLETE);
+    default:
+        return s3_fail_code(request, error);
+    }
+}
+
+static int body_write(struct request *request, void *state, const void *bytes, size_t length)
+{
+    struct s3_body *body = state;
+    if (body->writer == NULL) {
+        return s3_fail_with(request, S3_ARGUMENT, "This request takes no body");
+    }
+    int error = body->has_chunks ? sigv4_chunks_feed(&body->chunks, bytes, length)
+                                 : take_payload(body, bytes, length);
+    return error != 0 ? fail_write(request, error) : 0;
+}
+
+static void body_close(struct request *request, void *state, bool complete)
+{
+    (void)request;
+    if (!complete) {
+        body_end(state);
+    }
+}
+
+const struct body_sink s3_body_sink = {body_open, body_write, body_close};
+
+/* Comparing what came with what was said of it. */
+
+static int check_sha256(struct request *request, struct s3_body *body)
+{
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    char hex[SIGV4_HEX_SIZE];
+    if (!body->has_sha256) {
+        return 0;
+    }
+    crypto_hash_sha256_final(&body->sha256, digest);
+    (void)sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    return strcmp(hex, body->claimed_sha256) == 0 ? 0 : s3_fail(request, S3_SHA256);
+}
+
+static int check_md5(struct request *request, struct s3_body *body)
+{
+    unsigned char digest[16];
+    char text[32];
+    if (!body->has_md5) {
+        return 0;
+    }
+    md5_digest(&body->md5, sizeof digest, digest);
+    (void)sodium_bin2base64(text, sizeof text, digest, sizeof digest,
+                            sodium_base64_VARIANT_ORIGINAL);
+    return strcmp(text, body->claimed_md5) == 0 ? 0 : s3_fail(request, S3_BAD_DIGEST);
+}
+
+static const char *claimed_checksum(const struct s3_body *body)
+{
+    if (body->claimed_checksum != NULL) {
+        return body->claimed_checksum;
+    }
+    for (unsigned i = 0; body->has_chunks && i < body->chunks.trailer_count; i++) {
+        if (strcasecmp(body->chunks.trailers[i].name, checksum_header(body->checksum.kind)) == 0) {
+            return body->chunks.trailers[i].value;
+        }
+    }
+    return NULL;
+}
+
+static int check_checksum(struct request *request, struct s3_body *body)
+{
+    char text[CHECKSUM_TEXT_SIZE];
+    if (!body->has_checksum) {
+        return 0;
+    }
+    const char *claimed = claimed_checksum(body);
+    checksum_final(&body->checksum, text);
+    if (claimed == NULL || strcmp(claimed, text) != 0) {
+        return s3_fail(request, S3_BAD_DIGEST);
+    }
+    return reply_header(request, checksum_header(body->checksum.kind), text);
+}
+
+int s3_body_finish(struct request *request, struct s3_body *body, bool if_none_match,
+                   struct blob_stat *ret_stat)
+{
+    if ((body->has_chunks && sigv4_chunks_end(&body->chunks) != 0) ||
+        body->bytes != body->expected_bytes) {
+        return s3_fail(request, S3_INCOMPLETE);
+    }
+    int error = check_sha256(request, body);
+    error = error != 0 ? error : check_md5(request, body);
+    error = error != 0 ? error : check_checksum(request, body);
+    if (error != 0) {
+        return error;
+    }
+    error = blob_put_commit(TAKE_PTR(body->writer), if_none_match, ret_stat);
+    if (error == ERR_NOT_FOUND) {
+        return s3_fail(request, S3_NO_UPLOAD); /* aborted or completed meanwhile */
+    }
+    return error != 0 ? s3_fail_object(request, "", error) : 0;
+}

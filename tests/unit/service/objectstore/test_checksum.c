@@ -1,0 +1,63 @@
+/* service/objectstore/checksum: the check values of "123456789" (the catalogue of parametrised CRC
+ * algorithms; FIPS 180-4 for the hashes), in one piece and in every two pieces. */
+#include "service/objectstore/checksum.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+static const char text[] = "123456789";
+
+static void assert_checksum(enum checksum_kind kind, const char *bytes, const char *expected)
+{
+    for (size_t cut = 0; cut <= strlen(bytes); cut++) {
+        struct checksum checksum;
+        char out[CHECKSUM_TEXT_SIZE];
+        checksum_init(&checksum, kind);
+        checksum_update(&checksum, bytes, cut);
+        checksum_update(&checksum, bytes + cut, strlen(bytes) - cut);
+        checksum_final(&checksum, out);
+        assert_string_equal(out, expected);
+    }
+}
+
+static void the_check_values_come_out(void **state)
+{
+    (void)state;
+    assert_checksum(CHECKSUM_CRC32, text, "y/Q5Jg==");         /* cbf43926 */
+    assert_checksum(CHECKSUM_CRC32C, text, "4waSgw==");        /* e3069283 */
+    assert_checksum(CHECKSUM_CRC64NVME, text, "rosUhgp5mIg="); /* ae8b14860a799888 */
+    assert_checksum(CHECKSUM_SHA1, text, "98O8HYCOBHMq32eZZczDTKeuNEE=");
+    assert_checksum(CHECKSUM_SHA256, text, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=");
+}
+
+static void longer_texts_pass_through_all_tables(void **state)
+{
+    (void)state;
+    /* zlib's crc32 of the alphabet twice and a rest */
+    assert_checksum(CHECKSUM_CRC32, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz012",
+                    "gxMnyg==");
+}
+
+static void kinds_are_found_by_their_header(void **state)
+{
+    (void)state;
+    enum checksum_kind kind;
+    assert_true(checksum_kind_of("x-amz-checksum-crc64nvme", &kind));
+    assert_int_equal(kind, CHECKSUM_CRC64NVME);
+    assert_false(checksum_kind_of("x-amz-checksum-md5", &kind));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_check_values_come_out),
+        cmocka_unit_test(longer_texts_pass_through_all_tables),
+        cmocka_unit_test(kinds_are_found_by_their_header),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
