@@ -71,7 +71,8 @@ struct route {
 enum route_flag {
     ROUTE_NO_AUTH_HEADER =
         1 << 0,              /* Authorization is not a bearer token here (S3): AUTH passes it on */
-    ROUTE_OWN_CORS = 1 << 1, /* the handler answers CORS headers and OPTIONS by itself */
+    ROUTE_OWN_CORS = 1 << 1, /* the handler answers CORS headers and OPTIONS by itself; errors may
+                                be read from any origin */
     ROUTE_XML_ERRORS = 1 << 2, /* refusals of the steps themselves are S3's XML */
 };
 

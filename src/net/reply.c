@@ -255,11 +255,12 @@ static int problem_xml(struct request_private *request, int error, int status)
     struct call *call = &request->request.call;
     const char *detail =
         call->problem.detail[0] != '\0' ? call->problem.detail : error_title(error);
+    const char *word = request->request.xml_code;
     char *text = arena_printf(
         call->arena,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message>"
         "<Resource>%s</Resource><RequestId>%s</RequestId></Error>",
-        s3_code(error), xml_text(call->arena, detail),
+        word != NULL ? word : s3_code(error), xml_text(call->arena, detail),
         xml_text(call->arena, request->request.path != NULL ? request->request.path : "/"),
         call->request_id);
     return text != NULL
@@ -314,6 +315,9 @@ static void problem_headers(struct request_private *request, int status)
                                                           : "Bearer");
     }
     (void)reply_header(public_, "Cache-Control", "no-store");
+    if (request->entry != NULL && (request->entry->row->flags & ROUTE_OWN_CORS) != 0) {
+        (void)reply_header(public_, "Access-Control-Allow-Origin", "*");
+    }
 }
 
 void reply_problem(struct request_private *request, int error)
