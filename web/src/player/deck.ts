@@ -1,0 +1,149 @@
+// One audio element and the hls.js that feeds it. The player has two: while one plays, the other
+// holds the start of what comes next.
+import Hls, { type ErrorData, type HlsConfig } from 'hls.js/light';
+import { exactEnd, levelFor, rungOf, type Choice } from './quality';
+import { forgetSource, source, START_RUNG } from './sources';
+import { WarmLoader } from './warm_loader';
+import type { Stream } from '../types';
+
+export interface DeckEvents {
+  time(): void;
+  state(): void;
+  ended(): void;
+  rung(rung: number): void;
+  failed(error: unknown): void;
+}
+
+const config: Partial<HlsConfig> = {
+  loader: WarmLoader,
+  autoStartLoad: false,
+  enableWorker: false, // fragments pass through unchanged: a worker would only cost its start
+  lowLatencyMode: false,
+  startFragPrefetch: true,
+  testBandwidth: false,
+  abrEwmaDefaultEstimate: 2_000_000,
+  maxBufferLength: 24,
+  maxMaxBufferLength: 60,
+  backBufferLength: 30,
+};
+
+const RECOVERIES_MAX = 3;
+
+export class Deck {
+  readonly audio = document.createElement('audio');
+  trackId: string | null = null;
+  private hls: Hls | null = null;
+  private recoveries = 0;
+  private choice: Choice = 'auto';
+
+  constructor(private readonly events: DeckEvents) {
+    this.audio.preload = 'auto';
+    this.audio.addEventListener('timeupdate', () => events.time());
+    this.audio.addEventListener('durationchange', () => events.time());
+    for (const name of ['play', 'pause', 'playing', 'waiting', 'seeking', 'seeked']) {
+      this.audio.addEventListener(name, () => events.state());
+    }
+    this.audio.addEventListener('ended', () => events.ended());
+    document.body.append(this.audio);
+  }
+
+  /** Gets a track ready to play from its beginning, or from `startAt` seconds. */
+  async load(trackId: string, startAt = 0): Promise<void> {
+    this.unload();
+    this.trackId = trackId;
+    const stream = await source(trackId);
+    if (this.trackId === trackId) {
+      this.attach(stream, startAt);
+    }
+  }
+
+  private attach(stream: Stream, startAt: number): void {
+    const hls = new Hls(config);
+    this.hls = hls;
+    hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      hls.startLevel = levelFor(this.choice === 'auto' ? START_RUNG : this.choice, this.bandwidths());
+      this.applyChoice();
+      hls.startLoad(startAt);
+    });
+    hls.on(Hls.Events.BUFFER_CREATED, (_, { tracks }) => {
+      const buffer = tracks.audio?.buffer;
+      if (buffer) {
+        buffer.appendWindowEnd = this.endOf(stream);
+      }
+    });
+    hls.on(Hls.Events.FRAG_CHANGED, (_, { frag }) => {
+      const level = hls.levels[frag.level];
+      if (level) {
+        this.events.rung(rungOf(level.averageBitrate || level.bitrate));
+      }
+    });
+    hls.on(Hls.Events.ERROR, (_, data) => data.fatal && this.recover(data));
+    hls.attachMedia(this.audio);
+    hls.loadSource(new URL(stream.hls, document.baseURI).href);
+  }
+
+  /** Without this the encoder's padding, up to 23 ms, would sound after the last sample. */
+  private endOf(stream: Stream): number {
+    const file = stream.files.find((f) => f.format === 'aac' && f.samples);
+    return file?.samples ? exactEnd(file.samples, stream.durationMs) : Infinity;
+  }
+
+  private bandwidths(): number[] {
+    return this.hls?.levels.map((level) => level.averageBitrate || level.bitrate) ?? [];
+  }
+
+  /** URLs run out, connections break: go on at the same place, a few times. */
+  private recover(data: ErrorData): void {
+    const { trackId } = this;
+    this.recoveries += 1;
+    if (!trackId || this.recoveries > RECOVERIES_MAX) {
+      this.events.failed(data.error);
+    } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR) {
+      this.hls?.recoverMediaError();
+    } else {
+      const { currentTime, paused } = this.audio;
+      forgetSource(trackId);
+      this.load(trackId, currentTime).then(
+        () => (paused ? undefined : this.play()),
+        (error) => this.events.failed(error),
+      );
+    }
+  }
+
+  setChoice(choice: Choice): void {
+    this.choice = choice;
+    this.applyChoice();
+  }
+
+  private applyChoice(): void {
+    if (!this.hls || this.hls.levels.length === 0) {
+      return;
+    }
+    const wanted = this.choice === 'auto' ? -1 : levelFor(this.choice, this.bandwidths());
+    if (this.hls.nextLevel !== wanted) {
+      this.hls.nextLevel = wanted;
+    }
+  }
+
+  async play(): Promise<void> {
+    try {
+      await this.audio.play();
+      this.recoveries = 0;
+    } catch (error) {
+      // A newer load or pause took over: that is no failure.
+      if (!(error instanceof DOMException && error.name === 'AbortError')) {
+        throw error;
+      }
+    }
+  }
+
+  pause(): void {
+    this.audio.pause();
+  }
+
+  unload(): void {
+    this.trackId = null;
+    this.hls?.destroy();
+    this.hls = null;
+  }
+}

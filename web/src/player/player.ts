@@ -1,0 +1,238 @@
+// The player: what plays, and every command a person can give it. Views, keys and the system's media
+// controls all call these functions; the two decks do the work.
+import { createStore } from '../store';
+import { tell, tellError } from '../toasts';
+import type { Track } from '../types';
+import type { Deck } from './deck';
+import { at, currentOf, emptyQueue, nextIndex, previousIndex, queueFrom, type Queue } from './queue';
+import type { Choice } from './quality';
+import { prefetch } from './sources';
+
+export interface PlayerState {
+  queue: Queue;
+  /** Sound is wanted: true from the click on. */
+  playing: boolean;
+  /** Wanted, but not there yet. */
+  waiting: boolean;
+  position: number;
+  duration: number;
+  volume: number;
+  muted: boolean;
+  choice: Choice;
+  /** The rung that sounds now, kbit/s; 0 before the first one. */
+  rung: number;
+}
+
+const VOLUME = 'tutti.volume';
+const QUALITY = 'tutti.quality';
+/** Before its end, the next track is made ready. */
+const READY_AHEAD_S = 20;
+/** "Previous" goes back to the beginning after this. */
+const RESTART_S = 3;
+
+function rememberedVolume(): number {
+  const kept = Number(localStorage.getItem(VOLUME) ?? 0.8);
+  return kept >= 0 && kept <= 1 ? kept : 0.8;
+}
+
+function rememberedChoice(): Choice {
+  const kept = Number(localStorage.getItem(QUALITY));
+  return kept === 96 || kept === 160 || kept === 320 ? kept : 'auto';
+}
+
+export const player = createStore<PlayerState>({
+  queue: emptyQueue,
+  playing: false,
+  waiting: false,
+  position: 0,
+  duration: 0,
+  volume: rememberedVolume(),
+  muted: false,
+  choice: rememberedChoice(),
+  rung: 0,
+});
+
+let active: Deck | null = null;
+let spare: Deck | null = null;
+
+const set = (fields: Partial<PlayerState>) => player.update((state) => ({ ...state, ...fields }));
+export const currentTrack = (): Track | null => currentOf(player.get().queue);
+/** For the seek bar, which moves more often than the store does. */
+export const positionNow = (): number => active?.audio.currentTime ?? 0;
+
+function newDeck(make: typeof Deck): Deck {
+  const mine = (run: () => void) => () => deck === active && run();
+  const deck: Deck = new make({
+    time: mine(onTime),
+    state: mine(onState),
+    ended: mine(() => void skip(1)),
+    rung: (rung) => deck === active && set({ rung }),
+    failed: (error) => deck === active && onFailure(error),
+  });
+  deck.setChoice(player.get().choice);
+  return deck;
+}
+
+/** The audio elements and hls.js, ready before the first click. */
+export async function openDecks(): Promise<void> {
+  if (!active || !spare) {
+    // hls.js is most of the app's weight: it comes after the page is drawn.
+    const { Deck } = await import('./deck');
+    active ??= newDeck(Deck);
+    spare ??= newDeck(Deck);
+    applyVolume();
+  }
+}
+
+function onTime(): void {
+  const { audio } = active!;
+  const known = (currentTrack()?.durationMs ?? 0) / 1000;
+  const duration = Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : known;
+  set({ position: audio.currentTime, duration });
+  if (duration > 0 && duration - audio.currentTime < READY_AHEAD_S) {
+    readyNext();
+  }
+}
+
+function onState(): void {
+  const { audio } = active!;
+  const { playing } = player.get();
+  set({ waiting: playing && (audio.readyState < 3 || audio.paused) });
+  if (audio.paused && playing && audio.readyState >= 3 && !audio.ended) {
+    set({ playing: false, waiting: false }); // the system paused it: headphones pulled, a call
+  }
+}
+
+function onFailure(error: unknown): void {
+  set({ playing: false, waiting: false });
+  tellError(error);
+}
+
+/** Loads the next track into the spare deck. */
+function readyNext(): void {
+  const { queue } = player.get();
+  const index = nextIndex(queue);
+  const track = index === null ? null : queue.tracks[index];
+  if (track && spare && spare.trackId !== track.id) {
+    prefetch(track.id).catch(() => {});
+    spare.load(track.id).catch(() => {});
+  }
+}
+
+async function playIndex(index: number): Promise<void> {
+  const queue = at(player.get().queue, index);
+  const track = currentOf(queue);
+  if (!track) {
+    return;
+  }
+  active?.pause();
+  const duration = track.durationMs / 1000;
+  set({ queue, playing: true, waiting: true, position: 0, duration, rung: 0 });
+  await openDecks();
+  if (currentTrack() !== track) {
+    return;
+  }
+  if (spare!.trackId === track.id) {
+    [active, spare] = [spare!, active!];
+    spare.unload();
+    active.audio.currentTime = 0;
+  } else {
+    await active!.load(track.id);
+  }
+  if (currentTrack() === track) {
+    await active!.play();
+  }
+}
+
+/** Plays an album from the track chosen, or from its first. */
+export async function playTracks(tracks: Track[], chosenId?: string): Promise<void> {
+  const queue = queueFrom(tracks, chosenId);
+  if (queue.index < 0) {
+    tell('Nothing here can be played yet.');
+    return;
+  }
+  player.update((state) => ({ ...state, queue }));
+  await playIndex(queue.index).catch(onFailure);
+}
+
+export async function toggle(): Promise<void> {
+  if (!currentTrack() || !active) {
+    return;
+  }
+  if (player.get().playing) {
+    set({ playing: false, waiting: false });
+    active.pause();
+  } else {
+    set({ playing: true });
+    await active.play().catch(onFailure);
+  }
+}
+
+export const resumePlay = (): void => void (player.get().playing || toggle());
+export const pausePlay = (): void => void (player.get().playing && toggle());
+
+export async function skip(direction: 1 | -1): Promise<void> {
+  const { queue } = player.get();
+  if (direction < 0 && positionNow() > RESTART_S) {
+    seek(0);
+    return;
+  }
+  const index = direction > 0 ? nextIndex(queue) : previousIndex(queue);
+  if (index !== null) {
+    await playIndex(index).catch(onFailure);
+  } else if (direction < 0) {
+    seek(0);
+  } else {
+    active?.pause();
+    seek(0);
+    set({ playing: false, waiting: false });
+  }
+}
+
+export function seek(seconds: number): void {
+  if (active?.trackId) {
+    const { duration } = player.get();
+    active.audio.currentTime = Math.min(Math.max(0, seconds), Math.max(0, duration - 0.05));
+    set({ position: active.audio.currentTime });
+  }
+}
+
+export const seekBy = (seconds: number): void => seek(positionNow() + seconds);
+
+/** Hearing is not linear: half of the slider should sound half as loud. */
+function applyVolume(): void {
+  const { volume, muted } = player.get();
+  for (const deck of [active, spare]) {
+    if (deck) {
+      deck.audio.volume = volume * volume;
+      deck.audio.muted = muted;
+    }
+  }
+}
+
+export function setVolume(volume: number): void {
+  const kept = Math.min(1, Math.max(0, volume));
+  localStorage.setItem(VOLUME, String(kept));
+  set({ volume: kept, muted: false });
+  applyVolume();
+}
+
+export function toggleMute(): void {
+  set({ muted: !player.get().muted });
+  applyVolume();
+}
+
+export function setChoice(choice: Choice): void {
+  localStorage.setItem(QUALITY, String(choice));
+  set({ choice });
+  active?.setChoice(choice);
+  spare?.setChoice(choice);
+}
+
+/** Silence, and nothing left to play: when somebody signs out. */
+export function stopAll(): void {
+  active?.pause();
+  active?.unload();
+  spare?.unload();
+  set({ queue: emptyQueue, playing: false, waiting: false, position: 0, duration: 0, rung: 0 });
+}

@@ -1,0 +1,122 @@
+// Who is signed in. The access token lives in memory only; the refresh token is a cookie that
+// scripts can't read. One refresh at a time, over all tabs: a Web Lock serialises them, and a
+// BroadcastChannel hands the new token to the others.
+import { Problem } from './problem';
+import { createStore } from './store';
+import type { Session, User } from './types';
+
+export type SessionState =
+  | { kind: 'starting' }
+  | { kind: 'out' }
+  | { kind: 'in'; user: User };
+
+export const session = createStore<SessionState>({ kind: 'starting' });
+
+interface Token {
+  value: string;
+  expiresAt: number;
+}
+
+type Message = { kind: 'token'; token: Token; user: User } | { kind: 'out' };
+
+/** Set while a cookie may exist, so that a newcomer's first visit asks for nothing. */
+const HINT = 'tutti.signedIn';
+const EARLY_MS = 30_000;
+
+let token: Token | null = null;
+let refreshing: Promise<void> | null = null;
+let channel: BroadcastChannel | null = null;
+
+function onMessage({ data }: MessageEvent<Message>): void {
+  if (data.kind === 'out') {
+    forget();
+  } else {
+    token = data.token;
+    session.set({ kind: 'in', user: data.user });
+  }
+}
+
+function forget(): void {
+  token = null;
+  localStorage.removeItem(HINT);
+  session.set({ kind: 'out' });
+}
+
+/** Takes over what register, log-in, set-up, refresh and "become an artist" answer. */
+export function adopt(answer: Session): void {
+  const current = session.get();
+  const user = answer.user ?? (current.kind === 'in' ? current.user : null);
+  if (!user) {
+    throw new Error('The server named no user.');
+  }
+  token = { value: answer.accessToken, expiresAt: Date.now() + answer.expiresIn * 1000 };
+  localStorage.setItem(HINT, '1');
+  session.set({ kind: 'in', user });
+  channel?.postMessage({ kind: 'token', token, user } satisfies Message);
+}
+
+export function endSession(): void {
+  forget();
+  channel?.postMessage({ kind: 'out' } satisfies Message);
+}
+
+async function askForToken(): Promise<void> {
+  const response = await fetch(new URL('api/v1/auth/refresh', document.baseURI), {
+    method: 'POST',
+    credentials: 'same-origin',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ cookie: true }),
+  });
+  if (!response.ok) {
+    throw await Problem.from(response);
+  }
+  adopt((await response.json()) as Session);
+}
+
+/** Runs alone among all tabs, where the browser can promise that. */
+async function alone(run: () => Promise<void>): Promise<void> {
+  await (navigator.locks ? navigator.locks.request('tutti.refresh', run) : run());
+}
+
+/** Replaces `stale`, unless this or another tab has done so meanwhile. */
+export function refresh(stale: string | null): Promise<void> {
+  refreshing ??= alone(async () => {
+    if (token && token.value !== stale && token.expiresAt - EARLY_MS > Date.now()) {
+      return;
+    }
+    try {
+      await askForToken();
+    } catch (error) {
+      if (error instanceof Problem && error.status < 500 && error.status !== 429) {
+        forget();
+      }
+      throw error;
+    }
+  }).finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+/** A token that is good for the next moments, or null for a visitor. */
+export async function accessToken(): Promise<string | null> {
+  if (token && token.expiresAt - EARLY_MS < Date.now()) {
+    await refresh(token.value);
+  }
+  return token?.value ?? null;
+}
+
+/** At the start of the page: signed in already? */
+export async function resume(): Promise<void> {
+  channel = new BroadcastChannel('tutti.session');
+  channel.addEventListener('message', onMessage);
+  if (!localStorage.getItem(HINT)) {
+    session.set({ kind: 'out' });
+    return;
+  }
+  await refresh(null).catch(() => {
+    if (session.get().kind === 'starting') {
+      session.set({ kind: 'out' });
+    }
+  });
+}

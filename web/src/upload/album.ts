@@ -1,0 +1,196 @@
+// An album on its way to the server: album, cover, files, tracks. Lives outside the views, so that
+// looking at something else stops nothing.
+import { api } from '../api';
+import { tellError } from '../toasts';
+import { createStore } from '../store';
+import { words } from '../problem';
+import type { Track } from '../types';
+import { fingerprint, forgetAlbum, saveAlbum, type JournalAlbum } from './journal';
+import { transfer } from './transfer';
+import { watchAlbum } from './watch';
+
+export interface PlannedTrack {
+  file: File;
+  title: string;
+  number: number;
+  disc: number | null;
+}
+
+export interface PlannedAlbum {
+  artistId: string;
+  title: string;
+  releaseDate: string;
+  type: string;
+  cover: File | null;
+  tracks: PlannedTrack[];
+}
+
+export type ItemState = 'waiting' | 'sending' | 'interrupted' | 'finishing' | 'processing' | 'ready' | 'failed';
+
+export interface UploadItem extends PlannedTrack {
+  key: string;
+  state: ItemState;
+  sent: number;
+  /** Of the work after the upload, in percent. */
+  progress: number;
+  trackId?: string;
+  message?: string;
+}
+
+export interface UploadJob {
+  albumId: string | null;
+  title: string;
+  items: UploadItem[];
+  finished: boolean;
+}
+
+export const uploadJob = createStore<UploadJob | null>(null);
+
+const AT_ONCE = 3;
+let abort = new AbortController();
+let stopWatching = () => {};
+
+function change(key: string, fields: Partial<UploadItem>): void {
+  uploadJob.update(
+    (job) =>
+      job && { ...job, items: job.items.map((item) => (item.key === key ? { ...item, ...fields } : item)) },
+  );
+}
+
+function newJournal(plan: PlannedAlbum): JournalAlbum {
+  return { key: crypto.randomUUID?.() ?? String(Math.random()), title: plan.title, startedAt: Date.now(), files: {} };
+}
+
+async function ensureAlbum(plan: PlannedAlbum, journal: JournalAlbum): Promise<string> {
+  if (!journal.albumId) {
+    const { title, artistId, type } = plan;
+    const releaseDate = plan.releaseDate || undefined;
+    const album = await api.createAlbum({ title, artistId, type, releaseDate }, `album-${journal.key}`);
+    journal.albumId = album.id;
+    saveAlbum(journal);
+    if (plan.cover) {
+      await api.putCover(album.id, plan.cover).catch(tellError);
+    }
+  }
+  return journal.albumId;
+}
+
+async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum): Promise<void> {
+  const noted = (journal.files[item.key] ??= {});
+  if (noted.trackId) {
+    change(item.key, { state: 'processing', sent: item.file.size, trackId: noted.trackId });
+    return;
+  }
+  change(item.key, { state: 'sending' });
+  const key = `${journal.key}-${item.number}-${item.disc ?? 1}-${item.file.size}`;
+  const trackUrl = await transfer(
+    item.file,
+    { uploadId: noted.uploadId, key: `upload-${key}` },
+    {
+      begun(uploadId) {
+        noted.uploadId = uploadId;
+        saveAlbum(journal);
+      },
+      sent: (sent) => change(item.key, { sent }),
+      waiting: (isWaiting) => change(item.key, { state: isWaiting ? 'interrupted' : 'sending' }),
+    },
+    abort.signal,
+  );
+  change(item.key, { state: 'finishing', sent: item.file.size });
+  const track = await api.createTrack(
+    {
+      albumId,
+      title: item.title,
+      trackUrl,
+      trackNumber: item.number,
+      discNumber: item.disc ?? undefined,
+    },
+    `track-${noted.uploadId}`,
+  );
+  noted.trackId = track.id;
+  saveAlbum(journal);
+  change(item.key, { state: 'processing', trackId: track.id });
+}
+
+/** A few files at a time, in order. */
+async function sendAll(albumId: string, journal: JournalAlbum): Promise<void> {
+  const waiting = [...(uploadJob.get()?.items ?? [])];
+  async function worker(): Promise<void> {
+    for (let item = waiting.shift(); item; item = waiting.shift()) {
+      const { key } = item;
+      await sendItem(item, albumId, journal).catch((error) => {
+        if (abort.signal.aborted) {
+          throw error;
+        }
+        change(key, { state: 'failed', message: words(error) });
+      });
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** Percent of the work on its file. */
+function progressOf({ progress }: Track): number {
+  return progress.of > 0 ? (100 * progress.done) / progress.of : 0;
+}
+
+function follow(albumId: string): void {
+  stopWatching();
+  stopWatching = watchAlbum(albumId, (tracks: Track[]) => {
+    for (const track of tracks) {
+      const item = uploadJob.get()?.items.find((i) => i.trackId === track.id);
+      if (!item) {
+        continue;
+      }
+      if (track.status === 'ready' || track.status === 'failed') {
+        change(item.key, { state: track.status, message: track.failure?.reason });
+      } else {
+        change(item.key, { state: 'processing', progress: progressOf(track) });
+      }
+    }
+  });
+}
+
+const leaving = (event: BeforeUnloadEvent) => event.preventDefault();
+
+/** Begins, or goes on with, an album. */
+export async function startUpload(plan: PlannedAlbum, begun: JournalAlbum | null): Promise<void> {
+  const journal = begun ?? newJournal(plan);
+  abort = new AbortController();
+  uploadJob.set({
+    albumId: journal.albumId ?? null,
+    title: plan.title,
+    finished: false,
+    items: plan.tracks.map((track) => ({
+      ...track,
+      key: fingerprint(track.file),
+      state: 'waiting',
+      sent: 0,
+      progress: 0,
+    })),
+  });
+  window.addEventListener('beforeunload', leaving);
+  try {
+    const albumId = await ensureAlbum(plan, journal);
+    uploadJob.update((job) => job && { ...job, albumId });
+    await sendAll(albumId, journal);
+    const failed = uploadJob.get()?.items.some((item) => item.state === 'failed');
+    if (!failed) {
+      forgetAlbum(journal.key);
+    }
+    uploadJob.update((job) => job && { ...job, finished: true });
+    follow(albumId);
+  } finally {
+    window.removeEventListener('beforeunload', leaving);
+  }
+}
+
+export function cancelUpload(): void {
+  abort.abort();
+  closeUpload();
+}
+
+export function closeUpload(): void {
+  stopWatching();
+  uploadJob.set(null);
+}

@@ -1,0 +1,172 @@
+// One file to the object store, part by part, by pre-signed PUTs that don't pass through the API.
+// A part that is cut is sent again; URLs that ran out are renewed; parts the store has are skipped.
+import { api } from '../api';
+import { backoff, pause } from '../backoff';
+import { ConnectionLost, isPassing, Problem } from '../problem';
+import type { Upload, UploadPart } from '../types';
+
+export interface TransferEvents {
+  /** The upload has an id: remember it. */
+  begun(uploadId: string): void;
+  /** Bytes that are, or seem to be, on the other side. */
+  sent(bytes: number): void;
+  /** true while the connection is lost and we wait to try again. */
+  waiting(isWaiting: boolean): void;
+}
+
+/** No byte moved for so long: the connection is dead, whatever the browser believes. */
+const STALL_MS = 20_000;
+
+export interface PartRange {
+  number: number;
+  start: number;
+  end: number;
+}
+
+/** Where each part lies in the file. An empty file has one empty part. */
+export function partRanges(size: number, partSize: number): PartRange[] {
+  const count = Math.max(1, Math.ceil(size / partSize));
+  return Array.from({ length: count }, (_, i) => ({
+    number: i + 1,
+    start: i * partSize,
+    end: Math.min(size, (i + 1) * partSize),
+  }));
+}
+
+function isStored(part: UploadPart): boolean {
+  return Boolean(part.etag);
+}
+
+/** PUTs bytes; resolves with the store's ETag. */
+function put(url: string, bytes: Blob, progress: (sent: number) => void, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    let stall = 0;
+    const alive = () => {
+      clearTimeout(stall);
+      stall = window.setTimeout(() => request.abort(), STALL_MS);
+    };
+    const stop = () => request.abort();
+    const finish = (end: () => void) => {
+      clearTimeout(stall);
+      signal.removeEventListener('abort', stop);
+      end();
+    };
+    request.open('PUT', url);
+    request.upload.onprogress = (event) => {
+      alive();
+      progress(event.loaded);
+    };
+    request.onload = () =>
+      finish(() => {
+        const etag = request.getResponseHeader('ETag');
+        if (request.status >= 200 && request.status < 300) {
+          resolve(etag ?? '');
+        } else {
+          reject(new Problem(request.status, { detail: `The store answered ${request.status}.` }));
+        }
+      });
+    request.onerror = () => finish(() => reject(new ConnectionLost()));
+    request.onabort = () =>
+      finish(() =>
+        reject(signal.aborted ? new DOMException('Aborted', 'AbortError') : new ConnectionLost()),
+      );
+    signal.addEventListener('abort', stop, { once: true });
+    alive();
+    request.send(bytes);
+  });
+}
+
+/** The server's view of an upload begun earlier, or a new one. */
+async function open(
+  file: File,
+  earlier: string | undefined,
+  key: string,
+  patiently: <T>(run: () => Promise<T>) => Promise<T>,
+): Promise<Upload> {
+  if (earlier) {
+    try {
+      return await patiently(() => api.upload(earlier));
+    } catch (error) {
+      if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 410)) {
+        throw error;
+      }
+    }
+  }
+  const again = earlier ? `${key}-${earlier}` : key;
+  return patiently(() => api.createUpload(file.name, file.size, again));
+}
+
+/** Sends a file; resolves with what POST /tracks takes as trackUrl. */
+export async function transfer(
+  file: File,
+  { uploadId, key }: { uploadId?: string; key: string },
+  events: TransferEvents,
+  signal: AbortSignal,
+): Promise<string> {
+  /** Tries until it works or is no passing trouble. A cut connection may last: no limit on tries. */
+  async function patiently<T>(run: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const result = await run();
+        events.waiting(false);
+        return result;
+      } catch (error) {
+        if (!isPassing(error)) {
+          throw error;
+        }
+        events.waiting(true);
+        await pause(backoff(attempt), signal);
+      }
+    }
+  }
+
+  let upload = await open(file, uploadId, key, patiently);
+  events.begun(upload.id);
+  const done = new Map<number, string>();
+  let bytesDone = 0;
+
+  async function sendPart({ number, start, end }: PartRange): Promise<string> {
+    const send = () => {
+      const part = upload.parts.find((p) => p.number === number);
+      if (!part) {
+        throw new Error(`The server knows no part ${number} of ${file.name}.`);
+      }
+      return put(part.url, file.slice(start, end), (sent) => events.sent(bytesDone + sent), signal);
+    };
+    try {
+      return await patiently(send);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 403) {
+        throw error;
+      }
+      upload = await patiently(() => api.upload(upload.id)); // its URLs had run out
+      return patiently(send);
+    }
+  }
+
+  for (const range of partRanges(file.size, upload.partSize)) {
+    const known = upload.parts.find((part) => part.number === range.number);
+    const etag = known && isStored(known) ? known.etag! : await sendPart(range);
+    done.set(range.number, etag);
+    bytesDone += range.end - range.start;
+    events.sent(bytesDone);
+  }
+  await complete(upload, done, patiently);
+  return upload.trackUrl;
+}
+
+async function complete(
+  upload: Upload,
+  done: Map<number, string>,
+  patiently: <T>(run: () => Promise<T>) => Promise<T>,
+): Promise<void> {
+  if ([...done.values()].some((etag) => etag === '')) {
+    const stored = await patiently(() => api.upload(upload.id)); // a proxy hid the ETag from us
+    for (const part of stored.parts) {
+      done.set(part.number, part.etag ?? '');
+    }
+  }
+  const parts = [...done].map(([number, etag]) => ({ number, etag }));
+  await patiently(() => api.completeUpload(upload.id, parts));
+}

@@ -1,0 +1,111 @@
+// An album's tracks: number, title, state while the server works on it, length.
+import { clock } from '../format';
+import { currentTrack, player, playTracks, toggle } from '../player/player';
+import { prefetch } from '../player/sources';
+import { useStore } from '../store';
+import type { Track } from '../types';
+import { onIntent } from '../ui/hover';
+import { Icon } from '../ui/icons';
+
+/** How much of the work on its file is done. */
+function percent({ progress }: Track): number {
+  return progress.of > 0 ? Math.round((100 * progress.done) / progress.of) : 0;
+}
+
+function stateText(track: Track): string {
+  switch (track.status) {
+    case 'ready':
+      return '';
+    case 'failed':
+      return track.failure?.reason ?? 'This file could not be prepared.';
+    case 'processing':
+      return `Preparing${track.progress.done > 0 ? ` ${percent(track)} %` : '…'}`;
+    default:
+      return 'Waiting its turn';
+  }
+}
+
+function Bars({ moving }: { moving: boolean }) {
+  return (
+    <span class={`bars${moving ? ' moving' : ''}`} aria-hidden="true">
+      <i />
+      <i />
+      <i />
+    </span>
+  );
+}
+
+interface RowProps {
+  track: Track;
+  position: number;
+  onPlay: () => void;
+}
+
+function Row({ track, position, onPlay }: RowProps) {
+  const isCurrent = useStore(player, () => currentTrack()?.id === track.id);
+  const playing = useStore(player, (state) => isCurrent && state.playing);
+  const ready = track.status === 'ready';
+  const warm = () => void (ready && prefetch(track.id).catch(() => {}));
+  const label = `${playing ? 'Pause' : 'Play'} ${track.title}`;
+  return (
+    <li class={`row ${track.status}${isCurrent ? ' current' : ''}`} {...onIntent(warm)}>
+      <button
+        class="row-play"
+        disabled={!ready}
+        aria-label={label}
+        onClick={() => (isCurrent ? void toggle() : onPlay())}
+      >
+        <span class="row-number">{isCurrent ? <Bars moving={playing} /> : track.trackNumber || position}</span>
+        <span class="row-icon">
+          <Icon name={playing ? 'pause' : 'play'} size={20} />
+        </span>
+      </button>
+      <div class="row-text" onClick={() => ready && !isCurrent && onPlay()}>
+        <span class="row-title">
+          {track.title}
+          {track.explicit && (
+            <abbr class="explicit" title="Explicit">
+              E
+            </abbr>
+          )}
+        </span>
+        {!ready && (
+          <span class={`row-state ${track.status}`} role={track.status === 'failed' ? 'alert' : undefined}>
+            {stateText(track)}
+          </span>
+        )}
+      </div>
+      {track.status === 'processing' && (
+        <progress class="row-progress" max={100} {...(track.progress.done > 0 ? { value: percent(track) } : {})} aria-label={`Preparing ${track.title}`} />
+      )}
+      <span class="row-time">{track.durationMs ? clock(track.durationMs / 1000) : ''}</span>
+    </li>
+  );
+}
+
+function discsOf(tracks: Track[]): [number, Track[]][] {
+  const discs = new Map<number, Track[]>();
+  for (const track of tracks) {
+    const disc = track.discNumber;
+    discs.set(disc, [...(discs.get(disc) ?? []), track]);
+  }
+  return [...discs];
+}
+
+export function TrackList({ tracks }: { tracks: Track[] }) {
+  const discs = discsOf(tracks);
+  return (
+    <>
+      {discs.map(([disc, list]) => (
+        <section key={disc}>
+          {discs.length > 1 && <h2 class="disc">Disc {disc}</h2>}
+          <ol class="rows" aria-label={discs.length > 1 ? `Tracks of disc ${disc}` : 'Tracks'}>
+            {list.map((track, i) => (
+              <Row key={track.id} track={track} position={i + 1} onPlay={() => void playTracks(tracks, track.id)} />
+            ))}
+          </ol>
+        </section>
+      ))}
+    </>
+  );
+}
