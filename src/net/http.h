@@ -161,8 +161,9 @@ int reply_stream(struct request *request, int status, const char *content_type, 
 struct http_hooks {
     void *context;
     /* AUTH: sets request->call.actor from a bearer token, runs on the loop, never blocks. 0 with
-     * the actor set, or ERR_UNAUTHENTICATED with words. Called only when there is an Authorization.
-     */
+     * the actor set, or ERR_UNAUTHENTICATED with words, or ERR_RATE_LIMITED for an address that
+     * brings too many bad ones (who verifies knows which cost nothing). Called only when there is
+     * an Authorization. */
     int (*authenticate)(void *context, struct request *request, const char *bearer);
     /* READY: fills a JSON object with each engine's state; false: 503. Runs on the pool. */
     bool (*ready)(void *context, json_t *engines);

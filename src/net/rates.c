@@ -39,8 +39,8 @@ void rates_free(struct rates *rates)
     free(rates);
 }
 
-/* The key's place; NULL when it has none and take_one is false. */
-static struct place *find(struct rates *rates, uint64_t key, bool take_one)
+/* The key's place, taken from the fullest bucket of the set when it has none. */
+static struct place *find(struct rates *rates, uint64_t key)
 {
     key = key != 0 ? key : 1;
     struct place *set = &rates->places[((key >> 20) & rates->set_mask) * WAYS];
@@ -53,9 +53,6 @@ static struct place *find(struct rates *rates, uint64_t key, bool take_one)
             atomic_load_explicit(&oldest->full_us, memory_order_relaxed)) {
             oldest = &set[i];
         }
-    }
-    if (!take_one) {
-        return NULL;
     }
     atomic_store_explicit(&oldest->key, key, memory_order_relaxed);
     atomic_store_explicit(&oldest->full_us, 0, memory_order_relaxed);
@@ -89,7 +86,7 @@ struct rate_verdict rates_take(struct rates *rates, uint64_t key, unsigned per_m
     }
     burst = burst > 0 ? burst : 1;
     int64_t interval_us = MINUTE_US / per_minute > 0 ? MINUTE_US / per_minute : 1;
-    struct place *place = find(rates, key, true);
+    struct place *place = find(rates, key);
     int64_t full_us = atomic_load_explicit(&place->full_us, memory_order_relaxed);
     for (;;) {
         bool allowed;
@@ -105,19 +102,4 @@ struct rate_verdict rates_take(struct rates *rates, uint64_t key, unsigned per_m
             return verdict;
         }
     }
-}
-
-struct rate_verdict rates_look(struct rates *rates, uint64_t key, unsigned per_minute,
-                               unsigned burst, int64_t now_us)
-{
-    if (per_minute == 0) {
-        return (struct rate_verdict){.allowed = true};
-    }
-    burst = burst > 0 ? burst : 1;
-    int64_t interval_us = MINUTE_US / per_minute > 0 ? MINUTE_US / per_minute : 1;
-    struct place *place = find(rates, key, false);
-    int64_t full_us =
-        place != NULL ? atomic_load_explicit(&place->full_us, memory_order_relaxed) : 0;
-    bool allowed;
-    return judge(full_us, now_us, interval_us, burst, &allowed);
 }

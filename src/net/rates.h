@@ -29,6 +29,3 @@ void rates_free(struct rates *rates);
  * limit. now_us: the monotonic clock. */
 struct rate_verdict rates_take(struct rates *rates, uint64_t key, unsigned per_minute,
                                unsigned burst, int64_t now_us);
-/* As rates_take, without taking. */
-struct rate_verdict rates_look(struct rates *rates, uint64_t key, unsigned per_minute,
-                               unsigned burst, int64_t now_us);

@@ -27,7 +27,6 @@ enum {
     LOOP_STACK_BYTES = 256 * 1024,
     REQUEST_ARENA_BYTES_MAX = 16 << 20,
     RATE_ENTRIES = 64 * 1024,
-    BAD_TOKEN_ENTRIES = 16 * 1024,
     CONNECTIONS_HEADROOM = 64, /* a loop's, for those that are told 503 */
     HEADER_BYTES_MIN = 1024,
 };
@@ -299,6 +298,8 @@ void http_config_defaults(struct http_config *config)
         .cors_origins = "",
         .pool_threads = 16,
         .pool_queue_max = 256,
+        .hash_threads = 2,
+        .hash_queue_max = 64,
         .connections_max = 10000,
         .connections_per_address_max = 256,
         .header_bytes_max = 8 * 1024,
@@ -343,6 +344,11 @@ static int64_t ask_depth(void *argument)
     return job_pool_depth(((struct http_server *)argument)->pool);
 }
 
+static int64_t ask_hash_depth(void *argument)
+{
+    return job_pool_depth(((struct http_server *)argument)->hash_pool);
+}
+
 static int64_t ask_delay(void *argument)
 {
     return job_pool_delay_us(((struct http_server *)argument)->pool);
@@ -359,12 +365,16 @@ static int build(struct http_server *server, const struct http_config *config,
     atomic_store(&server->settings, settings);
     server->router = router_new();
     server->rates = rates_new(RATE_ENTRIES);
-    server->bad_tokens = rates_new(BAD_TOKEN_ENTRIES);
-    if (server->router == NULL || server->rates == NULL || server->bad_tokens == NULL) {
+    if (server->router == NULL || server->rates == NULL) {
         return ERR_NO_MEMORY;
     }
     error = job_pool_new("pool", config->pool_threads > 0 ? config->pool_threads : 16,
                          config->pool_queue_max > 0 ? config->pool_queue_max : 256, &server->pool);
+    if (error == 0) {
+        error = job_pool_new("hash", config->hash_threads > 0 ? config->hash_threads : 2,
+                             config->hash_queue_max > 0 ? config->hash_queue_max : 64,
+                             &server->hash_pool);
+    }
     return error != 0 ? error : builtin_add(server, problem);
 }
 
@@ -388,6 +398,8 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
         return error;
     }
     metric_ask("tutti_pool_depth", "Jobs that wait for the pool.", "", ask_depth, server);
+    metric_ask("tutti_hash_pool_depth", "Log-ins that wait to be hashed.", "", ask_hash_depth,
+               server);
     metric_ask("tutti_pool_delay_microseconds", "Recent wait of a job for a thread of the pool.",
                "", ask_delay, server);
     *ret_server = server;
@@ -525,6 +537,7 @@ void http_server_free(struct http_server *server)
     if (server->started) {
         stop(server);
     }
+    job_pool_free(server->hash_pool);
     job_pool_free(server->pool);
     if (server->listen_fd >= 0) {
         (void)close(server->listen_fd);
@@ -532,7 +545,6 @@ void http_server_free(struct http_server *server)
     free_spares(server);
     router_free(server->router);
     rates_free(server->rates);
-    rates_free(server->bad_tokens);
     for (struct settings *at = atomic_load(&server->settings); at != NULL;) {
         struct settings *older = at->older;
         settings_free(at);

@@ -141,9 +141,9 @@ struct http_server {
     struct settings *_Atomic settings;
     struct http_hooks hooks;
     struct router *router;
-    struct job_pool *pool;
+    struct job_pool *pool, *hash_pool; /* ROUTE_POOL, ROUTE_HASH */
     struct MHD_Daemon *daemon;
-    struct rates *rates, *bad_tokens;
+    struct rates *rates;
     int listen_fd;
     unsigned port;
     bool started;

@@ -136,26 +136,6 @@ static int limited(struct request_private *request, unsigned retry_after_s, cons
                        problem->retry_after_s);
 }
 
-/* Tokens that are no good, by address: past these, not even looked at. */
-enum { BAD_TOKENS_PER_MINUTE = 60, BAD_TOKENS_BURST = 60 };
-
-static int authenticate(struct request_private *request, const char *bearer)
-{
-    struct http_server *server = request->server;
-    uint64_t key = rate_key(request, RATE_CLASSES_);
-    struct rate_verdict verdict = rates_look(server->bad_tokens, key, BAD_TOKENS_PER_MINUTE,
-                                             BAD_TOKENS_BURST, request->started_us);
-    if (!verdict.allowed) {
-        return limited(request, verdict.retry_after_s, "requests with tokens that are not valid");
-    }
-    int error = server->hooks.authenticate(server->hooks.context, &request->request, bearer);
-    if (error == ERR_UNAUTHENTICATED) {
-        (void)rates_take(server->bad_tokens, key, BAD_TOKENS_PER_MINUTE, BAD_TOKENS_BURST,
-                         request->started_us);
-    }
-    return error;
-}
-
 static int step_auth(struct request_private *request)
 {
     const struct route *row = request->entry->row;
@@ -166,7 +146,8 @@ static int step_auth(struct request_private *request)
         if (bearer == NULL || request->server->hooks.authenticate == NULL) {
             return problem_set(&call->problem, ERR_UNAUTHENTICATED, "The token is malformed");
         }
-        int error = authenticate(request, bearer);
+        struct http_hooks *hooks = &request->server->hooks;
+        int error = hooks->authenticate(hooks->context, &request->request, bearer);
         if (error != 0) {
             return error;
         }
@@ -245,27 +226,35 @@ static int busy(struct request_private *request)
                        "The server has too much to do; try again in a second");
 }
 
-static int on_pool(struct request_private *request, void (*run)(void *argument))
+static int on_pool(struct request_private *request, struct job_pool *pool,
+                   void (*run)(void *argument))
 {
-    if (job_pool_claim(request->server->pool) != 0) {
+    if (job_pool_claim(pool) != 0) {
         return busy(request);
     }
     request->job = (struct job){.run = run, .argument = request};
     request_suspend(request);
-    job_pool_push(request->server->pool, &request->job);
+    job_pool_push(pool, &request->job);
     return STEP_WAIT;
+}
+
+static int handle_on_pool(struct request_private *request)
+{
+    struct http_server *server = request->server;
+    bool hashes = request->entry->row->run == ROUTE_HASH;
+    return on_pool(request, hashes ? server->hash_pool : server->pool, run_handler);
 }
 
 static int step_handle(struct request_private *request)
 {
     if (!request->job_done) {
         connection_phase(request->connection, PHASE_WORK);
-        if (request->entry->row->run == ROUTE_POOL) {
-            return on_pool(request, run_handler);
+        if (request->entry->row->run != ROUTE_LOOP) {
+            return handle_on_pool(request);
         }
         request->job_result = request->entry->row->handle(&request->request);
         if (request->job_result == REQUEST_TO_POOL) {
-            return on_pool(request, run_handler);
+            return handle_on_pool(request);
         }
         request->job_done = true;
     }
@@ -299,7 +288,7 @@ static int step_reply(struct request_private *request)
     }
     if (request->reply.cold) {
         request->reply.cold = false;
-        int result = on_pool(request, warm);
+        int result = on_pool(request, request->server->pool, warm);
         if (result < 0) {
             reply_problem(request, result);
         } else {
