@@ -143,9 +143,12 @@ int account_find(struct identity *identity, struct call *call, int64_t user_id,
 {
     struct lookup lookup = {.call = call, .user_id = user_id, .user = ret_user};
     int error = db_read(identity->users, read_account, &lookup);
-    return error == ERR_NOT_FOUND
-               ? problem_set(&call->problem, ERR_NOT_FOUND, "There is no such user")
-               : error;
+    if (error != ERR_NOT_FOUND) {
+        return error;
+    }
+    return user_id == call->actor.user_id
+               ? problem_set(&call->problem, ERR_UNAUTHENTICATED, "The account is gone")
+               : problem_set(&call->problem, ERR_NOT_FOUND, "There is no such user");
 }
 
 /* --- profile --- */

@@ -35,7 +35,7 @@ static const struct {
     int64_t delay_ms_max;
 } rules[DELAY_KINDS_] = {
     [DELAY_PAIR] = {3, 300 * 1000},
-    [DELAY_ADDRESS] = {20, 60 * 1000},
+    [DELAY_ADDRESS] = {100, 60 * 1000},
     [DELAY_ACCOUNT] = {20, 30 * 1000},
 };
 

@@ -3,7 +3,7 @@
  * delay. Three rows count a failure:
  *
  *   account and address   3 free, then 1 s doubling to 300 s   one guesser at one account
- *   address              20 free, then 1 s doubling to  60 s   one guesser at many accounts
+ *   address             100 free, then 1 s doubling to  60 s   one guesser at many accounts
  *   account              20 free, then 1 s doubling to  30 s   many guessers at one account
  *
  * The last one could be used to keep the owner out, so it does not count for an address from which

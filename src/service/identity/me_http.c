@@ -10,14 +10,10 @@ static int reply_user(struct request *request, const struct user *user)
     return error != 0 ? error : reply_resource(request, 200, user_to_json(user), user->revision);
 }
 
-/* The account behind the token. It may have been erased since the token was made. */
 static int find_me(struct request *request, struct user *user)
 {
     struct call *call = &request->call;
-    int error = account_find(request->context, call, call->actor.user_id, user);
-    return error == ERR_NOT_FOUND
-               ? problem_set(&call->problem, ERR_UNAUTHENTICATED, "The account is gone")
-               : error;
+    return account_find(request->context, call, call->actor.user_id, user);
 }
 
 int handle_me(struct request *request)

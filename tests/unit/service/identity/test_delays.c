@@ -69,7 +69,7 @@ static void one_address_many_accounts(void **state)
 {
     (void)state;
     char account[32];
-    for (unsigned i = 0; i < 22; i++) {
+    for (unsigned i = 0; i < 102; i++) {
         (void)snprintf(account, sizeof account, "account%u", i);
         struct delay_keys keys = delays_keys(delays, account, "2001:db8:1:2::5");
         delays_failed(delays, &keys, 7000);
