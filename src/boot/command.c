@@ -1,0 +1,282 @@
+/* The command line (command.h): one table of commands, one of options. A command gets the words
+ * behind its name and the options it allows; the configuration is loaded before it runs.
+ */
+#include "boot/command.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/problem.h"
+#include "boot/command_admin.h"
+#include "boot/config.h"
+#include "boot/serve.h"
+#include "version.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_FILE "/etc/tutti/tutti.conf"
+
+struct option_row {
+    const char *name;
+    const char *value; /* what stands for the value in help; NULL: takes none */
+    const char *help;
+};
+
+static const struct option_row option_rows[OPTIONS_] = {
+    [OPTION_CONFIG] = {"config", "FILE", "configuration file instead of " DEFAULT_FILE},
+    [OPTION_DATA] = {"data", "DIR", "data directory"},
+    [OPTION_LISTEN] = {"listen", "ADDR:PORT", "address and port to listen on"},
+    [OPTION_ROLES] = {"roles", "LIST", "roles of this process, comma-separated"},
+    [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "error, warning, info or debug"},
+    [OPTION_ROLE] = {"role", "ROLE", "listener, artist or admin"},
+    [OPTION_EMAIL] = {"email", "ADDRESS", "the user's mail address"},
+    [OPTION_PASSWORD_STDIN] = {"password-stdin", NULL, "read the password from standard input"},
+    [OPTION_HELP] = {"help", NULL, "this help"},
+    [OPTION_VERSION] = {"version", NULL, "the version"},
+};
+
+#define BIT(option) (1u << (option))
+#define COMMON      (BIT(OPTION_CONFIG) | BIT(OPTION_DATA) | BIT(OPTION_LOG_LEVEL) | BIT(OPTION_HELP))
+
+struct command {
+    const char *words; /* "user add" */
+    const char *rest;  /* "NAME", "" for none */
+    unsigned options;
+    unsigned needed;
+    int (*run)(const struct command_line *line);
+    const char *help;
+};
+
+static int run_version(const struct command_line *line)
+{
+    (void)line;
+    (void)puts("tutti " TUTTI_VERSION);
+    return EXIT_DONE;
+}
+
+static int run_config_show(const struct command_line *line)
+{
+    config_write(line->config, stdout);
+    return EXIT_DONE;
+}
+
+static int run_config_check(const struct command_line *line)
+{
+    (void)line;
+    (void)puts("the configuration is fine");
+    return EXIT_DONE;
+}
+
+static const struct command commands[] = {
+    {"serve", "", COMMON | BIT(OPTION_LISTEN) | BIT(OPTION_ROLES), 0, serve_run,
+     "run the platform, or some of its roles"},
+    {"user add", "NAME", COMMON | BIT(OPTION_ROLE) | BIT(OPTION_EMAIL) | BIT(OPTION_PASSWORD_STDIN),
+     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), command_user_add, "add a user"},
+    {"user list", "", COMMON, 0, command_user_list, "list the users"},
+    {"user set-password", "NAME", COMMON | BIT(OPTION_PASSWORD_STDIN), BIT(OPTION_PASSWORD_STDIN),
+     command_user_set_password, "set a user's password"},
+    {"keys rotate", "", COMMON, 0, command_keys_rotate,
+     "make new signing keys; the old ones stay valid until they run out"},
+    {"s3 key add", "NAME", COMMON, 0, command_s3_key_add,
+     "make credentials for an outside user of the built-in store"},
+    {"migrate", "", COMMON, 0, command_migrate, "bring the databases to this version"},
+    {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
+    {"config show", "", COMMON, 0, run_config_show, "print the configuration, secrets masked"},
+    {"version", "", BIT(OPTION_HELP), 0, run_version, "print the version"},
+};
+
+static void print_option(unsigned option)
+{
+    char left[40];
+    (void)snprintf(left, sizeof left, "--%s%s%s", option_rows[option].name,
+                   option_rows[option].value != NULL ? " " : "",
+                   option_rows[option].value != NULL ? option_rows[option].value : "");
+    (void)printf("  %-22s %s\n", left, option_rows[option].help);
+}
+
+static void print_help(void)
+{
+    (void)puts("tutti: an open music streaming platform\n\nUsage: tutti COMMAND [OPTIONS]\n");
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        char left[40];
+        (void)snprintf(left, sizeof left, "%s %s", commands[i].words, commands[i].rest);
+        (void)printf("  %-22s %s\n", left, commands[i].help);
+    }
+    (void)puts("\nOptions:");
+    for (unsigned option = 0; option < OPTIONS_; option++) {
+        print_option(option);
+    }
+    (void)puts("\nExit status: 0 done, 1 failed, 2 wrong usage or configuration.\n"
+               "See tutti(1) and tutti.conf(5).");
+}
+
+static void print_command_help(const struct command *command)
+{
+    (void)printf("Usage: tutti %s%s%s [OPTIONS]\n\n%s\n\nOptions:\n", command->words,
+                 command->rest[0] != '\0' ? " " : "", command->rest, command->help);
+    for (unsigned option = 0; option < OPTIONS_; option++) {
+        if ((command->options & BIT(option)) != 0) {
+            print_option(option);
+        }
+    }
+}
+
+__attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
+{
+    char words[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    (void)fprintf(stderr, "tutti: %s; see tutti --help\n", words);
+    return EXIT_USAGE;
+}
+
+/* Takes `--name value` or `--name=value` at arguments[*at]. */
+static int take_option(struct command_line *line, char **arguments, int count, int *at)
+{
+    char *name = arguments[*at] + 2;
+    char *equals = strchr(name, '=');
+    size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
+    for (unsigned option = 0; option < OPTIONS_; option++) {
+        const struct option_row *row = &option_rows[option];
+        if (strlen(row->name) != length || strncmp(row->name, name, length) != 0) {
+            continue;
+        }
+        if (row->value == NULL) {
+            line->options[option] = "";
+            return equals != NULL ? usage("--%s takes no value", row->name) : EXIT_DONE;
+        }
+        if (equals == NULL && *at + 1 >= count) {
+            return usage("--%s needs a value", row->name);
+        }
+        line->options[option] = equals != NULL ? equals + 1 : arguments[++*at];
+        return EXIT_DONE;
+    }
+    return usage("there is no option %s", arguments[*at]);
+}
+
+static int parse(struct command_line *line, int count, char **arguments)
+{
+    for (int at = 1; at < count; at++) {
+        if (strncmp(arguments[at], "--", 2) == 0 && arguments[at][2] != '\0') {
+            int status = take_option(line, arguments, count, &at);
+            if (status != EXIT_DONE) {
+                return status;
+            }
+        } else if (strcmp(arguments[at], "-h") == 0) {
+            line->options[OPTION_HELP] = "";
+        } else if (line->word_count == COUNT_OF(line->words)) {
+            return usage("\"%s\" is one word too many", arguments[at]);
+        } else {
+            line->words[line->word_count++] = arguments[at];
+        }
+    }
+    return EXIT_DONE;
+}
+
+/* How many of the line's words are the command's name; 0: it is another command. */
+static unsigned matches(const struct command *command, const struct command_line *line)
+{
+    const char *rest = command->words;
+    for (unsigned i = 0; i < line->word_count; i++) {
+        size_t length = strlen(line->words[i]);
+        if (strncmp(rest, line->words[i], length) != 0 ||
+            (rest[length] != ' ' && rest[length] != '\0')) {
+            return 0;
+        }
+        if (rest[length] == '\0') {
+            return i + 1;
+        }
+        rest += length + 1;
+    }
+    return 0;
+}
+
+static int check(const struct command *command, const struct command_line *line,
+                 unsigned name_words)
+{
+    unsigned rest_wanted = command->rest[0] != '\0' ? 1 : 0;
+    if (line->word_count - name_words != rest_wanted) {
+        return rest_wanted != 0 && line->word_count == name_words
+                   ? usage("%s needs a NAME", command->words)
+                   : usage("\"%s\" is one word too many", line->words[line->word_count - 1]);
+    }
+    for (unsigned option = 0; option < OPTIONS_; option++) {
+        if (line->options[option] != NULL && (command->options & BIT(option)) == 0) {
+            return usage("this command takes no --%s", option_rows[option].name);
+        }
+        if (line->options[option] == NULL && (command->needed & BIT(option)) != 0) {
+            return usage("this command needs --%s", option_rows[option].name);
+        }
+    }
+    return EXIT_DONE;
+}
+
+static void add_flag(struct config_sources *sources, const struct command_line *line,
+                     enum command_option option, enum config_setting setting)
+{
+    if (line->options[option] != NULL) {
+        sources->flags[sources->flag_count++] =
+            (struct config_flag){.setting = setting, .value = line->options[option]};
+    }
+}
+
+int command_configure(const struct command_line *line, struct config **ret_config,
+                      struct problem *problem)
+{
+    struct config_sources sources = {.file = line->options[OPTION_CONFIG],
+                                     .default_file = DEFAULT_FILE,
+                                     .environment = environ,
+                                     .data = line->options[OPTION_DATA]};
+    add_flag(&sources, line, OPTION_LISTEN, CONFIG_SERVER_LISTEN);
+    add_flag(&sources, line, OPTION_ROLES, CONFIG_SERVER_ROLES);
+    add_flag(&sources, line, OPTION_LOG_LEVEL, CONFIG_LOG_LEVEL);
+    return config_load(&sources, ret_config, problem);
+}
+
+static int run(const struct command *command, struct command_line *line)
+{
+    struct problem problem = {0};
+    struct config *config = NULL;
+    int error = command_configure(line, &config, &problem);
+    if (error != 0) {
+        (void)fprintf(stderr, "tutti: %s\n",
+                      problem.detail[0] != '\0' ? problem.detail : error_title(error));
+        return EXIT_USAGE;
+    }
+    line->config = config;
+    int status = command->run(line);
+    config_free(config);
+    return status;
+}
+
+int command_run(int count, char **arguments)
+{
+    struct command_line line = {0};
+    int status = parse(&line, count, arguments);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    if (line.options[OPTION_VERSION] != NULL) {
+        return run_version(&line);
+    }
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        unsigned name_words = matches(&commands[i], &line);
+        if (name_words == 0) {
+            continue;
+        }
+        if (line.options[OPTION_HELP] != NULL) {
+            print_command_help(&commands[i]);
+            return EXIT_DONE;
+        }
+        status = check(&commands[i], &line, name_words);
+        return status == EXIT_DONE ? run(&commands[i], &line) : status;
+    }
+    if (line.options[OPTION_HELP] != NULL || line.word_count == 0) {
+        print_help();
+        return line.options[OPTION_HELP] != NULL ? EXIT_DONE : EXIT_USAGE;
+    }
+    return usage("there is no command \"%s\"", line.words[0]);
+}

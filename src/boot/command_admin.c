@@ -1,0 +1,198 @@
+/* Commands on the data (command_admin.h). Each opens the platform's data, makes one call as the
+ * system and prints what came of it. */
+#include "boot/command_admin.h"
+
+#include "base/arena.h"
+#include "base/call.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "boot/command.h"
+#include "boot/config.h"
+#include "boot/platform.h"
+#include "service/identity/identity.h"
+#include "service/objectstore/objectstore.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PASSWORD_MAX = 1024 };
+
+/* What a command works with. */
+struct errand {
+    struct platform *platform;
+    struct call call;
+};
+
+static int complain(const struct problem *problem, int error)
+{
+    (void)fprintf(stderr, "tutti: %s\n",
+                  problem->detail[0] != '\0' ? problem->detail : error_title(error));
+    for (unsigned i = 0; i < problem->field_count; i++) {
+        (void)fprintf(stderr, "  %s %s\n", problem->fields[i].name, problem->fields[i].message);
+    }
+    return error == ERR_INVALID ? EXIT_USAGE : EXIT_WRONG;
+}
+
+static int errand_begin(struct errand *errand, const struct command_line *line)
+{
+    *errand = (struct errand){.call.actor.roles = ROLE_SYSTEM};
+    errand->call.arena = arena_new(0);
+    if (errand->call.arena == NULL) {
+        return complain(&errand->call.problem, ERR_NO_MEMORY);
+    }
+    int error = platform_open_data(line->config, &errand->platform, &errand->call.problem);
+    if (error != 0) {
+        arena_free(errand->call.arena);
+        return complain(&errand->call.problem, error);
+    }
+    return EXIT_DONE;
+}
+
+static int errand_end(struct errand *errand, int error)
+{
+    int status = error != 0 ? complain(&errand->call.problem, error) : EXIT_DONE;
+    platform_close(errand->platform);
+    arena_free(errand->call.arena);
+    return status;
+}
+
+/* The first line of standard input. */
+static int read_password(char password[PASSWORD_MAX])
+{
+    if (fgets(password, PASSWORD_MAX, stdin) == NULL) {
+        (void)fputs("tutti: standard input is empty; it must hold the password\n", stderr);
+        return EXIT_USAGE;
+    }
+    password[strcspn(password, "\r\n")] = '\0';
+    return EXIT_DONE;
+}
+
+static int parse_role(const char *word, unsigned *ret_roles)
+{
+    if (strcmp(word, "listener") == 0) {
+        *ret_roles = ROLE_LISTENER;
+    } else if (strcmp(word, "artist") == 0) {
+        *ret_roles = ROLE_LISTENER | ROLE_ARTIST;
+    } else if (strcmp(word, "admin") == 0) {
+        *ret_roles = ROLE_LISTENER | ROLE_ADMIN;
+    } else {
+        (void)fprintf(stderr, "tutti: --role is \"%s\"; it must be listener, artist or admin\n",
+                      word);
+        return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
+int command_user_add(const struct command_line *line)
+{
+    unsigned roles;
+    char password[PASSWORD_MAX];
+    if (parse_role(line->options[OPTION_ROLE], &roles) != EXIT_DONE ||
+        read_password(password) != EXIT_DONE) {
+        return EXIT_USAGE;
+    }
+    struct errand errand;
+    int status = errand_begin(&errand, line);
+    if (status == EXIT_DONE) {
+        int64_t user_id = 0;
+        int error = identity_user_add(platform_identity(errand.platform), &errand.call,
+                                      line->words[line->word_count - 1],
+                                      line->options[OPTION_EMAIL], roles, password, &user_id);
+        if (error == 0) {
+            (void)printf("added %s, id %lld\n", line->words[line->word_count - 1],
+                         (long long)user_id);
+        }
+        status = errand_end(&errand, error);
+    }
+    sodium_memzero(password, sizeof password);
+    return status;
+}
+
+int command_user_set_password(const struct command_line *line)
+{
+    char password[PASSWORD_MAX];
+    if (read_password(password) != EXIT_DONE) {
+        return EXIT_USAGE;
+    }
+    struct errand errand;
+    int status = errand_begin(&errand, line);
+    if (status == EXIT_DONE) {
+        status = errand_end(
+            &errand, identity_user_set_password(platform_identity(errand.platform), &errand.call,
+                                                line->words[line->word_count - 1], password));
+    }
+    sodium_memzero(password, sizeof password);
+    return status;
+}
+
+static void print_user(const json_t *user)
+{
+    char roles[64] = "";
+    size_t index;
+    json_t *role;
+    json_array_foreach(json_object_get(user, "roles"), index, role)
+    {
+        size_t length = strlen(roles);
+        (void)snprintf(roles + length, sizeof roles - length, "%s%s", index > 0 ? "," : "",
+                       json_string_value(role));
+    }
+    const char *email = json_string_value(json_object_get(user, "email"));
+    (void)printf("%-20s %-24s %-24s %s\n", json_string_value(json_object_get(user, "id")),
+                 json_string_value(json_object_get(user, "username")), roles,
+                 email != NULL ? email : "");
+}
+
+int command_user_list(const struct command_line *line)
+{
+    struct errand errand;
+    int status = errand_begin(&errand, line);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    json_t *users CLEANUP_JSON = NULL;
+    int error = identity_user_list(platform_identity(errand.platform), &errand.call, &users);
+    size_t index;
+    json_t *user;
+    json_array_foreach(users, index, user)
+    {
+        print_user(user);
+    }
+    return errand_end(&errand, error);
+}
+
+int command_keys_rotate(const struct command_line *line)
+{
+    struct errand errand;
+    int status = errand_begin(&errand, line);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    return errand_end(&errand, platform_rotate_keys(errand.platform, &errand.call));
+}
+
+int command_s3_key_add(const struct command_line *line)
+{
+    struct problem problem = {0};
+    struct objectstore_key key;
+    int error = objectstore_key_add(config_text(line->config, CONFIG_KEYS_STORE),
+                                    line->words[line->word_count - 1], &key, &problem);
+    if (error != 0) {
+        return complain(&problem, error);
+    }
+    (void)printf("access key  %s\nsecret      %s\n", key.id, key.secret);
+    sodium_memzero(&key, sizeof key);
+    return EXIT_DONE;
+}
+
+int command_migrate(const struct command_line *line)
+{
+    struct errand errand;
+    int status = errand_begin(&errand, line);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    (void)puts("the databases are of this version");
+    return errand_end(&errand, 0);
+}

@@ -1,0 +1,194 @@
+/* `tutti serve` (serve.h): START → READY → DRAIN → END.
+ *
+ * Signals are blocked before the first thread is made and taken by sigwaitinfo on the main thread:
+ * SIGTERM and SIGINT drain and end, SIGHUP rereads the configuration and applies what may change
+ * while running.
+ */
+#include "boot/serve.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/problem.h"
+#include "boot/command.h"
+#include "boot/config.h"
+#include "boot/platform.h"
+#include "net/http.h"
+#include "net/notify.h"
+#include "version.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* glibc gives each thread an arena of its own; two keep a process of many threads small. */
+enum { MALLOC_ARENAS = 2, MALLOC_TRIM_BYTES = 256 * 1024 };
+
+struct serving {
+    const struct command_line *line;
+    struct platform *platform;
+    struct http_server *server;
+    unsigned roles;
+};
+
+static void set_up_log(const struct config *config)
+{
+    const char *format = config_text(config, CONFIG_LOG_FORMAT);
+    bool json =
+        strcmp(format, "auto") == 0 ? isatty(STDERR_FILENO) == 0 : strcmp(format, "json") == 0;
+    log_init((enum log_level)log_level_parse(config_text(config, CONFIG_LOG_LEVEL)), json);
+}
+
+static void fill_http(const struct config *config, struct http_config *http)
+{
+    http_config_defaults(http);
+    http->listen = config_text(config, CONFIG_SERVER_LISTEN);
+    http->public_url = config_text(config, CONFIG_SERVER_URL);
+    http->base_path = config_text(config, CONFIG_SERVER_BASE_PATH);
+    http->trusted_proxies = config_text(config, CONFIG_SERVER_TRUSTED_PROXIES);
+    http->cors_origins = config_text(config, CONFIG_SERVER_CORS_ORIGINS);
+    http->loop_threads = (unsigned)config_number(config, CONFIG_LIMIT_LOOPS);
+    http->pool_threads = (unsigned)config_number(config, CONFIG_LIMIT_POOL);
+    http->pool_queue_max = (unsigned)config_number(config, CONFIG_LIMIT_QUEUE);
+    http->connections_max = (unsigned)config_number(config, CONFIG_LIMIT_CONNECTIONS);
+    http->connections_per_address_max = (unsigned)config_number(config, CONFIG_LIMIT_PER_ADDRESS);
+    http->header_bytes_max = (size_t)config_number(config, CONFIG_LIMIT_HEADER);
+    http->header_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_HEADER_TIME);
+    http->body_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_BODY_TIME);
+    http->body_rate_min = (unsigned)config_number(config, CONFIG_LIMIT_BODY_RATE);
+    http->keep_alive_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_KEEP_ALIVE);
+    http->drain_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_DRAIN);
+    http->access_log = config_switch(config, CONFIG_LOG_ACCESS);
+    static const enum config_setting rates[RATE_CLASSES_] = {
+        [RATE_READ] = CONFIG_RATE_READ,     [RATE_WRITE] = CONFIG_RATE_WRITE,
+        [RATE_UPLOAD] = CONFIG_RATE_UPLOAD, [RATE_PLAY] = CONFIG_RATE_PLAY,
+        [RATE_LOGIN] = CONFIG_RATE_LOGIN,
+    };
+    for (unsigned class = RATE_READ; class < RATE_CLASSES_; class ++) {
+        unsigned per_minute = (unsigned)config_number(config, rates[class]);
+        http->rates[class].per_minute = per_minute;
+        http->rates[class].burst = per_minute / 6 + 1;
+    }
+}
+
+/* A loop, a pool and the listeners want more descriptors than the usual soft limit of 1024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void block_signals(sigset_t *ret_signals)
+{
+    (void)sigemptyset(ret_signals);
+    (void)sigaddset(ret_signals, SIGTERM);
+    (void)sigaddset(ret_signals, SIGINT);
+    (void)sigaddset(ret_signals, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, ret_signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static int start(struct serving *serving, struct problem *problem)
+{
+    struct config *config = serving->line->config;
+    int error =
+        platform_parse_roles(config_text(config, CONFIG_SERVER_ROLES), &serving->roles, problem);
+    error = error != 0 ? error : platform_open(config, serving->roles, &serving->platform, problem);
+    if (error != 0) {
+        return error;
+    }
+    struct http_config http;
+    fill_http(config, &http);
+    struct http_hooks hooks = platform_hooks(serving->platform);
+    error = http_server_new(&http, &hooks, &serving->server, problem);
+    error = error != 0 ? error : platform_add_routes(serving->platform, serving->server);
+    error = error != 0 ? error : http_server_start(serving->server, problem);
+    return error != 0 ? error : platform_start(serving->platform, problem);
+}
+
+static void reread(struct serving *serving)
+{
+    struct config *config = NULL;
+    struct problem problem = {0};
+    int error = command_configure(serving->line, &config, &problem);
+    if (error == 0) {
+        struct http_config http;
+        fill_http(config, &http);
+        error = http_server_reload(serving->server, &http);
+        log_level_set((enum log_level)log_level_parse(config_text(config, CONFIG_LOG_LEVEL)));
+    }
+    config_free(config);
+    if (error != 0) {
+        log_event(LOG_ERROR, "configuration.kept", log_text("reason", problem.detail));
+    } else {
+        log_event(LOG_INFO, "configuration.reread", log_text("by", "SIGHUP"));
+    }
+}
+
+static void run_until_ended(struct serving *serving, const sigset_t *signals)
+{
+    for (;;) {
+        siginfo_t info;
+        int number = sigwaitinfo(signals, &info);
+        if (number == SIGHUP) {
+            notify_state("RELOADING=1");
+            reread(serving);
+            notify_state("READY=1");
+        } else if (number > 0 || errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void stop(struct serving *serving)
+{
+    notify_state("STOPPING=1");
+    if (serving->server != NULL) {
+        http_server_drain(serving->server);
+    }
+    http_server_free(serving->server);
+    platform_close(serving->platform);
+}
+
+static int could_not_start(const struct problem *problem, int error)
+{
+    (void)fprintf(stderr, "tutti: %s\n",
+                  problem->detail[0] != '\0' ? problem->detail : error_title(error));
+    return EXIT_USAGE;
+}
+
+int serve_run(const struct command_line *line)
+{
+    int64_t began_us = clock_monotonic_us();
+    sigset_t signals;
+    block_signals(&signals);
+    raise_descriptor_limit();
+    (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+    (void)mallopt(M_TRIM_THRESHOLD, MALLOC_TRIM_BYTES);
+    set_up_log(line->config);
+    struct serving serving = {.line = line};
+    struct problem problem = {0};
+    int error = start(&serving, &problem);
+    if (error != 0) {
+        stop(&serving);
+        return could_not_start(&problem, error);
+    }
+    log_event(LOG_INFO, "server.ready", log_text("version", TUTTI_VERSION),
+              log_text("url", config_text(line->config, CONFIG_SERVER_URL)),
+              log_text("data", config_data(line->config)),
+              log_number("startUs", clock_monotonic_us() - began_us));
+    platform_announce(serving.platform);
+    notify_state("READY=1");
+    run_until_ended(&serving, &signals);
+    log_event(LOG_INFO, "server.draining", log_text("by", "signal"));
+    stop(&serving);
+    log_event(LOG_INFO, "server.ended", log_number("status", 0));
+    return EXIT_DONE;
+}
