@@ -220,32 +220,9 @@ int album_post(struct request *request)
     return change_run(&change);
 }
 
-struct album_read {
-    struct call *call;
-    int64_t id;
-    struct album_row row;
-};
-
-static int album_get_work(struct db_session *session, void *argument)
-{
-    struct album_read *read = argument;
-    int error = catalog_permit(session, read->call, CATALOG_ALBUM, read->id, CATALOG_SEE);
-    return error != 0 ? error : album_get(session, read->call->arena, read->id, &read->row);
-}
-
 int album_get_one(struct request *request)
 {
-    struct catalog *catalog = request->context;
-    struct album_read read = {.call = &request->call};
-    int error = request_param_id(request, "id", &read.id);
-    if (error == 0) {
-        error = db_read(catalog->db, album_get_work, &read);
-    }
-    if (error != 0) {
-        return error;
-    }
-    return resource_reply(request, album_json(&read.row), read.row.revision,
-                          read.row.working == 0 && read.row.pending_art_id == 0);
+    return resource_get(request, CATALOG_ALBUM);
 }
 
 /* The album's tracks and genres repeat its status and title. */

@@ -7,6 +7,7 @@
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/change.h"
 #include "service/catalog/page.h"
+#include "service/catalog/resource.h"
 
 #include <string.h>
 
@@ -86,6 +87,18 @@ static int album_filter_read(struct request *request, struct album_filter *filte
     return 0;
 }
 
+/* What sets the list apart in the cache; NULL where it may hold drafts that only some see. */
+static const char *album_list_filter(const struct album_page *page)
+{
+    const struct album_filter *filter = &page->filter;
+    bool plain = page->call->actor.roles == ROLE_LISTENER;
+    if (filter->artist_id != 0 && !plain) {
+        return NULL;
+    }
+    return arena_printf(page->call->arena, "%c:%s:%s", page->order, filter->type,
+                        filter->genre_key);
+}
+
 static int album_list_reply(struct request *request, struct album_page *page)
 {
     struct catalog *catalog = request->context;
@@ -97,10 +110,20 @@ static int album_list_reply(struct request *request, struct album_page *page)
     page->order = page->filter.by_title ? 't' : 'a';
     page->place = (struct list_place){.key = "", .id = page->filter.by_title ? 0 : INT64_MAX};
     error = page_begin(request, page->order, &page->place);
-    if (error == 0) {
-        error = db_read(catalog->db, album_list_work, page);
+    if (error != 0) {
+        return error;
     }
-    return error != 0 ? error : reply_json(request, 200, album_page_json(page));
+    struct list_answer answer = {.published = true};
+    const char *filter = album_list_filter(page);
+    if (filter != NULL) {
+        list_key(request, &answer, "albums", page->filter.artist_id, filter);
+    }
+    error = list_cached(request, &answer);
+    if (error != ERR_NOT_FOUND) {
+        return error;
+    }
+    error = db_read(catalog->db, album_list_work, page);
+    return error != 0 ? error : list_reply(request, &answer, album_page_json(page));
 }
 
 int album_list_get(struct request *request)
@@ -133,29 +156,36 @@ static int genre_list_work(struct db_session *session, void *argument)
     return genre_list(session, page->call->arena, &page->place, &page->rows, &page->count);
 }
 
+static json_t *genre_page_json(const struct genre_page *page)
+{
+    unsigned shown = page->place.limit - 1;
+    bool more = page->count > shown;
+    unsigned count = more ? shown : page->count;
+    json_t *items = json_array();
+    for (unsigned i = 0; items != NULL && i < count; i++) {
+        if (json_array_append_new(items, genre_json(&page->rows[i])) != 0) {
+            json_decref(items);
+            items = NULL;
+        }
+    }
+    struct list_place last = {.key = more ? page->rows[count - 1].name_key : ""};
+    return items != NULL ? page_answer(page->call->arena, items, 'g', more ? &last : NULL) : NULL;
+}
+
 int genre_list_get(struct request *request)
 {
     struct catalog *catalog = request->context;
     struct genre_page page = {.call = &request->call, .place = {.key = ""}};
     int error = page_begin(request, 'g', &page.place);
-    if (error == 0) {
-        error = db_read(catalog->db, genre_list_work, &page);
-    }
     if (error != 0) {
         return error;
     }
-    unsigned shown = page.place.limit - 1;
-    bool more = page.count > shown;
-    unsigned count = more ? shown : page.count;
-    json_t *items = json_array();
-    for (unsigned i = 0; items != NULL && i < count; i++) {
-        if (json_array_append_new(items, genre_json(&page.rows[i])) != 0) {
-            json_decref(items);
-            items = NULL;
-        }
+    struct list_answer answer = {.published = true};
+    list_key(request, &answer, "genres", 0, "");
+    error = list_cached(request, &answer);
+    if (error != ERR_NOT_FOUND) {
+        return error;
     }
-    struct list_place last = {.key = more ? page.rows[count - 1].name_key : ""};
-    return reply_json(
-        request, 200,
-        items != NULL ? page_answer(request->call.arena, items, 'g', more ? &last : NULL) : NULL);
+    error = db_read(catalog->db, genre_list_work, &page);
+    return error != 0 ? error : list_reply(request, &answer, genre_page_json(&page));
 }

@@ -131,32 +131,9 @@ int me_artist_post(struct request *request)
     return change_run(&change);
 }
 
-struct artist_read {
-    struct call *call;
-    int64_t id;
-    struct artist_row row;
-};
-
-static int artist_get_work(struct db_session *session, void *argument)
-{
-    struct artist_read *read = argument;
-    int error = catalog_permit(session, read->call, CATALOG_ARTIST, read->id, CATALOG_SEE);
-    return error != 0 ? error : artist_get(session, read->call->arena, read->id, &read->row);
-}
-
 int artist_get_one(struct request *request)
 {
-    struct catalog *catalog = request->context;
-    struct artist_read read = {.call = &request->call};
-    int error = request_param_id(request, "id", &read.id);
-    if (error == 0) {
-        error = db_read(catalog->db, artist_get_work, &read);
-    }
-    if (error != 0) {
-        return error;
-    }
-    return resource_reply(request, artist_json(&read.row), read.row.revision,
-                          read.row.pending_art_id == 0);
+    return resource_get(request, CATALOG_ARTIST);
 }
 
 static int artist_patch_work(struct db_session *session, struct change *change)
@@ -285,8 +262,16 @@ int artist_list_get(struct request *request)
     page.order = owner != NULL ? 'O' : created ? 'C' : 'N';
     page.place.id = page.order == 'N' ? 0 : INT64_MAX;
     error = page_begin(request, page.order, &page.place);
-    if (error == 0) {
-        error = db_read(catalog->db, artist_list_work, &page);
+    if (error != 0) {
+        return error;
     }
-    return error != 0 ? error : reply_json(request, 200, artist_page_json(&page));
+    struct list_answer answer = {.published = true};
+    const char filter[] = {page.order, '\0'};
+    list_key(request, &answer, "artists", page.owner_user_id, filter);
+    error = list_cached(request, &answer);
+    if (error != ERR_NOT_FOUND) {
+        return error;
+    }
+    error = db_read(catalog->db, artist_list_work, &page);
+    return error != 0 ? error : list_reply(request, &answer, artist_page_json(&page));
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "service/catalog/catalog_rows.h"
 #include "service/catalog/gone.h"
+#include "service/idempotency.h"
 
 #include <stdlib.h>
 
@@ -40,6 +41,10 @@ int catalog_open(const struct catalog_config *config, struct catalog **ret_catal
                  struct problem *problem)
 {
     int error = db_migrate(config->db, catalog_migrations, catalog_migration_count, problem);
+    if (error == 0) {
+        error =
+            db_migrate(config->db, idempotency_migrations, idempotency_migration_count, problem);
+    }
     if (error != 0) {
         return error;
     }

@@ -19,7 +19,26 @@ static int change_work(struct db_session *session, void *argument)
     change->answer = NULL;
     change->touched_count = 0;
     problem_reset(&change->call->problem);
-    return change->work(session, change);
+    int error = idempotency_begin(session, change->call, &change->once);
+    if (error != 0 || change->once.replayed) {
+        return error;
+    }
+    error = change->work(session, change);
+    if (error != 0) {
+        return error;
+    }
+    return idempotency_finish(session, &change->once, change->answer != NULL ? change->status : 204,
+                              change->revision, change->answer);
+}
+
+/* The answer of the first time; a finish that adds to it (a token, never kept) runs again. */
+static int change_replay(struct change *change)
+{
+    if (change->finish == NULL) {
+        return idempotency_reply(change->request, &change->once);
+    }
+    change->answer = json_loads(change->once.body, 0, NULL);
+    return change->answer != NULL ? 0 : ERR_CORRUPT;
 }
 
 static int change_reply(struct change *change)
@@ -45,11 +64,21 @@ int change_run(struct change *change)
 {
     change->call = &change->request->call;
     change->now_ms = clock_wall_ms();
-    int error = db_write(change->catalog->db, change_work, change);
+    int error = idempotency_from_request(change->request, &change->once);
+    if (error != 0) {
+        return error;
+    }
+    error = db_write(change->catalog->db, change_work, change);
     if (error != 0) {
         json_decref(change->answer);
         change->answer = NULL;
         return error;
+    }
+    if (change->once.replayed) {
+        error = change_replay(change);
+        if (error != 0 || change->finish == NULL) {
+            return error;
+        }
     }
     for (unsigned i = 0; i < change->touched_count; i++) {
         resource_forget(change->catalog, change->touched[i].kind, change->touched[i].id);

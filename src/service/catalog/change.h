@@ -6,6 +6,7 @@
 
 #include "service/catalog/catalog_internal.h"
 #include "service/catalog/catalog_rows.h"
+#include "service/idempotency.h"
 
 struct change {
     struct catalog *catalog;
@@ -14,6 +15,7 @@ struct change {
     int64_t id;         /* of the path, or of what is made */
     const void *fields; /* the body, checked */
     int64_t now_ms;
+    struct idempotency once;
     /* Runs on the writer's thread, perhaps more than once. Sets answer (NULL: 204) and revision. */
     int (*work)(struct db_session *session, struct change *change);
     /* After the commit, before the reply; may add to the answer. NULL: nothing to do. */

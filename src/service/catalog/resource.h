@@ -1,11 +1,30 @@
-/* Single resources and lists as bytes in the cache, so that a loop thread can answer them. */
+/* Answers as bytes in the cache, so that a loop thread gives them without touching the database.
+ *
+ * An entry is a head, which says who may see it, and the JSON behind it. A change in this process
+ * forgets what it touched (resource_forget, after the commit); one in another process is seen when
+ * the entry's short life ends. Lists are not forgotten one by one: their keys hold the catalog's
+ * generation, which every change moves.
+ */
 #pragma once
 
 #include "service/catalog/catalog_internal.h"
 
-/* The answer to a resource just read: ETag, and 304 where it is settled; while a worker is at it
- * the answer is not to be stored, since its ETag (what clients wrote) stays. Takes the reference.
- */
-int resource_reply(struct request *request, json_t *object, int64_t revision, bool settled);
+/* GET of one artist, album or track, by the path's {id}; for ROUTE_LOOP rows. */
+int resource_get(struct request *request, enum catalog_kind kind);
 /* Forgets what this process has cached of it, after the change was committed. */
 void resource_forget(struct catalog *catalog, enum catalog_kind kind, int64_t id);
+
+/* A list that looks the same to all who may see it. key names the list, its filters and its page.
+ */
+struct list_answer {
+    char key[512];         /* list_key; "" where it is not to be cached */
+    int64_t owner_user_id; /* whose, where it hangs on something that may be a draft */
+    bool published;
+};
+/* Joins what sets a page apart, the generation in front; "" when it is too long. */
+void list_key(struct request *request, struct list_answer *answer, const char *name, int64_t parent,
+              const char *filter);
+/* From the cache: 0 with the reply set, REQUEST_TO_POOL (loop) or ERR_NOT_FOUND (pool: load it). */
+int list_cached(struct request *request, const struct list_answer *answer);
+/* Replies, and keeps it for the next. Takes the reference; NULL is ERR_NO_MEMORY. */
+int list_reply(struct request *request, const struct list_answer *answer, json_t *page);

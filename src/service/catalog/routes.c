@@ -18,6 +18,10 @@ enum {
     {                                                                                              \
         "GET", p, roles_, ROUTE_POOL, 0, RATE_READ, handler, NULL, 0                               \
     }
+#define CACHED(p, roles_, handler)                                                                 \
+    {                                                                                              \
+        "GET", p, roles_, ROUTE_LOOP, 0, RATE_READ, handler, NULL, 0                               \
+    }
 #define WRITE(m, p, roles_, handler)                                                               \
     {                                                                                              \
         m, p, roles_, ROUTE_POOL, JSON_BODY_MAX, RATE_WRITE, handler, NULL, 0                      \
@@ -28,29 +32,29 @@ enum {
     }
 
 static const struct route routes[] = {
-    READ("/api/v1/artists", SIGNED_IN, artist_list_get),
+    CACHED("/api/v1/artists", SIGNED_IN, artist_list_get),
     WRITE("POST", "/api/v1/artists", CHANGES, artist_post),
     WRITE("POST", "/api/v1/me/artist", SIGNED_IN, me_artist_post),
-    READ("/api/v1/artists/{id}", SIGNED_IN, artist_get_one),
+    CACHED("/api/v1/artists/{id}", SIGNED_IN, artist_get_one),
     WRITE("PATCH", "/api/v1/artists/{id}", CHANGES, artist_patch),
     REMOVE("/api/v1/artists/{id}", REMOVES, artist_delete),
-    READ("/api/v1/artists/{id}/albums", SIGNED_IN, album_list_of_artist_get),
+    CACHED("/api/v1/artists/{id}/albums", SIGNED_IN, album_list_of_artist_get),
     {"PUT", "/api/v1/artists/{id}/image", CHANGES, ROUTE_POOL, ART_BYTES_MAX, RATE_UPLOAD,
      image_put, &art_sink, 0},
     REMOVE("/api/v1/artists/{id}/image", CHANGES, image_delete),
 
-    READ("/api/v1/albums", SIGNED_IN, album_list_get),
+    CACHED("/api/v1/albums", SIGNED_IN, album_list_get),
     WRITE("POST", "/api/v1/albums", CHANGES, album_post),
-    READ("/api/v1/albums/{id}", SIGNED_IN, album_get_one),
+    CACHED("/api/v1/albums/{id}", SIGNED_IN, album_get_one),
     WRITE("PATCH", "/api/v1/albums/{id}", CHANGES, album_patch),
     REMOVE("/api/v1/albums/{id}", REMOVES, album_delete),
-    READ("/api/v1/albums/{id}/tracks", SIGNED_IN, track_list_of_album_get),
+    CACHED("/api/v1/albums/{id}/tracks", SIGNED_IN, track_list_of_album_get),
     {"PUT", "/api/v1/albums/{id}/cover", CHANGES, ROUTE_POOL, ART_BYTES_MAX, RATE_UPLOAD, cover_put,
      &art_sink, 0},
     REMOVE("/api/v1/albums/{id}/cover", CHANGES, cover_delete),
 
-    READ("/api/v1/tracks", SIGNED_IN, track_list_get),
-    READ("/api/v1/tracks/{id}", SIGNED_IN, track_get_one),
+    CACHED("/api/v1/tracks", SIGNED_IN, track_list_get),
+    CACHED("/api/v1/tracks/{id}", SIGNED_IN, track_get_one),
     REMOVE("/api/v1/tracks/{id}", REMOVES, track_delete),
     READ("/api/v1/tracks/{id}/lyrics", SIGNED_IN, lyrics_get_one),
     {"PUT", "/api/v1/tracks/{id}/lyrics", CHANGES, ROUTE_POOL, LYRICS_LINES_BODY_MAX, RATE_WRITE,
@@ -58,7 +62,7 @@ static const struct route routes[] = {
     REMOVE("/api/v1/tracks/{id}/lyrics", CHANGES, lyrics_delete_one),
     READ("/api/v1/tracks/{id}/waveform", SIGNED_IN, waveform_get),
 
-    READ("/api/v1/genres", SIGNED_IN, genre_list_get),
+    CACHED("/api/v1/genres", SIGNED_IN, genre_list_get),
     READ("/api/v1/art/{id}", 0, art_get_one),
 };
 

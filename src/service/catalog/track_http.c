@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "service/catalog/access_store.h"
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/change.h"
 #include "service/catalog/page.h"
@@ -40,11 +41,7 @@ static int track_read_one(struct request *request, struct track_read *read)
 
 int track_get_one(struct request *request)
 {
-    struct track_read read;
-    int error = track_read_one(request, &read);
-    return error != 0 ? error
-                      : resource_reply(request, track_json(&read.row), read.row.revision,
-                                       !read.row.working);
+    return resource_get(request, CATALOG_TRACK);
 }
 
 static int track_delete_work(struct db_session *session, struct change *change)
@@ -79,6 +76,7 @@ struct track_page {
     int64_t parent_id;
     struct list_place place;
     struct track_list list;
+    struct list_answer answer;
 };
 
 static int list_of_artist(struct db_session *session, struct track_page *page)
@@ -90,18 +88,25 @@ static int list_of_artist(struct db_session *session, struct track_page *page)
                                              &page->place, &page->list);
 }
 
+static int list_of_album(struct db_session *session, struct track_page *page)
+{
+    int error = access_find(session, CATALOG_ALBUM, page->parent_id, &page->answer.owner_user_id,
+                            &page->answer.published);
+    if (error == 0) {
+        error = catalog_permit(session, page->call, CATALOG_ALBUM, page->parent_id, CATALOG_SEE);
+    }
+    return error != 0 ? error
+                      : track_list_of_album(session, page->call->arena, page->parent_id,
+                                            &page->place, &page->list);
+}
+
 static int track_list_work(struct db_session *session, void *argument)
 {
     struct track_page *page = argument;
     struct arena *arena = page->call->arena;
     switch (page->order) {
-    case 'd': {
-        int error =
-            catalog_permit(session, page->call, CATALOG_ALBUM, page->parent_id, CATALOG_SEE);
-        return error != 0 ? error
-                          : track_list_of_album(session, arena, page->parent_id, &page->place,
-                                                &page->list);
-    }
+    case 'd':
+        return list_of_album(session, page);
     case 'r':
         return list_of_artist(session, page);
     case 'n':
@@ -144,10 +149,20 @@ static int track_list_reply(struct request *request, struct track_page *page)
     page->call = &request->call;
     page->place = (struct list_place){.key = "", .id = downward ? INT64_MAX : 0};
     int error = page_begin(request, page->order, &page->place);
-    if (error == 0) {
-        error = db_read(catalog->db, track_list_work, page);
+    if (error != 0) {
+        return error;
     }
-    return error != 0 ? error : reply_json(request, 200, track_page_json(page));
+    page->answer.published = true;
+    if (page->order != 'r') { /* an artist's may hold drafts that only some see */
+        const char filter[] = {page->order, '\0'};
+        list_key(request, &page->answer, "tracks", page->parent_id, filter);
+    }
+    error = list_cached(request, &page->answer);
+    if (error != ERR_NOT_FOUND) {
+        return error;
+    }
+    error = db_read(catalog->db, track_list_work, page);
+    return error != 0 ? error : list_reply(request, &page->answer, track_page_json(page));
 }
 
 int track_list_get(struct request *request)

@@ -7,6 +7,7 @@
 #include "backend/db/db.h"
 #include "net/http.h"
 #include "service/catalog/catalog.h"
+#include "service/idempotency.h"
 
 #include <pthread.h>
 
@@ -66,7 +67,8 @@ struct upload_wish {
     const char *filename;
     int64_t bytes; /* 0: not said */
     bool parts;
-    int64_t track_id; /* of update-url; 0: none */
+    int64_t track_id;         /* of update-url; 0: none */
+    struct idempotency *once; /* NULL: a GET */
 };
 int upload_begin(struct ingest *ingest, struct call *call, const struct upload_wish *wish,
                  struct upload_row *ret_row);
@@ -76,6 +78,10 @@ int upload_quota_check(struct ingest *ingest, struct db_session *session, struct
 int64_t upload_part_bytes(int64_t bytes);
 /* Gives it up: parts, object, row. */
 int upload_abort(struct ingest *ingest, const struct upload_row *row);
+
+/* For a request that came with an Idempotency-Key: true in *ret_replayed when its write is done
+ * already (once->body is its answer). Asked before anything outside the database is done. */
+int upload_replay(struct request *request, struct idempotency *once, bool *ret_replayed);
 
 /* Handlers. */
 int upload_url_get(struct request *request);

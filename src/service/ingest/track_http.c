@@ -28,6 +28,7 @@ struct track_write {
     struct upload_row upload; /* id 0: metadata alone */
     struct blob_stat object;
     char key[96];
+    struct idempotency once;
     json_t *answer;
     int64_t revision, album_id, old_album_id;
 };
@@ -129,6 +130,29 @@ static struct catalog_source source_of(const struct track_write *write)
                                    .bytes = (int64_t)write->object.bytes};
 }
 
+/* The transaction's beginning and end, where an Idempotency-Key has its place. */
+static int write_begins(struct db_session *session, struct track_write *write)
+{
+    problem_reset(&write->call->problem);
+    return idempotency_begin(session, write->call, &write->once);
+}
+
+static int write_answer(struct db_session *session, struct track_write *write)
+{
+    json_decref(write->answer);
+    write->answer = NULL;
+    return catalog_track_answer(session, write->call, write->track_id, &write->answer,
+                                &write->revision, &write->album_id);
+}
+
+static int write_ends(struct db_session *session, struct track_write *write, int status)
+{
+    int error = write_answer(session, write);
+    return error != 0
+               ? error
+               : idempotency_finish(session, &write->once, status, write->revision, write->answer);
+}
+
 /* Inside the transaction: the upload is used from now on, and within the quota. */
 static int use_upload(struct db_session *session, struct track_write *write)
 {
@@ -138,14 +162,6 @@ static int use_upload(struct db_session *session, struct track_write *write)
         error = upload_set_state(session, write->upload.id, "used", write->track_id);
     }
     return error == ERR_CONFLICT ? used_already(write->call) : error;
-}
-
-static int write_answer(struct db_session *session, struct track_write *write)
-{
-    json_decref(write->answer);
-    write->answer = NULL;
-    return catalog_track_answer(session, write->call, write->track_id, &write->answer,
-                                &write->revision, &write->album_id);
 }
 
 /* After the commit, or instead of it: memory, objects, caches, the reply. */
@@ -160,6 +176,12 @@ static int write_end(struct track_write *write, int error, int status)
             (void)blob_delete(ingest->config.blobs, BLOB_MEDIA, write->key);
         }
         return error;
+    }
+    if (write->once.replayed) { /* the same request came twice at once; the other one did it */
+        if (write->key[0] != '\0') {
+            (void)blob_delete(ingest->config.blobs, BLOB_MEDIA, write->key);
+        }
+        return idempotency_reply(write->request, &write->once);
     }
     if (write->upload.id != 0) {
         (void)blob_delete(ingest->config.blobs, BLOB_UPLOADS, write->upload.object_key);
@@ -195,8 +217,11 @@ static int create_work(struct db_session *session, void *argument)
 {
     struct track_write *write = argument;
     const struct catalog_source source = source_of(write);
-    problem_reset(&write->call->problem);
-    int error = use_upload(session, write);
+    int error = write_begins(session, write);
+    if (error != 0 || write->once.replayed) {
+        return error;
+    }
+    error = use_upload(session, write);
     if (error == 0) {
         error =
             catalog_track_create(session, write->call, &write->fields, write->track_id, &source);
@@ -207,7 +232,14 @@ static int create_work(struct db_session *session, void *argument)
 int tracks_post(struct request *request)
 {
     struct track_write write = {.version = 1};
+    bool replayed = false;
     int error = read_body(request, true, &write);
+    if (error == 0) {
+        error = upload_replay(request, &write.once, &replayed);
+    }
+    if (replayed) {
+        return idempotency_reply(request, &write.once);
+    }
     if (error == 0) {
         error = db_read(write.ingest->config.db, prepare_create, &write);
     }
@@ -257,8 +289,11 @@ static int reserve_work(struct db_session *session, void *argument)
 static int edit_work(struct db_session *session, void *argument)
 {
     struct track_write *write = argument;
-    problem_reset(&write->call->problem);
-    int error = check_edit(session, write);
+    int error = write_begins(session, write);
+    if (error != 0 || write->once.replayed) {
+        return error;
+    }
+    error = check_edit(session, write);
     if (error == 0) {
         error = catalog_track_edit(session, write->call, write->track_id, &write->fields);
     }
@@ -270,7 +305,7 @@ static int edit_work(struct db_session *session, void *argument)
                                           &source);
         }
     }
-    return error != 0 ? error : write_answer(session, write);
+    return error != 0 ? error : write_ends(session, write, 200);
 }
 
 /* A new file: its number first, since the key of the copy holds it. */
@@ -290,12 +325,16 @@ static int take_file(struct track_write *write)
 int tracks_patch(struct request *request)
 {
     struct track_write write = {0};
+    bool replayed = false;
     int error = request_param_id(request, "id", &write.track_id);
     if (error == 0) {
         error = read_body(request, false, &write);
     }
-    if (error != 0) {
-        return error;
+    if (error == 0) {
+        error = upload_replay(request, &write.once, &replayed);
+    }
+    if (error != 0 || replayed) {
+        return replayed ? idempotency_reply(request, &write.once) : error;
     }
     if (write.fields.track_url != NULL) {
         error = take_file(&write);

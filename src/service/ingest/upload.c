@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/json.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -71,10 +72,24 @@ struct begin {
     struct upload_row *row;
 };
 
+/* Only the id is kept: URLs are signed anew when the answer is given again. */
+static int keep_answer(struct db_session *session, const struct begin *begin)
+{
+    CLEANUP_JSON json_t *answer = json_pack("{s:o}", "id", json_id(begin->row->id));
+    return answer != NULL ? idempotency_finish(session, begin->wish->once, 201, 0, answer)
+                          : ERR_NO_MEMORY;
+}
+
 static int begin_work(struct db_session *session, void *argument)
 {
     struct begin *begin = argument;
     problem_reset(&begin->call->problem);
+    if (begin->wish->once != NULL) {
+        int error = idempotency_begin(session, begin->call, begin->wish->once);
+        if (error != 0 || begin->wish->once->replayed) {
+            return error != 0 ? error : ERR_CONFLICT; /* its twin is being served this moment */
+        }
+    }
     if (begin->wish->track_id != 0) {
         int error = catalog_permit(session, begin->call, CATALOG_TRACK, begin->wish->track_id,
                                    CATALOG_EDIT);
@@ -93,7 +108,10 @@ static int begin_work(struct db_session *session, void *argument)
     if (error == 0) {
         error = upload_quota_check(begin->ingest, session, begin->call, begin->wish->bytes);
     }
-    return error != 0 ? error : upload_insert(session, begin->row);
+    if (error == 0) {
+        error = upload_insert(session, begin->row);
+    }
+    return error != 0 || begin->wish->once == NULL ? error : keep_answer(session, begin);
 }
 
 static int fill_row(struct ingest *ingest, struct call *call, const struct upload_wish *wish,
@@ -168,4 +186,34 @@ int upload_abort(struct ingest *ingest, const struct upload_row *row)
         error = error == ERR_NOT_FOUND ? 0 : error;
     }
     return error != 0 ? error : blob_delete(ingest->config.blobs, BLOB_UPLOADS, row->object_key);
+}
+
+struct replay {
+    struct call *call;
+    struct idempotency *once;
+};
+
+/* Leaves no trace where the key is new: the write that follows claims it. */
+static int replay_work(struct db_session *session, void *argument)
+{
+    struct replay *replay = argument;
+    int error = idempotency_begin(session, replay->call, replay->once);
+    return error != 0 ? error : replay->once->replayed ? 0 : ERR_CANCELLED;
+}
+
+int upload_replay(struct request *request, struct idempotency *once, bool *ret_replayed)
+{
+    struct ingest *ingest = request->context;
+    struct replay replay = {.call = &request->call, .once = once};
+    *ret_replayed = false;
+    int error = idempotency_from_request(request, once);
+    if (error != 0 || once->key == NULL) {
+        return error;
+    }
+    error = db_write(ingest->config.db, replay_work, &replay);
+    if (error == ERR_CANCELLED) {
+        return 0;
+    }
+    *ret_replayed = error == 0;
+    return error;
 }

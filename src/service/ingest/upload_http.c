@@ -210,18 +210,6 @@ static int body_wish(struct request *request, struct upload_wish *wish)
     return error;
 }
 
-int uploads_post(struct request *request)
-{
-    struct ingest *ingest = request->context;
-    struct upload_wish wish;
-    struct upload_row row;
-    int error = body_wish(request, &wish);
-    if (error == 0) {
-        error = upload_begin(ingest, &request->call, &wish, &row);
-    }
-    return error != 0 ? error : reply_upload(request, 201, &row);
-}
-
 struct find {
     struct call *call;
     int64_t id;
@@ -232,6 +220,41 @@ static int find_work(struct db_session *session, void *argument)
 {
     struct find *find = argument;
     return upload_get(session, find->call->arena, find->id, find->call->actor.user_id, &find->row);
+}
+
+/* The same request again gets the same upload, as it is now and with fresh URLs. */
+static int reply_again(struct request *request, const struct idempotency *once)
+{
+    struct ingest *ingest = request->context;
+    struct find find = {.call = &request->call};
+    CLEANUP_JSON json_t *kept = json_loads(once->body, 0, NULL);
+    if (!json_is_id(json_object_get(kept, "id"), &find.id)) {
+        return ERR_CORRUPT;
+    }
+    int error = db_read(ingest->config.db, find_work, &find);
+    if (error == 0) {
+        error = reply_header(request, "Idempotency-Replayed", "true");
+    }
+    return error != 0 ? error : reply_upload(request, 201, &find.row);
+}
+
+int uploads_post(struct request *request)
+{
+    struct ingest *ingest = request->context;
+    struct upload_wish wish;
+    struct upload_row row;
+    struct idempotency once;
+    bool replayed = false;
+    int error = body_wish(request, &wish);
+    if (error == 0) {
+        error = upload_replay(request, &once, &replayed);
+    }
+    if (error != 0 || replayed) {
+        return replayed ? reply_again(request, &once) : error;
+    }
+    wish.once = &once;
+    error = upload_begin(ingest, &request->call, &wish, &row);
+    return error != 0 ? error : reply_upload(request, 201, &row);
 }
 
 /* The caller's own upload of the path. */
