@@ -6,13 +6,12 @@
  */
 #include "base/mem.h"
 #include "base/problem.h"
+#include "media/decode.h"
 #include "media/ladder.h"
 
 #include <fcntl.h>
 #include <jansson.h>
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libswresample/swresample.h>
+#include <libavutil/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,82 +26,34 @@ static void die(const char *what, const struct problem *problem)
     exit(1);
 }
 
-struct input {
-    AVFormatContext *format;
-    AVCodecContext *codec;
-    struct SwrContext *planar; /* only sample formats: same rate and channels */
-    int stream;
-};
-
-static struct pcm_format open_input(struct input *input, const char *path)
+/* Opens the input; its decoder lives to the end of the program. */
+static struct decoder *open_input(const char *path)
 {
-    const AVCodec *decoder = NULL;
-    if (avformat_open_input(&input->format, path, NULL, NULL) < 0 ||
-        avformat_find_stream_info(input->format, NULL) < 0 ||
-        (input->stream =
-             av_find_best_stream(input->format, AVMEDIA_TYPE_AUDIO, -1, -1, &decoder, 0)) < 0) {
-        die("no sound in the input", NULL);
+    struct decoder *decoder = NULL;
+    struct failure failure = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int64_t bytes = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+    if (fd < 0 || decoder_open(fd, bytes, &failure, &decoder) != 0) {
+        die(fd < 0 ? "the input can't be opened" : failure.reason, NULL);
     }
-    const AVCodecParameters *parameters = input->format->streams[input->stream]->codecpar;
-    input->codec = avcodec_alloc_context3(decoder);
-    if (avcodec_parameters_to_context(input->codec, parameters) < 0 ||
-        avcodec_open2(input->codec, decoder, NULL) < 0) {
-        die("no decoder for the input", NULL);
-    }
-    AVCodecContext *codec = input->codec;
-    if (codec->ch_layout.order != AV_CHANNEL_ORDER_NATIVE) {
-        av_channel_layout_default(&codec->ch_layout, codec->ch_layout.nb_channels);
-    }
-    if (swr_alloc_set_opts2(&input->planar, &codec->ch_layout, AV_SAMPLE_FMT_FLTP,
-                            codec->sample_rate, &codec->ch_layout, codec->sample_fmt,
-                            codec->sample_rate, 0, NULL) < 0 ||
-        swr_init(input->planar) < 0) {
-        die("the input's samples can't be read", NULL);
-    }
-    int bits = parameters->bits_per_raw_sample > 0 ? parameters->bits_per_raw_sample
-                                                   : parameters->bits_per_coded_sample;
-    return (struct pcm_format){
-        .rate = codec->sample_rate,
-        .channels = (unsigned)codec->ch_layout.nb_channels,
-        .channel_mask = codec->ch_layout.u.mask,
-        .bits = bits > 0 ? (unsigned)bits : 16,
-    };
+    return decoder;
 }
 
-static void push_frames(struct input *input, AVFrame *frame, struct ladder *ladder)
+static void push_all(struct decoder *decoder, struct ladder *ladder)
 {
+    struct failure failure = {0};
     struct problem problem = {0};
-    while (avcodec_receive_frame(input->codec, frame) >= 0) {
-        uint8_t **planes = NULL;
-        if (av_samples_alloc_array_and_samples(&planes, NULL, frame->ch_layout.nb_channels,
-                                               frame->nb_samples, AV_SAMPLE_FMT_FLTP, 0) < 0) {
-            die("out of memory", NULL);
-        }
-        int made = swr_convert(input->planar, planes, frame->nb_samples,
-                               (const uint8_t **)frame->extended_data, frame->nb_samples);
-        if (ladder_write(ladder, (const float *const *)planes, (unsigned)made, &problem) != 0) {
+    const float *const *planes = NULL;
+    unsigned frames = 0;
+    int status;
+    while ((status = decoder_next(decoder, &planes, &frames, &failure)) > 0) {
+        if (ladder_write(ladder, planes, frames, &problem) != 0) {
             die("encoding", &problem);
         }
-        av_freep(&planes[0]);
-        av_freep(&planes);
     }
-}
-
-static void push_all(struct input *input, struct ladder *ladder)
-{
-    AVPacket *packet = av_packet_alloc();
-    AVFrame *frame = av_frame_alloc();
-    while (av_read_frame(input->format, packet) >= 0) {
-        if (packet->stream_index == input->stream) {
-            (void)avcodec_send_packet(input->codec, packet);
-            push_frames(input, frame, ladder);
-        }
-        av_packet_unref(packet);
+    if (status < 0) {
+        die(failure.reason, NULL);
     }
-    (void)avcodec_send_packet(input->codec, NULL);
-    push_frames(input, frame, ladder);
-    av_frame_free(&frame);
-    av_packet_free(&packet);
 }
 
 static void parse_spec(const char *word, struct encode_spec *spec)
@@ -173,14 +124,14 @@ int main(int argc, char **argv)
         specs[i].fd = open_output(argv[2]);
     }
     av_log_set_level(AV_LOG_ERROR);
-    struct input input = {0};
-    config.source = open_input(&input, argv[1]);
+    struct decoder *decoder = open_input(argv[1]);
+    config.source = decoder_sound(decoder)->pcm;
     struct ladder *ladder = NULL;
     struct problem problem = {0};
     if (ladder_new(&config, &problem, &ladder) != 0) {
         die("starting", &problem);
     }
-    push_all(&input, ladder);
+    push_all(decoder, ladder);
     if (ladder_finish(ladder, &problem) != 0) {
         die("finishing", &problem);
     }
@@ -195,8 +146,6 @@ int main(int argc, char **argv)
     (void)putchar('\n');
     json_decref(renditions);
     ladder_free(ladder);
-    swr_free(&input.planar);
-    avcodec_free_context(&input.codec);
-    avformat_close_input(&input.format);
+    decoder_free(decoder);
     return 0;
 }
