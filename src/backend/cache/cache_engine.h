@@ -1,30 +1,36 @@
-/* What an engine of the cache gives to cache.c, which adds single flight, jitter and metrics. */
+/* What a cache engine fills in. Included by cache*.c alone. */
 #pragma once
 
 #include "backend/cache/cache.h"
 
 #include <stdatomic.h>
-#include <stdint.h>
+#include <stdbool.h>
 
-/* Immutable bytes with a count of references; the last one to let go frees them. Key and bytes
- * stand behind the head. An engine embeds it as the first member of what it keeps. */
+struct metric;
+struct cache_store; /* the engine's own */
+
+/* Immutable bytes with a count of references. */
 struct cache_entry {
-    _Atomic unsigned references;
+    atomic_uint references;
     size_t length;
-    void (*free)(struct cache_entry *entry);
-    const unsigned char *bytes;
+    void *bytes; /* owned; malloc'ed */
 };
 
-struct cache_engine_rows {
-    struct cache_entry *(*get)(void *engine, const char *key, int64_t now_ms);
-    /* Returns a reference for the caller to the entry made of the bytes, kept or not; NULL only
-     * when out of memory. expires_ms is monotonic, 0: never. */
-    struct cache_entry *(*put)(void *engine, const char *key, const void *bytes, size_t length,
-                               int64_t expires_ms, int64_t now_ms);
-    void (*drop)(void *engine, const char *key);
-    int64_t (*bytes)(void *engine);
-    void (*close)(void *engine);
+struct cache_metrics {
+    struct metric *hits, *misses, *loads, *evicted, *refused, *bytes, *entries;
 };
 
-int cache_memory_open(size_t bytes_max, void **ret_engine,
-                      const struct cache_engine_rows **ret_rows);
+struct cache_engine {
+    const char *scheme;
+    int (*open)(const char *url, size_t bytes_max, const struct cache_metrics *metrics,
+                struct cache_store **ret_store, struct problem *problem);
+    void (*close)(struct cache_store *store);
+    /* asked: somebody wants it, so it counts for its popularity (a second look does not). */
+    struct cache_entry *(*get)(struct cache_store *store, const char *key, bool asked);
+    /* Takes a reference of its own if it keeps the entry. */
+    void (*put)(struct cache_store *store, const char *key, struct cache_entry *entry,
+                int64_t ttl_ms);
+    void (*drop)(struct cache_store *store, const char *key);
+};
+
+extern const struct cache_engine cache_engine_memory;

@@ -1,343 +1,399 @@
-/* The cache in process (cache.h): W-TinyLFU in shards.
+/* The cache in process (cache.h): shards, each a hash table under a mutex, bounded in bytes, with
+ * W-TinyLFU admission (Einziger, Friedman, Manes 2017) for entries of unequal size (their AV
+ * policy: Einziger, Eytan, Friedman, Manes: "Lightweight Robust Size Aware Cache Management", ACM
+ * TOS 2022).
  *
- * A shard is a hash table and three lists in order of use. New entries enter the window (1 % of the
- * bytes). What falls out of the window competes with the oldest of probation: the one asked for
- * more often lately, by the sketch, stays. So a scan of keys that are asked for once passes through
- * the window and never touches the main part. A hit in probation moves to protected (80 % of the
- * main part); what falls out of protected goes back to probation.
+ *                   window (1 %)                  main (99 %)
+ *   new entry ─► [ LRU ──────── ] ─candidate─► [ probation LRU ][ protected LRU, at most 80 % ]
+ *                                     │              │ asked again ─►┘      │
+ *                                     │              └◄──────── overflow ───┘
+ *                                     └─ is let in only if it was asked for more often than all the
+ *                                        victims together that must go for it (cache_sketch.h)
  *
- * Invariants, under the shard's lock:
- * 1. An entry in the table is in exactly one list, and holds one reference of the table.
- * 2. The sum of sizes over all lists is shard->bytes ≤ bytes_max.
- *
- * The table grows with its entries, so an unused cache costs a few hundred bytes a shard.
+ * So a scan passes through the window and leaves the main part alone, while something new and
+ * popular gets in by its second or third question. Memory is taken as entries come: tables and
+ * sketches start small and double. Called by cache.c, from any thread; locks are held for a few
+ * steps of a list.
  */
 #include "backend/cache/cache_engine.h"
 #include "backend/cache/cache_sketch.h"
+#include "base/clock.h"
 #include "base/error.h"
-#include "base/mem.h"
+#include "base/problem.h"
+#include "net/metrics.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 16, TABLE_MIN = 16, OVERHEAD = 64 };
-enum segment { WINDOW, PROBATION, PROTECTED, SEGMENTS };
-
-struct node {
-    struct cache_entry entry; /* first: a cache_entry is a node */
-    struct node *chain;
-    struct node *newer, *older;
-    uint64_t hash;
-    int64_t expires_ms;
-    size_t size; /* what it counts against the bound */
-    enum segment segment;
-    char key[]; /* with its NUL; the bytes follow */
+enum {
+    SHARDS_MAX = 16,
+    SHARD_BYTES_MIN = 1 << 20, /* fewer shards rather than smaller ones */
+    BUCKETS_MIN = 64,
 };
 
-struct list {
+enum part { WINDOW, PROBATION, PROTECTED, PARTS };
+
+struct node {
+    struct node *newer, *older; /* in its part's list */
+    struct node *next;          /* in its bucket */
+    struct cache_entry *entry;
+    uint64_t hash;
+    int64_t expires_ms; /* monotonic; 0: never */
+    size_t charge;      /* bytes it stands for */
+    enum part part;
+    char key[];
+};
+
+struct lru {
     struct node *newest, *oldest;
-    size_t bytes;
+    size_t charge;
 };
 
 struct shard {
     pthread_mutex_t lock;
-    struct node **table;
-    size_t table_size, count, bytes, bytes_max;
-    struct list lists[SEGMENTS];
+    struct node **buckets;
+    size_t bucket_count, node_count;
+    struct lru parts[PARTS];
     struct cache_sketch sketch;
+    size_t bytes_max;
 };
 
-struct cache_memory {
-    unsigned char hash_key[crypto_shorthash_KEYBYTES];
-    struct shard shards[SHARDS];
+struct cache_store {
+    const struct cache_metrics *metrics;
+    unsigned char hash_key[crypto_shorthash_KEYBYTES]; /* nobody outside can make keys collide */
+    unsigned shard_count;
+    struct shard shards[];
 };
 
-static uint64_t hash_of(const struct cache_memory *cache, const char *key)
+static uint64_t hash_of(const struct cache_store *store, const char *key)
 {
-    unsigned char out[crypto_shorthash_BYTES];
-    (void)crypto_shorthash(out, (const unsigned char *)key, strlen(key), cache->hash_key);
     uint64_t hash;
-    memcpy(&hash, out, sizeof hash);
+    (void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)key, strlen(key),
+                           store->hash_key);
     return hash;
 }
 
-static struct shard *shard_of(struct cache_memory *cache, uint64_t hash)
+static struct shard *shard_of(struct cache_store *store, uint64_t hash)
 {
-    return &cache->shards[hash >> 60];
+    return &store->shards[(hash >> 56) % store->shard_count];
 }
 
-static void node_free(struct cache_entry *entry)
+/* ---- Lists and the table ---- */
+
+static void lru_add(struct shard *shard, struct node *node, enum part part)
 {
-    free(entry);
+    struct lru *lru = &shard->parts[part];
+    node->part = part;
+    node->newer = NULL;
+    node->older = lru->newest;
+    if (lru->newest != NULL) {
+        lru->newest->newer = node;
+    } else {
+        lru->oldest = node;
+    }
+    lru->newest = node;
+    lru->charge += node->charge;
 }
 
-static struct node *node_new(const char *key, uint64_t hash, const void *bytes, size_t length)
+static void lru_remove(struct shard *shard, struct node *node)
 {
-    size_t key_size = strlen(key) + 1;
-    struct node *node = malloc(sizeof *node + key_size + length);
-    if (node == NULL) {
-        return NULL;
+    struct lru *lru = &shard->parts[node->part];
+    *(node->newer != NULL ? &node->newer->older : &lru->newest) = node->older;
+    *(node->older != NULL ? &node->older->newer : &lru->oldest) = node->newer;
+    lru->charge -= node->charge;
+}
+
+static void move(struct shard *shard, struct node *node, enum part part)
+{
+    lru_remove(shard, node);
+    lru_add(shard, node, part);
+}
+
+static struct node **bucket_of(const struct shard *shard, uint64_t hash)
+{
+    return &shard->buckets[hash & (shard->bucket_count - 1)];
+}
+
+static struct node *find(const struct shard *shard, uint64_t hash, const char *key)
+{
+    struct node *node = *bucket_of(shard, hash);
+    while (node != NULL && (node->hash != hash || strcmp(node->key, key) != 0)) {
+        node = node->next;
     }
-    *node = (struct node){.hash = hash, .size = sizeof *node + key_size + length + OVERHEAD};
-    memcpy(node->key, key, key_size);
-    unsigned char *copy = (unsigned char *)node->key + key_size;
-    if (length > 0) {
-        memcpy(copy, bytes, length);
-    }
-    node->entry.length = length;
-    node->entry.bytes = copy;
-    node->entry.free = node_free;
-    atomic_init(&node->entry.references, 1);
     return node;
 }
 
-static void list_remove(struct shard *shard, struct node *node)
+static void grow_table(struct shard *shard)
 {
-    struct list *list = &shard->lists[node->segment];
-    *(node->newer != NULL ? &node->newer->older : &list->newest) = node->older;
-    *(node->older != NULL ? &node->older->newer : &list->oldest) = node->newer;
-    node->newer = node->older = NULL;
-    list->bytes -= node->size;
-}
-
-static void list_push(struct shard *shard, struct node *node, enum segment segment)
-{
-    struct list *list = &shard->lists[segment];
-    node->segment = segment;
-    node->older = list->newest;
-    node->newer = NULL;
-    *(list->newest != NULL ? &list->newest->newer : &list->oldest) = node;
-    list->newest = node;
-    list->bytes += node->size;
-}
-
-static struct node **slot_of(struct shard *shard, const char *key, uint64_t hash)
-{
-    if (shard->table_size == 0) {
-        return NULL;
+    size_t count = shard->bucket_count * 2;
+    struct node **buckets = calloc(count, sizeof *buckets);
+    if (buckets == NULL) {
+        return; /* longer chains, nothing worse */
     }
-    struct node **slot = &shard->table[hash & (shard->table_size - 1)];
-    while (*slot != NULL && ((*slot)->hash != hash || strcmp((*slot)->key, key) != 0)) {
-        slot = &(*slot)->chain;
-    }
-    return slot;
-}
-
-/* Takes a node out of table and list and lets go of the table's reference. */
-static void evict(struct shard *shard, struct node *node)
-{
-    struct node **slot = slot_of(shard, node->key, node->hash);
-    *slot = node->chain;
-    list_remove(shard, node);
-    shard->count--;
-    shard->bytes -= node->size;
-    cache_entry_unref(&node->entry);
-}
-
-static bool table_grow(struct shard *shard)
-{
-    if (shard->count < shard->table_size) {
-        return true;
-    }
-    size_t size = shard->table_size > 0 ? shard->table_size * 2 : TABLE_MIN;
-    struct node **table = calloc(size, sizeof(struct node *));
-    if (table == NULL) {
-        return shard->table_size > 0;
-    }
-    for (size_t i = 0; i < shard->table_size; i++) {
-        for (struct node *node = shard->table[i], *next; node != NULL; node = next) {
-            next = node->chain;
-            node->chain = table[node->hash & (size - 1)];
-            table[node->hash & (size - 1)] = node;
+    for (size_t i = 0; i < shard->bucket_count; i++) {
+        struct node *node = shard->buckets[i];
+        while (node != NULL) {
+            struct node *next = node->next;
+            struct node **bucket = &buckets[node->hash & (count - 1)];
+            node->next = *bucket;
+            *bucket = node;
+            node = next;
         }
     }
-    free(shard->table);
-    shard->table = table;
-    shard->table_size = size;
-    cache_sketch_grow(&shard->sketch, size);
-    return true;
+    free(shard->buckets);
+    shard->buckets = buckets;
+    shard->bucket_count = count;
 }
+
+static void remove_node(struct cache_store *store, struct shard *shard, struct node *node)
+{
+    struct node **link = bucket_of(shard, node->hash);
+    while (*link != node) {
+        link = &(*link)->next;
+    }
+    *link = node->next;
+    lru_remove(shard, node);
+    shard->node_count--;
+    metric_add(store->metrics->bytes, -(int64_t)node->charge);
+    metric_add(store->metrics->entries, -1);
+    cache_entry_unref(node->entry);
+    free(node);
+}
+
+/* ---- Admission ---- */
 
 static size_t window_max(const struct shard *shard)
 {
     return shard->bytes_max / 100;
 }
 
-/* What protected has too much goes back to probation. */
-static void settle_protected(struct shard *shard)
+static size_t main_max(const struct shard *shard)
 {
-    size_t bytes_max = (shard->bytes_max - window_max(shard)) / 5 * 4;
-    while (shard->lists[PROTECTED].bytes > bytes_max) {
-        struct node *node = shard->lists[PROTECTED].oldest;
-        list_remove(shard, node);
-        list_push(shard, node, PROBATION);
-    }
+    return shard->bytes_max - window_max(shard);
 }
 
-/* Makes room: the window's overflow is a candidate for the main part, where it must be asked for
- * more often than the oldest of probation. */
-static void settle(struct shard *shard)
+static size_t main_charge(const struct shard *shard)
 {
-    while (shard->bytes > shard->bytes_max || shard->lists[WINDOW].bytes > window_max(shard)) {
-        struct node *candidate = shard->lists[WINDOW].oldest;
-        if (candidate != NULL && shard->lists[WINDOW].bytes > window_max(shard)) {
-            list_remove(shard, candidate);
-            list_push(shard, candidate, PROBATION);
-        } else {
-            candidate = NULL;
+    return shard->parts[PROBATION].charge + shard->parts[PROTECTED].charge;
+}
+
+/* The next to go after a node of the main part: probation's oldest first, then protected's. */
+static struct node *next_victim(const struct shard *shard, const struct node *after)
+{
+    if (after == NULL) {
+        return shard->parts[PROBATION].oldest != NULL ? shard->parts[PROBATION].oldest
+                                                      : shard->parts[PROTECTED].oldest;
+    }
+    if (after->newer == NULL && after->part == PROBATION) {
+        return shard->parts[PROTECTED].oldest;
+    }
+    return after->newer;
+}
+
+/* Whether the candidate was asked for more often than all together that must go for it. */
+static bool is_worth_it(const struct shard *shard, const struct node *candidate, int64_t now_ms)
+{
+    unsigned worth = cache_sketch_estimate(&shard->sketch, candidate->hash), cost = 0;
+    size_t room = main_max(shard) - main_charge(shard);
+    const struct node *victim = NULL;
+    while (room < candidate->charge) {
+        victim = next_victim(shard, victim);
+        if (victim == NULL) {
+            return false;
         }
-        while (shard->bytes > shard->bytes_max) {
-            struct node *victim = shard->lists[PROBATION].oldest;
-            victim = victim == candidate && candidate != NULL ? candidate->newer : victim;
-            victim = victim != NULL ? victim : shard->lists[PROTECTED].oldest;
-            if (victim == NULL ||
-                (candidate != NULL && cache_sketch_estimate(&shard->sketch, candidate->hash) <=
-                                          cache_sketch_estimate(&shard->sketch, victim->hash))) {
-                victim = candidate != NULL ? candidate : shard->lists[WINDOW].oldest;
-                candidate = NULL;
-            }
-            evict(shard, victim);
+        bool expired = victim->expires_ms != 0 && victim->expires_ms <= now_ms;
+        cost += expired ? 0 : cache_sketch_estimate(&shard->sketch, victim->hash);
+        if (cost >= worth) {
+            return false;
         }
+        room += victim->charge;
     }
+    return true;
 }
 
-static void promote(struct shard *shard, struct node *node)
+static void admit_or_drop(struct cache_store *store, struct shard *shard, struct node *candidate)
 {
-    enum segment to = node->segment == WINDOW ? WINDOW : PROTECTED;
-    list_remove(shard, node);
-    list_push(shard, node, to);
-    settle_protected(shard);
-}
-
-static struct cache_entry *memory_get(void *engine, const char *key, int64_t now_ms)
-{
-    struct cache_memory *cache = engine;
-    uint64_t hash = hash_of(cache, key);
-    struct shard *shard = shard_of(cache, hash);
-    struct cache_entry *found = NULL;
-    (void)pthread_mutex_lock(&shard->lock);
-    cache_sketch_add(&shard->sketch, hash);
-    struct node **slot = slot_of(shard, key, hash);
-    if (slot != NULL && *slot != NULL) {
-        struct node *node = *slot;
-        if (node->expires_ms != 0 && node->expires_ms <= now_ms) {
-            evict(shard, node);
-        } else {
-            promote(shard, node);
-            atomic_fetch_add_explicit(&node->entry.references, 1, memory_order_relaxed);
-            found = &node->entry;
-        }
-    }
-    (void)pthread_mutex_unlock(&shard->lock);
-    return found;
-}
-
-static void keep(struct shard *shard, struct node *node)
-{
-    struct node **slot = slot_of(shard, node->key, node->hash);
-    if (slot != NULL && *slot != NULL) {
-        evict(shard, *slot);
-    }
-    if (!table_grow(shard)) {
+    if (!is_worth_it(shard, candidate, clock_monotonic_ms())) {
+        metric_add(store->metrics->refused, 1);
+        remove_node(store, shard, candidate);
         return;
     }
-    atomic_fetch_add_explicit(&node->entry.references, 1, memory_order_relaxed);
-    slot = &shard->table[node->hash & (shard->table_size - 1)];
-    node->chain = *slot;
-    *slot = node;
-    list_push(shard, node, WINDOW);
-    shard->count++;
-    shard->bytes += node->size;
-    settle(shard);
+    while (main_max(shard) - main_charge(shard) < candidate->charge) {
+        metric_add(store->metrics->evicted, 1);
+        remove_node(store, shard, next_victim(shard, NULL));
+    }
+    move(shard, candidate, PROBATION);
 }
 
-static struct cache_entry *memory_put(void *engine, const char *key, const void *bytes,
-                                      size_t length, int64_t expires_ms, int64_t now_ms)
+/* What the window can't hold becomes a candidate, the oldest first. */
+static void settle_window(struct cache_store *store, struct shard *shard)
 {
-    (void)now_ms;
-    struct cache_memory *cache = engine;
-    uint64_t hash = hash_of(cache, key);
-    struct node *node = node_new(key, hash, bytes, length);
+    while (shard->parts[WINDOW].charge > window_max(shard)) {
+        admit_or_drop(store, shard, shard->parts[WINDOW].oldest);
+    }
+}
+
+static void touch(struct shard *shard, struct node *node)
+{
+    move(shard, node, node->part == WINDOW ? WINDOW : PROTECTED);
+    struct lru *protected = &shard->parts[PROTECTED];
+    while (protected->charge > main_max(shard) / 5 * 4 && protected->oldest != node) {
+        move(shard, protected->oldest, PROBATION);
+    }
+}
+
+/* ---- The engine's functions ---- */
+
+static struct cache_entry *memory_get(struct cache_store *store, const char *key, bool asked)
+{
+    uint64_t hash = hash_of(store, key);
+    struct shard *shard = shard_of(store, hash);
+    struct cache_entry *entry = NULL;
+    (void)pthread_mutex_lock(&shard->lock);
+    if (asked) {
+        cache_sketch_add(&shard->sketch, hash);
+    }
+    struct node *node = find(shard, hash, key);
+    if (node != NULL && node->expires_ms != 0 && node->expires_ms <= clock_monotonic_ms()) {
+        remove_node(store, shard, node);
+    } else if (node != NULL) {
+        touch(shard, node);
+        entry = node->entry;
+        (void)atomic_fetch_add(&entry->references, 1);
+    }
+    (void)pthread_mutex_unlock(&shard->lock);
+    return entry;
+}
+
+/* ±10 %, so that what was put together does not expire together. */
+static int64_t expiry(int64_t ttl_ms)
+{
+    if (ttl_ms <= 0) {
+        return 0;
+    }
+    int64_t tenth = ttl_ms / 10 < INT32_MAX ? ttl_ms / 10 : INT32_MAX;
+    return clock_monotonic_ms() + ttl_ms - tenth +
+           (int64_t)randombytes_uniform((uint32_t)(2 * tenth + 1));
+}
+
+static void memory_put(struct cache_store *store, const char *key, struct cache_entry *entry,
+                       int64_t ttl_ms)
+{
+    uint64_t hash = hash_of(store, key);
+    struct shard *shard = shard_of(store, hash);
+    size_t key_size = strlen(key) + 1;
+    struct node *node = malloc(sizeof *node + key_size);
     if (node == NULL) {
-        return NULL;
+        return; /* a loss is never an error */
     }
-    node->expires_ms = expires_ms;
-    struct shard *shard = shard_of(cache, hash);
+    (void)atomic_fetch_add(&entry->references, 1);
+    *node = (struct node){.entry = entry, .hash = hash, .expires_ms = expiry(ttl_ms)};
+    node->charge = sizeof *node + key_size + sizeof *entry + entry->length;
+    memcpy(node->key, key, key_size);
+
     (void)pthread_mutex_lock(&shard->lock);
-    cache_sketch_add(&shard->sketch, hash);
-    if (node->size <= shard->bytes_max / 2) { /* a giant would empty the shard for itself */
-        keep(shard, node);
+    struct node *old = find(shard, hash, key);
+    enum part part = old != NULL ? old->part : WINDOW;
+    if (old != NULL) {
+        remove_node(store, shard, old);
+    }
+    if (shard->node_count >= shard->bucket_count) {
+        grow_table(shard);
+    }
+    cache_sketch_grow(&shard->sketch, shard->node_count + 1);
+    struct node **bucket = bucket_of(shard, hash);
+    node->next = *bucket;
+    *bucket = node;
+    shard->node_count++;
+    metric_add(store->metrics->bytes, (int64_t)node->charge);
+    metric_add(store->metrics->entries, 1);
+    /* What replaces an entry of the main part stays there if it fits, else asks to be let in. */
+    bool fits = part != WINDOW && main_charge(shard) + node->charge <= main_max(shard);
+    lru_add(shard, node, fits ? part : WINDOW);
+    settle_window(store, shard);
+    (void)pthread_mutex_unlock(&shard->lock);
+}
+
+static void memory_drop(struct cache_store *store, const char *key)
+{
+    uint64_t hash = hash_of(store, key);
+    struct shard *shard = shard_of(store, hash);
+    (void)pthread_mutex_lock(&shard->lock);
+    struct node *node = find(shard, hash, key);
+    if (node != NULL) {
+        remove_node(store, shard, node);
     }
     (void)pthread_mutex_unlock(&shard->lock);
-    return &node->entry;
 }
 
-static void memory_drop(void *engine, const char *key)
+static void shard_done(struct cache_store *store, struct shard *shard)
 {
-    struct cache_memory *cache = engine;
-    uint64_t hash = hash_of(cache, key);
-    struct shard *shard = shard_of(cache, hash);
-    (void)pthread_mutex_lock(&shard->lock);
-    struct node **slot = slot_of(shard, key, hash);
-    if (slot != NULL && *slot != NULL) {
-        evict(shard, *slot);
-    }
-    (void)pthread_mutex_unlock(&shard->lock);
-}
-
-static int64_t memory_bytes(void *engine)
-{
-    struct cache_memory *cache = engine;
-    size_t bytes = 0;
-    for (unsigned i = 0; i < SHARDS; i++) {
-        (void)pthread_mutex_lock(&cache->shards[i].lock);
-        bytes += cache->shards[i].bytes;
-        (void)pthread_mutex_unlock(&cache->shards[i].lock);
-    }
-    return (int64_t)bytes;
-}
-
-static void memory_close(void *engine)
-{
-    struct cache_memory *cache = engine;
-    for (unsigned i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-        for (unsigned segment = 0; segment < SEGMENTS; segment++) {
-            while (shard->lists[segment].oldest != NULL) {
-                evict(shard, shard->lists[segment].oldest);
-            }
+    for (unsigned part = 0; part < PARTS; part++) {
+        while (shard->parts[part].oldest != NULL) {
+            remove_node(store, shard, shard->parts[part].oldest);
         }
-        free(shard->table);
-        cache_sketch_done(&shard->sketch);
-        (void)pthread_mutex_destroy(&shard->lock);
     }
-    free(cache);
+    cache_sketch_done(&shard->sketch);
+    free(shard->buckets);
+    (void)pthread_mutex_destroy(&shard->lock);
 }
 
-static const struct cache_engine_rows memory_rows = {
+static void memory_close(struct cache_store *store)
+{
+    for (unsigned i = 0; i < store->shard_count; i++) {
+        shard_done(store, &store->shards[i]);
+    }
+    free(store);
+}
+
+static int shard_init(struct shard *shard, size_t bytes_max)
+{
+    (void)pthread_mutex_init(&shard->lock, NULL);
+    shard->bytes_max = bytes_max;
+    shard->bucket_count = BUCKETS_MIN;
+    shard->buckets = calloc(BUCKETS_MIN, sizeof(struct node *));
+    return shard->buckets == NULL ? ERR_NO_MEMORY : cache_sketch_init(&shard->sketch);
+}
+
+static int memory_open(const char *url, size_t bytes_max, const struct cache_metrics *metrics,
+                       struct cache_store **ret_store, struct problem *problem)
+{
+    if (strcmp(url, "memory:") != 0) {
+        return problem_set(problem, ERR_INVALID, "The cache in memory takes no address: memory:");
+    }
+    unsigned count = SHARDS_MAX;
+    while (count > 1 && bytes_max / count < SHARD_BYTES_MIN) {
+        count /= 2;
+    }
+    struct cache_store *store = calloc(1, sizeof *store + count * sizeof store->shards[0]);
+    if (store == NULL) {
+        return problem_set(problem, ERR_NO_MEMORY, "Can't open a cache: out of memory");
+    }
+    store->metrics = metrics;
+    store->shard_count = count;
+    crypto_shorthash_keygen(store->hash_key);
+    int r = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int failed = shard_init(&store->shards[i], bytes_max / count);
+        r = r < 0 ? r : failed;
+    }
+    if (r < 0) {
+        memory_close(store);
+        return problem_set(problem, r, "Can't open a cache: out of memory");
+    }
+    *ret_store = store;
+    return 0;
+}
+
+const struct cache_engine cache_engine_memory = {
+    .scheme = "memory",
+    .open = memory_open,
+    .close = memory_close,
     .get = memory_get,
     .put = memory_put,
     .drop = memory_drop,
-    .bytes = memory_bytes,
-    .close = memory_close,
 };
-
-int cache_memory_open(size_t bytes_max, void **ret_engine,
-                      const struct cache_engine_rows **ret_rows)
-{
-    struct cache_memory *cache = calloc(1, sizeof *cache);
-    if (cache == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    randombytes_buf(cache->hash_key, sizeof cache->hash_key);
-    for (unsigned i = 0; i < SHARDS; i++) {
-        (void)pthread_mutex_init(&cache->shards[i].lock, NULL);
-        cache->shards[i].bytes_max = bytes_max / SHARDS;
-    }
-    *ret_engine = cache;
-    *ret_rows = &memory_rows;
-    return 0;
-}
