@@ -148,7 +148,7 @@ static int take_option(struct command_line *line, char **arguments, int count, i
             line->options[option] = "";
             return equals != NULL ? usage("--%s takes no value", row->name) : EXIT_DONE;
         }
-        if (equals == NULL && *at + 1 >= count) {
+        if (equals == NULL && (*at + 1 >= count || strncmp(arguments[*at + 1], "--", 2) == 0)) {
             return usage("--%s needs a value", row->name);
         }
         line->options[option] = equals != NULL ? equals + 1 : arguments[++*at];

@@ -20,6 +20,7 @@
 #include "boot/config.h"
 #include "net/http.h"
 #include "service/catalog/catalog.h"
+#include "service/gateway/gateway.h"
 #include "service/identity/identity.h"
 #include "service/ingest/ingest.h"
 #include "service/objectstore/objectstore.h"
@@ -45,6 +46,7 @@ struct platform {
     struct catalog *catalog;
     struct ingest *ingest;
     struct objectstore *objectstore;
+    struct gateway *gateway;
 };
 
 /* A role: its word in --roles, its routes and the contract they are served with. */
@@ -56,6 +58,7 @@ struct role_row {
 };
 
 static const struct role_row role_rows[] = {
+    {"gateway", PLATFORM_GATEWAY, gateway_routes, offsetof(struct platform, gateway)},
     {"identity", PLATFORM_IDENTITY, identity_routes, offsetof(struct platform, identity)},
     {"catalog", PLATFORM_CATALOG, catalog_routes, offsetof(struct platform, catalog)},
     {"ingest", PLATFORM_INGEST, ingest_routes, offsetof(struct platform, ingest)},
@@ -246,7 +249,13 @@ static int open_delivery(struct platform *platform, struct problem *problem)
         .keys_path = config_text(config, CONFIG_KEYS_STORE),
         .public_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
     };
-    return objectstore_open(&objects, &platform->objectstore, problem);
+    struct gateway_config gateway = {
+        .base_path = config_text(config, CONFIG_SERVER_BASE_PATH),
+        .media_url = config_text(config, CONFIG_SERVER_MEDIA_URL),
+        .upload_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
+    };
+    int error = objectstore_open(&objects, &platform->objectstore, problem);
+    return error != 0 ? error : gateway_open(&gateway, &platform->gateway, problem);
 }
 
 static int open_roles(struct platform *platform, struct problem *problem)
@@ -304,6 +313,7 @@ void platform_close(struct platform *platform)
     }
     ingest_close(platform->ingest);
     bus_close(platform->bus);
+    gateway_close(platform->gateway);
     objectstore_close(platform->objectstore);
     catalog_close(platform->catalog);
     identity_close(platform->identity);

@@ -1,0 +1,201 @@
+"""Running the server: what stops a start and with which words, how it ends, what it tells of itself."""
+import os
+import pathlib
+import re
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from conftest import BINARY, PASSWORD, Person, free_port, run_tutti
+
+
+def refused(*arguments, environment=None):
+    """Runs a command that must be refused; returns its one line of words."""
+    done = run_tutti(*arguments, check=False, environment=environment)
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("tutti: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["serve", "--roles", "streaming,karaoke"], "karaoke"),
+    (["serve", "--listen", "4040"], "ADDRESS:PORT"),
+    (["serve", "--log-level", "loud"], "loud"),
+    (["serve", "--colour", "red"], "--colour"),
+    (["serve", "--listen"], "needs a value"),
+    (["serve", "--config", "/nonexistent/tutti.conf"], "/nonexistent/tutti.conf"),
+    (["sing"], "sing"),
+    (["user", "add", "--role", "admin", "--password-stdin"], "NAME"),
+    (["user", "add", "x", "--role", "king", "--password-stdin"], "listener, artist or admin"),
+])
+def test_wrong_usage_is_refused_with_words(tmp_path, arguments, words):
+    data = ["--data", str(tmp_path)] if arguments[0] != "sing" else []
+    assert words in refused(*arguments, *data)
+
+
+def test_a_wrong_file_says_the_line(tmp_path):
+    config = tmp_path / "tutti.conf"
+    config.write_text("[server]\nlisten = 127.0.0.1:1\nlisen = 3\n")
+    assert f"{config}:3" in refused("serve", "--config", str(config))
+    assert "TUTTI_LIMITS_CONNECTIONS" in refused("config", "check", environment={"TUTTI_LIMITS_CONNECTIONS": "-1"})
+
+
+def test_an_unusable_data_directory_stops_the_start(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert str(file) in refused("serve", "--data", str(file), "--listen", f"127.0.0.1:{free_port()}")
+
+
+def test_a_port_in_use_stops_the_start(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert str(port) in refused("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path, own_server):
+    own_server(data=tmp_path).stop()
+    path = tmp_path / "catalog.db"
+    with sqlite3.connect(path) as database:
+        table = next(name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                     if "migration" in name)
+        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+        row = dict(zip(columns, database.execute(f"SELECT * FROM {table} WHERE component = 'catalog'").fetchone()))
+        row["number"] = 9999
+        database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+                         list(row.values()))
+    words = refused("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{free_port()}")
+    assert "newer" in words and "catalog" in words
+
+
+def test_health_readiness_and_metrics(server):
+    assert requests.get(server.url + "/healthz").status_code == 200
+    ready = requests.get(server.url + "/readyz")
+    assert ready.status_code == 200 and ready.json()
+    text = requests.get(server.url + "/metrics").text
+    for name in ("tutti_http_requests_total", "tutti_http_request_duration_seconds_bucket"):
+        assert name in text
+    for line in text.splitlines():
+        assert re.match(r"^(# (HELP|TYPE) tutti_\w+ .+|tutti_\w+(\{.*\})? -?[0-9.e+-]+(inf|nan)?)$", line), line
+
+
+def test_sigterm_finishes_running_requests(own_server):
+    one = own_server()
+    request = (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+               b'Content-Length: 41\r\n\r\n{"username":"nobody",')
+    with socket.create_connection(("127.0.0.1", one.port), 5) as client:
+        client.sendall(request)
+        time.sleep(0.2)
+        one.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        client.sendall(b'"password":"wrong-"}')
+        client.settimeout(10)
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 4"), answer[:200]
+    assert one.stop() == 0
+
+
+def test_sighup_rereads_what_is_live(tmp_path, own_server):
+    config = tmp_path / "tutti.conf"
+    config.write_text("[log]\nlevel = error\n")
+    one = own_server(options=["--config", str(config)])
+    config.write_text("[log]\nlevel = info\n")
+    one.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while "configuration.reread" not in one.log_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "configuration.reread" in one.log_text()
+    config.write_text("[log]\nlevel = loud\n")
+    one.process.send_signal(signal.SIGHUP)
+    while "configuration.kept" not in one.log_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "configuration.kept" in one.log_text()
+    assert one.stop() == 0
+
+
+def test_it_tells_systemd(tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        listener.settimeout(20)
+        process = subprocess.Popen([BINARY, "serve", "--data", str(tmp_path / "data"), "--listen",
+                                    f"127.0.0.1:{free_port()}"], env={**os.environ, "NOTIFY_SOCKET": str(path)},
+                                   stderr=subprocess.DEVNULL)
+        assert b"READY=1" in listener.recv(4096)
+        process.send_signal(signal.SIGTERM)
+        assert b"STOPPING=1" in listener.recv(4096)
+        assert process.wait(20) == 0
+
+
+def test_what_lies_on_disk_is_private_and_holds_no_password(tmp_path, own_server):
+    one = own_server(data=tmp_path)
+    one.add_user("anna", "listener")
+    Person(one.url, "anna")
+    assert one.stop() == 0
+    for path in [tmp_path / "keys", *(tmp_path / "keys").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_two_processes_with_roles_of_their_own(tmp_path, own_server, sounds):
+    """The API in one process, the workers in another, on one data directory."""
+    api = own_server(data=tmp_path, roles="gateway,identity,catalog,ingest,streaming,objectstore")
+    api.add_user("band", "artist")
+    artist = Person(api.url, "band")
+    page = artist.post("/api/v1/artists", json={"name": "Two Processes"}).json()
+    album = artist.post("/api/v1/albums", json={"artistId": page["id"], "title": "Apart"}).json()
+    path = sounds("flac", seconds=2)
+    place = artist.get("/api/v1/tracks/upload-url", params={"filename": "a.flac", "size": path.stat().st_size}).json()
+    assert requests.put(place["uploadUrl"], data=path.read_bytes()).status_code == 200
+    track = artist.post("/api/v1/tracks", json={"albumId": album["id"], "title": "x", "trackUrl": place["trackUrl"]})
+    assert track.status_code == 201
+    time.sleep(1)
+    assert artist.get(f"/api/v1/tracks/{track.json()['id']}").json()["status"] in ("created", "uploaded")
+    second = pathlib.Path(tmp_path, "second.log").open("wb")
+    worker = subprocess.Popen([BINARY, "serve", "--roles", "transcode,catalog", "--data", str(tmp_path), "--listen",
+                               f"127.0.0.1:{free_port()}"], stderr=second)
+    try:
+        deadline = time.monotonic() + 60
+        while artist.get(f"/api/v1/tracks/{track.json()['id']}").json()["status"] != "ready":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert artist.get("/api/v1/me").status_code == 200
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+
+
+def test_a_flood_of_log_ins_does_not_starve_the_rest(own_server):
+    one = own_server()
+    one.add_user("anna", "listener")
+    person = Person(one.url, "anna")
+    stop = threading.Event()
+    answers = []
+
+    def flood(number):
+        while not stop.is_set():
+            body = {"username": f"nobody{number}", "password": "wrong password"}
+            answers.append(requests.post(one.url + "/api/v1/auth/login", json=body, timeout=30).status_code)
+
+    threads = [threading.Thread(target=flood, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            assert person.get("/api/v1/me").status_code == 200
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert set(answers) <= {401, 429, 503} and answers
