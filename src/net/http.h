@@ -184,6 +184,9 @@ struct http_config {
     unsigned body_timeout_ms;   /* to the next byte of a body */
     unsigned body_rate_min;     /* bytes a second, averaged over 10 s */
     unsigned keep_alive_timeout_ms;
+    unsigned send_timeout_ms; /* in this time a client must take send_rate_min bytes a second of an
+                                 answer that waits for it */
+    unsigned send_rate_min;
     unsigned drain_timeout_ms;
     bool access_log;
     /* requests a minute and burst, by class; 0: no limit */

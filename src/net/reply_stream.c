@@ -138,11 +138,11 @@ static void on_free(void *argument)
     pthread_mutex_lock(&stream->lock);
     stream->dead = true;
     bool busy = stream->busy;
-    if (!busy) {
+    pthread_mutex_unlock(&stream->lock);
+    if (!busy) { /* from here on it is the job's alone */
         stream->job = (struct job){.run = stream_free, .argument = stream};
         job_pool_continue(stream->pool, &stream->job);
     }
-    pthread_mutex_unlock(&stream->lock);
 }
 
 void stream_discard(struct stream *stream)

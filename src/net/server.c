@@ -172,6 +172,7 @@ static enum MHD_Result answer_now(struct request_private *request)
                    retry_after != NULL ? "Retry-After: " : "",
                    retry_after != NULL ? retry_after : "", retry_after != NULL ? "\r\n" : "");
     connection_answer(request->connection->fd, head, reply->bytes, (size_t)reply->length);
+    request->connection->lingers = true;
     return MHD_NO;
 }
 
@@ -307,6 +308,8 @@ void http_config_defaults(struct http_config *config)
         .body_timeout_ms = 30 * 1000,
         .body_rate_min = 1024,
         .keep_alive_timeout_ms = 75 * 1000,
+        .send_timeout_ms = 60 * 1000,
+        .send_rate_min = 128,
         .drain_timeout_ms = 30 * 1000,
         .access_log = true,
     };
@@ -391,6 +394,9 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
     }
     pthread_mutex_init(&server->connections_lock, NULL);
     pthread_mutex_init(&server->spare_lock, NULL);
+    pthread_mutex_init(&server->linger_lock, NULL);
+    pthread_mutex_init(&server->deadline_lock, NULL);
+    pthread_cond_init(&server->deadline_wake, NULL);
     register_metrics(server);
     int error = build(server, config, problem);
     if (error != 0) {
@@ -466,7 +472,7 @@ int http_server_start(struct http_server *server, struct problem *problem)
         return problem_set(problem, ERR_INTERNAL, "The HTTP loops could not be started");
     }
     server->started = true;
-    return 0;
+    return deadlines_start(server);
 }
 
 unsigned http_server_port(const struct http_server *server)
@@ -526,6 +532,7 @@ static void stop(struct http_server *server)
         sleep_ms(5);
     }
     MHD_stop_daemon(server->daemon);
+    deadlines_stop(server);
 }
 
 void http_server_free(struct http_server *server)
@@ -552,6 +559,9 @@ void http_server_free(struct http_server *server)
     }
     pthread_mutex_destroy(&server->connections_lock);
     pthread_mutex_destroy(&server->spare_lock);
+    pthread_mutex_destroy(&server->linger_lock);
+    pthread_mutex_destroy(&server->deadline_lock);
+    pthread_cond_destroy(&server->deadline_wake);
     free(server);
 }
 

@@ -51,6 +51,8 @@ struct connection {
     int fd;
     bool trusted, counted;
     _Atomic bool refused; /* over a limit: answered already, to be closed */
+    _Atomic bool held;    /* its body waits for us, not for the client */
+    bool lingers;         /* answered before its body was read: see linger.c */
     struct address peer;
     char peer_text[ADDRESS_TEXT_SIZE];
     _Atomic int phase;
@@ -58,8 +60,8 @@ struct connection {
     _Atomic uint64_t body_bytes; /* received in this phase */
     struct {
         /* Of the deadline thread alone, under connections_lock (deadlines.c). */
-        int64_t phase_since_ms, checked_ms, progress_ms, header_since_ms;
-        uint64_t bytes, checked_bytes;
+        int64_t phase_since_ms, asked_ms, progress_ms, window_ms, header_since_ms;
+        uint64_t bytes, window_bytes;
     } watch;
 };
 
@@ -162,10 +164,11 @@ struct http_server {
     pthread_t deadline_thread;
     pthread_mutex_t deadline_lock;
     pthread_cond_t deadline_wake;
-    bool deadline_running, deadline_end;
+    bool deadline_running, deadline_end, deadline_news, deadline_sleeping;
 
+    pthread_mutex_t linger_lock;
     struct lingering *lingering; /* linger.c */
-    struct access_log *access_log;
+    unsigned lingering_count;
     struct {
         struct metric *sent_bytes, *connections, *refused_connections, *rate_limited, *pool_full;
     } metrics;
@@ -238,6 +241,14 @@ int cors_options(struct request_private *request);
 /* builtin.c */
 int builtin_add(struct http_server *server, struct problem *problem);
 
+/* linger.c: a socket that is closed with bytes unread makes the client's system throw our answer
+ * away; so one that was answered early is kept for a while and read to nowhere. */
+void linger_add(struct http_server *server, int fd);
+/* From the deadline thread: reads on, gives up those that are done or too old (all: every one).
+ * Returns whether some are left. */
+bool linger_tend(struct http_server *server, int64_t now_ms, bool all);
+
 /* deadlines.c */
 int deadlines_start(struct http_server *server);
 void deadlines_stop(struct http_server *server);
+void deadlines_wake(struct http_server *server); /* there is a connection to watch */

@@ -89,6 +89,7 @@ static void job_leave(struct sink *sink, bool resume)
     struct request_private *request = sink->request;
     pthread_mutex_unlock(&sink->lock);
     if (resume) {
+        atomic_store_explicit(&request->connection->held, false, memory_order_relaxed);
         request_resume(request);
     }
     request_unref(request);
@@ -166,6 +167,7 @@ static void push(struct sink *sink, void (*run)(void *argument))
 static void wait_for_job(struct sink *sink)
 {
     sink->waiting = true;
+    atomic_store_explicit(&sink->request->connection->held, true, memory_order_relaxed);
     request_suspend(sink->request);
 }
 

@@ -242,13 +242,13 @@ static int handle_on_pool(struct request_private *request)
 {
     struct http_server *server = request->server;
     bool hashes = request->entry->row->run == ROUTE_HASH;
+    connection_phase(request->connection, PHASE_WORK);
     return on_pool(request, hashes ? server->hash_pool : server->pool, run_handler);
 }
 
 static int step_handle(struct request_private *request)
 {
     if (!request->job_done) {
-        connection_phase(request->connection, PHASE_WORK);
         if (request->entry->row->run != ROUTE_LOOP) {
             return handle_on_pool(request);
         }
@@ -288,6 +288,7 @@ static int step_reply(struct request_private *request)
     }
     if (request->reply.cold) {
         request->reply.cold = false;
+        connection_phase(request->connection, PHASE_WORK);
         int result = on_pool(request, request->server->pool, warm);
         if (result < 0) {
             reply_problem(request, result);
@@ -295,6 +296,7 @@ static int step_reply(struct request_private *request)
             return result;
         }
     }
+    request->connection->lingers = !request->body_complete && request->body_expected;
     connection_phase(request->connection, PHASE_SEND);
     request->response = reply_make(request);
     if (request->response == NULL) {
