@@ -86,6 +86,10 @@ struct rendition {
     unsigned fragment_count;
 };
 
+/* A rendition from its JSON form (camelCase members, as in media.rendition): fragments from the
+ * arena. ERR_CORRUPT: it has no file or format. */
+int catalog_rendition_read(struct arena *arena, const json_t *object, struct rendition *rendition);
+
 /* A track as somebody may play it. All memory from the call's arena. */
 struct playable {
     int64_t track_id, album_id, artist_id;

@@ -106,7 +106,7 @@ static int read_fragments(struct arena *arena, const json_t *list, struct rendit
     return 0;
 }
 
-static int read_rendition(struct arena *arena, const json_t *object, struct rendition *rendition)
+int catalog_rendition_read(struct arena *arena, const json_t *object, struct rendition *rendition)
 {
     *rendition = (struct rendition){
         .bitrate = (unsigned)number_of(object, "bitrate"),
@@ -133,8 +133,8 @@ static int read_rendition(struct arena *arena, const json_t *object, struct rend
 static int apply_rendition(struct db_session *session, struct delivery *delivery)
 {
     struct rendition rendition;
-    int error = read_rendition(delivery->effect.arena,
-                               json_object_get(delivery->payload, "rendition"), &rendition);
+    int error = catalog_rendition_read(delivery->effect.arena,
+                                       json_object_get(delivery->payload, "rendition"), &rendition);
     return error != 0
                ? error
                : media_rendition(session, &delivery->effect, id_of(delivery->payload, "trackId"),

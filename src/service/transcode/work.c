@@ -1,0 +1,238 @@
+/* A job in a worker's hands: its named steps, the lease it stands on, and how it ends. Called by
+ * worker.c; the steps themselves are in steps_sound.c and steps_cover.c.
+ *
+ *   first   FETCH → DECODE (probe, decode, encode, package: one pass in the child) → ART → STORE →
+ * ANNOUNCE ladder  FETCH → RESUME → ENCODE (each rendition is stored and announced as it is whole)
+ * → ANNOUNCE cover   FETCH → SCALE → STORE → ANNOUNCE
+ *
+ * A kill between any two of them is made good by running the job again: objects are written whole
+ * and would come out the same, and what was announced is recorded in the same transaction.
+ */
+#include "backend/blob/blob.h"
+#include "backend/db/db.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "net/metrics.h"
+#include "service/transcode/transcode_internal.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SILENCE_MS_MAX = 120000,
+    CPU_SOUND_S_MAX = 2 * 3600,
+    CPU_COVER_S_MAX = 60,
+    BACKOFF_MS = 1000,
+    BACKOFF_MS_MAX = 300000,
+};
+
+static const struct step *const steps_of[] = {
+    [JOB_FIRST] = first_steps, [JOB_COVER] = cover_steps, [JOB_LADDER] = ladder_steps};
+
+int work_fail(struct work *work, bool final, const char *code, const char *reason)
+{
+    (void)snprintf(work->failure.code, sizeof work->failure.code, "%s", code);
+    (void)snprintf(work->failure.reason, sizeof work->failure.reason, "%s", reason);
+    work->failure.final = final;
+    return ERR_INVALID;
+}
+
+/* --- the lease --- */
+
+struct fenced {
+    struct work *work;
+    int (*body)(struct db_session *session, struct work *work);
+};
+
+static int hold_then(struct db_session *session, void *argument)
+{
+    const struct fenced *fenced = argument;
+    int64_t now_ms = clock_wall_ms();
+    int result =
+        job_hold(session, &fenced->work->job, fenced->work->step, now_ms, now_ms + LEASE_MS);
+    return result == 0 && fenced->body != NULL ? fenced->body(session, fenced->work) : result;
+}
+
+int work_write(struct work *work, int (*body)(struct db_session *session, struct work *work))
+{
+    struct fenced fenced = {.work = work, .body = body};
+    int result = db_write(work->transcode->db, hold_then, &fenced);
+    if (result == 0) {
+        work->renewed_ms = clock_monotonic_ms();
+    }
+    return result;
+}
+
+int work_hold(struct work *work)
+{
+    return work_write(work, NULL);
+}
+
+int work_tick(struct work *work)
+{
+    unsigned looked = atomic_load(&work->transcode->look_again);
+    if (atomic_load(&work->transcode->stopping)) {
+        return ERR_CANCELLED;
+    }
+    if (looked == work->looked && clock_monotonic_ms() - work->renewed_ms < RENEW_MS) {
+        return 0;
+    }
+    work->looked = looked;
+    int result = work_hold(work);
+    /* A database in trouble is no reason to drop the work while the lease still lasts. */
+    bool lasts = clock_monotonic_ms() - work->renewed_ms < LEASE_MS - RENEW_MS;
+    return result == ERR_CANCELLED || !lasts ? result : 0;
+}
+
+/* --- what all kinds do --- */
+
+int work_fetch(struct work *work)
+{
+    struct blob_stat stat;
+    int result = blob_open_fd(work->transcode->blobs, work->job.bucket, work->job.key,
+                              &work->source_fd, &stat);
+    if (result == ERR_NOT_FOUND) {
+        return work_fail(work, true, "missing", "The uploaded file is no longer there.");
+    }
+    if (result == 0) {
+        work->source_bytes = (int64_t)stat.bytes;
+    }
+    return result;
+}
+
+static int tick(void *context)
+{
+    return work_tick(context);
+}
+
+int work_child(struct work *work, struct child_job *job, json_t **ret_answer)
+{
+    job->tick = tick;
+    job->context = work;
+    job->silence_ms_max = SILENCE_MS_MAX;
+    job->cpu_s_max = work->job.kind == JOB_COVER ? CPU_COVER_S_MAX : CPU_SOUND_S_MAX;
+    return child_run(work->child, job, ret_answer, &work->failure);
+}
+
+static int run_steps(struct work *work)
+{
+    int result = 0;
+    for (const struct step *step = steps_of[work->job.kind]; result == 0 && step->name != NULL;
+         step++) {
+        work->step = step->name;
+        result = work_tick(work);
+        if (result == 0) {
+            result = step->run(work);
+        }
+    }
+    return result;
+}
+
+/* --- how it ends --- */
+
+/* 1 s, 4 s, 16 s … with a quarter of jitter, so that what failed together does not come back
+ * together. */
+static int64_t backoff_ms(int64_t tries)
+{
+    int64_t wait_ms = BACKOFF_MS;
+    for (int64_t i = 0; i < tries && wait_ms < BACKOFF_MS_MAX; i++) {
+        wait_ms *= 4;
+    }
+    wait_ms = wait_ms < BACKOFF_MS_MAX ? wait_ms : BACKOFF_MS_MAX;
+    return wait_ms + randombytes_uniform((uint32_t)(wait_ms / 4) + 1);
+}
+
+static int write_failed(struct db_session *session, struct work *work)
+{
+    int result = announce_failed(session, work);
+    return result != 0 ? result
+                       : job_finish(session, &work->job, "failed", work->failure.code,
+                                    work->failure.reason, clock_wall_ms());
+}
+
+static int write_retry(struct db_session *session, struct work *work)
+{
+    int64_t now_ms = clock_wall_ms();
+    return job_retry(session, &work->job, work->failure.code, work->failure.reason, now_ms,
+                     now_ms + backoff_ms(work->job.tries));
+}
+
+static int write_release(struct db_session *session, void *argument)
+{
+    const struct work *work = argument;
+    return job_release(session, &work->job, clock_wall_ms());
+}
+
+/* What is not the file's fault has patience of its own, and words that hide nothing and say little.
+ */
+static void take_trouble(struct work *work, int result)
+{
+    if (work->failure.code[0] == '\0') {
+        char reason[160];
+        (void)snprintf(reason, sizeof reason, "The server had trouble with the file (%s).",
+                       error_name(result));
+        (void)work_fail(work, false, error_name(result), reason);
+    }
+}
+
+static const char *settle(struct work *work, int result)
+{
+    if (result == 0) {
+        return "done";
+    }
+    if (result == ERR_CANCELLED) {
+        bool stopping = atomic_load(&work->transcode->stopping);
+        (void)(stopping ? db_write(work->transcode->db, write_release, work) : 0);
+        return stopping ? "released" : "cancelled";
+    }
+    bool ours = work->failure.code[0] == '\0';
+    take_trouble(work, result);
+    bool last = work->failure.final || work->job.tries + 1 >= (ours ? TRIES_OURS_MAX : TRIES_MAX) ||
+                work->job.claims >= CLAIMS_MAX;
+    result = work_write(work, last ? write_failed : write_retry);
+    return result != 0 ? "abandoned" : last ? "failed" : "retried";
+}
+
+static void log_end(const struct work *work, const char *how, int64_t took_ms)
+{
+    bool bad = strcmp(how, "retried") == 0 || strcmp(how, "abandoned") == 0;
+    log_event(bad ? LOG_WARNING : LOG_INFO, "transcode.job", log_text("how", how),
+              log_text("kind", job_kind_name(work->job.kind)), log_number("id", work->job.id),
+              log_number("subject", work->job.subject_id), log_number("version", work->job.version),
+              log_text("step", work->step), log_text("code", work->failure.code),
+              log_text("reason", work->failure.reason), log_number("ms", took_ms));
+}
+
+void work_run(struct transcode *transcode, struct child *child, struct arena *arena,
+              const struct job_row *job)
+{
+    struct work work = {
+        .transcode = transcode,
+        .child = child,
+        .arena = arena,
+        .job = *job,
+        .step = "",
+        .source_fd = -1,
+        .renewed_ms = clock_monotonic_ms(),
+        .looked = atomic_load(&transcode->look_again),
+        .renditions = json_array(),
+    };
+    int64_t begin_ms = clock_monotonic_ms();
+    int result = work.renditions != NULL ? run_steps(&work) : ERR_NO_MEMORY;
+    outputs_abort(&work);
+    const char *how = settle(&work, result);
+    if (work.source_fd >= 0) {
+        (void)close(work.source_fd);
+    }
+    json_decref(work.renditions);
+    json_decref(work.facts);
+    int64_t took_ms = clock_monotonic_ms() - begin_ms;
+    metric_add(metric_get(METRIC_COUNTER, "tutti_transcode_busy_ms_total",
+                          "Wall clock time that workers spent on jobs, in ms.", ""),
+               took_ms);
+    log_end(&work, how, took_ms);
+}

@@ -1,0 +1,131 @@
+/* The loop of a worker thread (started by transcode.c): look for a job, take it, do it, until the
+ * role ends. An idle worker sleeps until something is committed or a job falls due; its child is
+ * ended after CHILD_IDLE_MS. The top of its stack, so it logs.
+ */
+#include "backend/db/db.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "service/transcode/transcode_internal.h"
+
+#include <time.h>
+
+enum { JOB_BYTES_MAX = 64 << 20, TROUBLE_MS = 1000 };
+
+struct look {
+    struct worker *worker;
+    struct arena *arena;
+    int64_t due_ms;
+    struct job_row job;
+    bool found;
+};
+
+static int look_due(struct db_session *session, void *argument)
+{
+    struct look *look = argument;
+    return job_next_due(session, look->worker->lane, clock_wall_ms(), &look->due_ms);
+}
+
+static int claim(struct db_session *session, void *argument)
+{
+    struct look *look = argument;
+    int64_t now_ms = clock_wall_ms();
+    arena_reset(look->arena);
+    int result = job_claim(session, look->worker->lane, look->arena, id_next(),
+                           look->worker->transcode->owner, now_ms, now_ms + LEASE_MS, &look->job);
+    look->found = result > 0;
+    return result < 0 ? result : 0;
+}
+
+/* A read first: a write that changes nothing would wake everybody again. */
+static int find_job(struct look *look)
+{
+    struct db *db = look->worker->transcode->db;
+    look->found = false;
+    look->due_ms = INT64_MAX;
+    int result = db_read(db, look_due, look);
+    if (result == 0 && look->due_ms <= clock_wall_ms()) {
+        result = db_write(db, claim, look);
+    }
+    return result;
+}
+
+static struct timespec in_ms(int64_t wait_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += (wait_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
+/* Until something was committed, the time is over or the role ends. */
+static void sleep_until_wanted(struct worker *worker, int64_t wait_ms)
+{
+    struct transcode *transcode = worker->transcode;
+    struct timespec until = in_ms(wait_ms);
+    pthread_mutex_lock(&transcode->lock);
+    while (!transcode->look[worker->lane] && !atomic_load(&transcode->stopping) &&
+           pthread_cond_timedwait(&transcode->wake[worker->lane], &transcode->lock, &until) == 0) {
+    }
+    transcode->look[worker->lane] = false;
+    pthread_mutex_unlock(&transcode->lock);
+}
+
+static void wake_next(struct worker *worker)
+{
+    struct transcode *transcode = worker->transcode;
+    pthread_mutex_lock(&transcode->lock);
+    transcode->look[worker->lane] = true;
+    pthread_cond_signal(&transcode->wake[worker->lane]);
+    pthread_mutex_unlock(&transcode->lock);
+}
+
+static int64_t wait_time(const struct look *look, int64_t idle_ms, bool child_runs)
+{
+    int64_t wait_ms = POLL_MS_MAX;
+    int64_t due_in_ms = look->due_ms == INT64_MAX ? wait_ms : look->due_ms - clock_wall_ms() + 1;
+    int64_t child_ms = child_runs ? CHILD_IDLE_MS - idle_ms : wait_ms;
+    wait_ms = due_in_ms < wait_ms ? due_in_ms : wait_ms;
+    wait_ms = child_ms < wait_ms ? child_ms : wait_ms;
+    return wait_ms > 0 ? wait_ms : 1;
+}
+
+static void idle(struct worker *worker, const struct look *look, int64_t idle_since_ms)
+{
+    int64_t idle_ms = clock_monotonic_ms() - idle_since_ms;
+    if (idle_ms >= CHILD_IDLE_MS) {
+        child_end(worker->child);
+    }
+    sleep_until_wanted(worker, wait_time(look, idle_ms, child_runs(worker->child)));
+}
+
+void *worker_run(void *argument)
+{
+    struct worker *worker = argument;
+    struct transcode *transcode = worker->transcode;
+    struct look look = {.worker = worker, .arena = arena_new(JOB_BYTES_MAX)};
+    int64_t idle_since_ms = clock_monotonic_ms();
+    while (look.arena != NULL && !atomic_load(&transcode->stopping)) {
+        int result = find_job(&look);
+        if (result != 0) {
+            log_event(LOG_ERROR, "transcode.queue", log_text("error", error_name(result)));
+            sleep_until_wanted(worker, TROUBLE_MS);
+        } else if (look.found) {
+            wake_next(worker);
+            work_run(transcode, worker->child, look.arena, &look.job);
+            arena_reset(look.arena);
+            idle_since_ms = clock_monotonic_ms();
+        } else {
+            idle(worker, &look, idle_since_ms);
+        }
+    }
+    child_end(worker->child);
+    arena_free(look.arena);
+    return NULL;
+}
