@@ -30,8 +30,7 @@ export const api = {
   setupState: () => call<Setup>('GET', 'setup', signIn),
 
   async setUp(code: string, username: string, password: string): Promise<void> {
-    await call('POST', 'setup', { ...signIn, json: { code, username, password } });
-    await api.login(username, password);
+    await opened(call('POST', 'setup', { ...signIn, json: { code, username, password, cookie: true } }));
   },
 
   login: (username: string, password: string) =>
@@ -48,7 +47,7 @@ export const api = {
 
   async becomeArtist(name: string): Promise<Artist> {
     const answer = await call<Session & { artist: Artist }>('POST', 'me/artist', { json: { name } });
-    adopt(answer);
+    adopt(answer, ['artist']);
     return answer.artist;
   },
 

@@ -15,15 +15,27 @@ export interface Gradient {
   angle: number;
 }
 
+const PAIRS: [string, string][] = [
+  ['#f0794a', '#c2407c'],
+  ['#5b7cfa', '#2b2d78'],
+  ['#2fb5a0', '#1d4a6b'],
+  ['#f3a34f', '#b5475b'],
+  ['#8f6bf2', '#3c2a7d'],
+  ['#e0638c', '#5d2a6e'],
+  ['#4aa3d8', '#263d7a'],
+  ['#6cb86a', '#1f5a56'],
+  ['#d98a5f', '#6d3148'],
+  ['#9d7bd8', '#c0507f'],
+  ['#4fb0c6', '#3a5f8f'],
+  ['#c9a24a', '#7a4a2c'],
+  ['#e58fa3', '#7b4f92'],
+  ['#7e93a8', '#343d54'],
+];
+
 export function gradientOf(id: string): Gradient {
   const h = hash(id);
-  const hue = h % 360;
-  const step = 35 + ((h >>> 9) % 50);
-  return {
-    from: `hsl(${hue} 52% 56%)`,
-    to: `hsl(${(hue + step) % 360} 58% 34%)`,
-    angle: 115 + ((h >>> 17) % 50),
-  };
+  const [from, to] = PAIRS[(h >>> 5) % PAIRS.length]!;
+  return { from, to, angle: 110 + ((h >>> 17) % 60) };
 }
 
 export function gradientCss(id: string): string {

@@ -3,7 +3,7 @@
 // BroadcastChannel hands the new token to the others.
 import { Problem } from './problem';
 import { createStore } from './store';
-import type { Session, User } from './types';
+import type { Role, Session, User } from './types';
 
 export type SessionState =
   | { kind: 'starting' }
@@ -42,13 +42,15 @@ function forget(): void {
   session.set({ kind: 'out' });
 }
 
-/** Takes over what register, log-in, set-up, refresh and "become an artist" answer. */
-export function adopt(answer: Session): void {
+/** Takes over what register, log-in, set-up, refresh and "become an artist" answer. The last one names
+ * no user: it is the one we know, with `newRoles` besides. */
+export function adopt(answer: Session, newRoles: Role[] = []): void {
   const current = session.get();
-  const user = answer.user ?? (current.kind === 'in' ? current.user : null);
-  if (!user) {
+  const known = answer.user ?? (current.kind === 'in' ? current.user : null);
+  if (!known) {
     throw new Error('The server named no user.');
   }
+  const user = { ...known, roles: [...new Set([...known.roles, ...newRoles])] };
   token = { value: answer.accessToken, expiresAt: Date.now() + answer.expiresIn * 1000 };
   localStorage.setItem(HINT, '1');
   session.set({ kind: 'in', user });

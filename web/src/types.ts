@@ -92,13 +92,16 @@ export interface Stream {
 export interface UploadPart {
   number: number;
   url: string;
-  state: 'waiting' | 'stored' | string;
+  state: 'missing' | 'uploaded';
   etag?: string | null;
 }
 
 export interface Upload {
   id: Id;
+  /** "complete": its parts are joined; "used": a track has it. */
+  state: 'open' | 'complete' | 'used' | 'aborted';
   trackUrl: string;
+  trackId: Id | null;
   partSize: number;
   parts: UploadPart[];
 }

@@ -6,6 +6,7 @@ import { createStore } from '../store';
 import { words } from '../problem';
 import type { Track } from '../types';
 import { fingerprint, forgetAlbum, saveAlbum, type JournalAlbum } from './journal';
+import { persist } from './persist';
 import { transfer } from './transfer';
 import { watchAlbum } from './watch';
 
@@ -65,7 +66,8 @@ async function ensureAlbum(plan: PlannedAlbum, journal: JournalAlbum): Promise<s
   if (!journal.albumId) {
     const { title, artistId, type } = plan;
     const releaseDate = plan.releaseDate || undefined;
-    const album = await api.createAlbum({ title, artistId, type, releaseDate }, `album-${journal.key}`);
+    const fields = { title, artistId, type, releaseDate };
+    const album = await persist(() => api.createAlbum(fields, `album-${journal.key}`), abort.signal);
     journal.albumId = album.id;
     saveAlbum(journal);
     if (plan.cover) {
@@ -73,6 +75,13 @@ async function ensureAlbum(plan: PlannedAlbum, journal: JournalAlbum): Promise<s
     }
   }
   return journal.albumId;
+}
+
+async function createTrack(item: UploadItem, albumId: string, trackUrl: string, uploadId: string) {
+  const { title, number, disc } = item;
+  const fields = { albumId, title, trackUrl, trackNumber: number, discNumber: disc ?? undefined };
+  const track = await persist(() => api.createTrack(fields, `track-${uploadId}`), abort.signal);
+  return track.id;
 }
 
 async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum): Promise<void> {
@@ -83,7 +92,7 @@ async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum
   }
   change(item.key, { state: 'sending' });
   const key = `${journal.key}-${item.number}-${item.disc ?? 1}-${item.file.size}`;
-  const trackUrl = await transfer(
+  const { trackUrl, trackId } = await transfer(
     item.file,
     { uploadId: noted.uploadId, key: `upload-${key}` },
     {
@@ -97,19 +106,9 @@ async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum
     abort.signal,
   );
   change(item.key, { state: 'finishing', sent: item.file.size });
-  const track = await api.createTrack(
-    {
-      albumId,
-      title: item.title,
-      trackUrl,
-      trackNumber: item.number,
-      discNumber: item.disc ?? undefined,
-    },
-    `track-${noted.uploadId}`,
-  );
-  noted.trackId = track.id;
+  noted.trackId = trackId ?? (await createTrack(item, albumId, trackUrl, noted.uploadId!));
   saveAlbum(journal);
-  change(item.key, { state: 'processing', trackId: track.id });
+  change(item.key, { state: 'processing', trackId: noted.trackId });
 }
 
 /** A few files at a time, in order. */

@@ -6,7 +6,8 @@ import type { PlannedTrack } from './album';
 export interface Draft {
   title: string;
   artist: string;
-  year: string;
+  /** A day, as INPUT type=date has it: "2019-05-31", or nothing. */
+  date: string;
   cover: File | null;
   tracks: PlannedTrack[];
 }
@@ -32,8 +33,11 @@ export function draftOf(files: DroppedFile[]): Draft {
     .sort(compareTracks);
   const tracks = sorted.map(({ file, title, number, disc }) => ({ file, title, number: number ?? 0, disc }));
   const folder = files.find(({ root }) => root !== '')?.root ?? '';
+  const { title, artist, year } = guessAlbum(folder);
   return {
-    ...guessAlbum(folder),
+    title,
+    artist,
+    date: year && `${year}-01-01`,
     cover: chooseCover(files.map(({ file }) => file).filter((file) => isImage(file.name))),
     tracks: renumber(tracks),
   };
@@ -46,7 +50,7 @@ export function extend(draft: Draft, files: DroppedFile[]): Draft {
   return {
     title: draft.title || more.title,
     artist: draft.artist || more.artist,
-    year: draft.year || more.year,
+    date: draft.date || more.date,
     cover: more.cover ?? draft.cover,
     tracks: renumber([...draft.tracks, ...more.tracks]),
   };

@@ -1,9 +1,11 @@
 // One file to the object store, part by part, by pre-signed PUTs that don't pass through the API.
 // A part that is cut is sent again; URLs that ran out are renewed; parts the store has are skipped.
 import { api } from '../api';
-import { backoff, pause } from '../backoff';
-import { ConnectionLost, isPassing, Problem } from '../problem';
-import type { Upload, UploadPart } from '../types';
+import { ConnectionLost, Problem } from '../problem';
+import type { Upload } from '../types';
+import { persist } from './persist';
+
+type Patiently = <T>(run: () => Promise<T>) => Promise<T>;
 
 export interface TransferEvents {
   /** The upload has an id: remember it. */
@@ -31,10 +33,6 @@ export function partRanges(size: number, partSize: number): PartRange[] {
     start: i * partSize,
     end: Math.min(size, (i + 1) * partSize),
   }));
-}
-
-function isStored(part: UploadPart): boolean {
-  return Boolean(part.etag);
 }
 
 /** PUTs bytes; resolves with the store's ETag. */
@@ -82,11 +80,14 @@ async function open(
   file: File,
   earlier: string | undefined,
   key: string,
-  patiently: <T>(run: () => Promise<T>) => Promise<T>,
+  patiently: Patiently,
 ): Promise<Upload> {
   if (earlier) {
     try {
-      return await patiently(() => api.upload(earlier));
+      const upload = await patiently(() => api.upload(earlier));
+      if (upload.state !== 'aborted') {
+        return upload;
+      }
     } catch (error) {
       if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 410)) {
         throw error;
@@ -97,32 +98,27 @@ async function open(
   return patiently(() => api.createUpload(file.name, file.size, again));
 }
 
-/** Sends a file; resolves with what POST /tracks takes as trackUrl. */
+export interface Transferred {
+  /** What POST /tracks takes. */
+  trackUrl: string;
+  /** Set where a track has the file already: its answer was lost. */
+  trackId: string | null;
+}
+
+/** Sends a file, or what is missing of it. */
 export async function transfer(
   file: File,
   { uploadId, key }: { uploadId?: string; key: string },
   events: TransferEvents,
   signal: AbortSignal,
-): Promise<string> {
-  /** Tries until it works or is no passing trouble. A cut connection may last: no limit on tries. */
-  async function patiently<T>(run: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const result = await run();
-        events.waiting(false);
-        return result;
-      } catch (error) {
-        if (!isPassing(error)) {
-          throw error;
-        }
-        events.waiting(true);
-        await pause(backoff(attempt), signal);
-      }
-    }
-  }
-
+): Promise<Transferred> {
+  const patiently: Patiently = (run) => persist(run, signal, events.waiting);
   let upload = await open(file, uploadId, key, patiently);
   events.begun(upload.id);
+  const { trackUrl, trackId } = upload;
+  if (upload.state !== 'open') {
+    return { trackUrl, trackId };
+  }
   const done = new Map<number, string>();
   let bytesDone = 0;
 
@@ -147,26 +143,21 @@ export async function transfer(
 
   for (const range of partRanges(file.size, upload.partSize)) {
     const known = upload.parts.find((part) => part.number === range.number);
-    const etag = known && isStored(known) ? known.etag! : await sendPart(range);
+    const etag = known?.etag ? known.etag : await sendPart(range);
     done.set(range.number, etag);
     bytesDone += range.end - range.start;
     events.sent(bytesDone);
   }
   await complete(upload, done, patiently);
-  return upload.trackUrl;
+  return { trackUrl, trackId };
 }
 
+/** Joins the parts. A proxy may hide ETags from us: those parts are the store's word. */
 async function complete(
   upload: Upload,
   done: Map<number, string>,
-  patiently: <T>(run: () => Promise<T>) => Promise<T>,
+  patiently: Patiently,
 ): Promise<void> {
-  if ([...done.values()].some((etag) => etag === '')) {
-    const stored = await patiently(() => api.upload(upload.id)); // a proxy hid the ETag from us
-    for (const part of stored.parts) {
-      done.set(part.number, part.etag ?? '');
-    }
-  }
-  const parts = [...done].map(([number, etag]) => ({ number, etag }));
+  const parts = [...done].filter(([, etag]) => etag !== '').map(([number, etag]) => ({ number, etag }));
   await patiently(() => api.completeUpload(upload.id, parts));
 }

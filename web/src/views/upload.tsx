@@ -77,7 +77,7 @@ export function UploadPage() {
         {
           artistId: artist.id,
           title: ready.title.trim(),
-          releaseDate: ready.year,
+          releaseDate: ready.date,
           type: typeOf(ready.tracks.length),
           cover: ready.cover,
           tracks: ready.tracks,

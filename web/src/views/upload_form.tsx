@@ -140,16 +140,13 @@ function About({ draft, artists, resuming, onChange }: AboutProps) {
           </label>
         )}
         <label class="field short">
-          <span>Year</span>
+          <span>Released</span>
           <input
-            name="year"
-            inputMode="numeric"
-            pattern="(19|20)[0-9][0-9]"
-            title="Four digits, such as 2024"
-            placeholder="optional"
+            name="date"
+            type="date"
             disabled={resuming}
-            value={draft.year}
-            onInput={(event) => set({ year: event.currentTarget.value })}
+            value={draft.date}
+            onInput={(event) => set({ date: event.currentTarget.value })}
           />
         </label>
       </div>

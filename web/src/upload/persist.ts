@@ -1,0 +1,26 @@
+// Trying again for as long as it takes: a cut connection may last.
+import { backoff, pause } from '../backoff';
+import { isPassing } from '../problem';
+
+/** Runs until it works or fails for good. `waiting` hears true while we wait for the next try. */
+export async function persist<T>(
+  run: () => Promise<T>,
+  signal: AbortSignal,
+  waiting: (isWaiting: boolean) => void = () => {},
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const result = await run();
+      if (attempt > 1) {
+        waiting(false);
+      }
+      return result;
+    } catch (error) {
+      if (!isPassing(error)) {
+        throw error;
+      }
+      waiting(true);
+      await pause(backoff(attempt), signal);
+    }
+  }
+}
