@@ -123,6 +123,20 @@ static int read_body(struct request *request, json_t **ret_body, bool *ret_cooki
 
 /* --- handlers --- */
 
+/* What a sign-in page must know: whether to ask for the set-up code, and to offer signing up. */
+int handle_setup_state(struct request *request)
+{
+    bool done = false;
+    int error = setup_is_done(request->context, &done);
+    if (error == 0) {
+        error = reply_header(request, "Cache-Control", "no-store");
+    }
+    return error != 0 ? error
+                      : reply_json(request, 200,
+                                   json_pack("{s:b, s:s}", "needed", !done, "registration",
+                                             done ? "open" : "closed"));
+}
+
 int handle_setup(struct request *request)
 {
     json_t *body = NULL;

@@ -4,6 +4,7 @@
 struct request;
 
 /* auth_http.c: nobody is signed in yet */
+int handle_setup_state(struct request *request);
 int handle_setup(struct request *request);
 int handle_register(struct request *request);
 int handle_log_in(struct request *request);
