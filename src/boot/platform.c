@@ -24,6 +24,7 @@
 #include "service/identity/identity.h"
 #include "service/ingest/ingest.h"
 #include "service/objectstore/objectstore.h"
+#include "service/transcode/transcode.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,6 +46,7 @@ struct platform {
     struct identity *identity;
     struct catalog *catalog;
     struct ingest *ingest;
+    struct transcode *transcode;
     struct objectstore *objectstore;
     struct gateway *gateway;
 };
@@ -62,6 +64,7 @@ static const struct role_row role_rows[] = {
     {"identity", PLATFORM_IDENTITY, identity_routes, offsetof(struct platform, identity)},
     {"catalog", PLATFORM_CATALOG, catalog_routes, offsetof(struct platform, catalog)},
     {"ingest", PLATFORM_INGEST, ingest_routes, offsetof(struct platform, ingest)},
+    {"transcode", PLATFORM_TRANSCODE, NULL, 0},
     {"objectstore", PLATFORM_OBJECTSTORE, objectstore_routes,
      offsetof(struct platform, objectstore)},
 };
@@ -241,6 +244,35 @@ static int open_ingest(struct platform *platform, struct problem *problem)
     return ingest_open(&ingest, &platform->ingest, problem);
 }
 
+/* tutti-media stands beside tutti unless the configuration says otherwise. */
+static void media_program(const struct config *config, char path[PATH_MAX])
+{
+    const char *set = config_text(config, CONFIG_TRANSCODE_MEDIA);
+    if (set[0] != '\0') {
+        (void)snprintf(path, PATH_MAX, "%s", set);
+        return;
+    }
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    size_t folder = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+    (void)snprintf(path + folder, PATH_MAX - folder, "tutti-media");
+}
+
+static int open_transcode(struct platform *platform, struct problem *problem)
+{
+    char media[PATH_MAX];
+    media_program(platform->config, media);
+    struct transcode_config transcode = {
+        .db = platform->catalog_db,
+        .bus = platform->bus,
+        .blobs = platform->blobs,
+        .media_path = media,
+        .workers = (unsigned)config_number(platform->config, CONFIG_TRANSCODE_WORKERS),
+    };
+    return transcode_open(&transcode, &platform->transcode, problem);
+}
+
 static int open_delivery(struct platform *platform, struct problem *problem)
 {
     const struct config *config = platform->config;
@@ -263,6 +295,7 @@ static int open_roles(struct platform *platform, struct problem *problem)
     int error = open_identity(platform, problem);
     error = error != 0 ? error : open_catalog(platform, problem);
     error = error != 0 ? error : open_ingest(platform, problem);
+    error = error != 0 ? error : open_transcode(platform, problem);
     return error != 0 ? error : open_delivery(platform, problem);
 }
 
@@ -311,6 +344,7 @@ void platform_close(struct platform *platform)
     if (platform == NULL) {
         return;
     }
+    transcode_close(platform->transcode);
     ingest_close(platform->ingest);
     bus_close(platform->bus);
     gateway_close(platform->gateway);
@@ -349,6 +383,9 @@ static int subscribe(struct platform *platform)
     if ((platform->roles & PLATFORM_CATALOG) != 0) {
         error = catalog_subscribe(platform->catalog);
     }
+    if (error == 0 && (platform->roles & PLATFORM_TRANSCODE) != 0) {
+        error = transcode_subscribe(platform->transcode);
+    }
     return error;
 }
 
@@ -359,7 +396,9 @@ int platform_start(struct platform *platform, struct problem *problem)
     if (error == 0 && (platform->roles & PLATFORM_INGEST) != 0) {
         error = ingest_start(platform->ingest);
     }
-    (void)problem;
+    if (error == 0 && (platform->roles & PLATFORM_TRANSCODE) != 0) {
+        error = transcode_start(platform->transcode, problem);
+    }
     return error;
 }
 
