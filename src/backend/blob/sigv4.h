@@ -53,6 +53,7 @@ int sigv4_presign(const struct sigv4_presign *what, char *out, size_t out_size);
 enum sigv4_result {
     SIGV4_OK,
     SIGV4_ABSENT,      /* not signed at all */
+    SIGV4_OTHER,       /* signed by another, older scheme */
     SIGV4_MALFORMED,   /* a signature that can't be read */
     SIGV4_UNKNOWN_KEY, /* no such key id */
     SIGV4_MISMATCH,    /* signed differently */

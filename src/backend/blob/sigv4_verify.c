@@ -153,7 +153,10 @@ static enum sigv4_result read_header(struct arena *arena, const struct sigv4_req
                                      const char *authorization, struct claim *claim)
 {
     size_t length = strlen(algorithm);
-    if (strncmp(authorization, algorithm, length) != 0 || authorization[length] != ' ') {
+    if (strncmp(authorization, algorithm, length) != 0) {
+        return SIGV4_OTHER;
+    }
+    if (authorization[length] != ' ') {
         return SIGV4_MALFORMED;
     }
     char *rest = arena_strdup(arena, authorization + length);
@@ -375,6 +378,8 @@ enum sigv4_result sigv4_verify(struct arena *arena, const struct sigv4_request *
         outcome = read_presigned(arena, pairs, count, &claim);
     } else if (authorization != NULL) {
         outcome = read_header(arena, request, authorization, &claim);
+    } else if (query_value(arena, pairs, count, "AWSAccessKeyId") != NULL) {
+        outcome = SIGV4_OTHER; /* version 2 in the query */
     }
     return outcome == SIGV4_OK ? verify_claim(arena, request, &claim, pairs, count, ret_signed)
                                : outcome;

@@ -29,10 +29,10 @@ static bool find_secret(void *argument, const char *key_id, char out[SIGV4_SECRE
 static int fail_signature(struct request *request, enum sigv4_result result)
 {
     static const enum s3_error errors[] = {
-        [SIGV4_ABSENT] = S3_ACCESS_DENIED, [SIGV4_MALFORMED] = S3_AUTHORIZATION,
-        [SIGV4_UNKNOWN_KEY] = S3_KEY_ID,   [SIGV4_MISMATCH] = S3_SIGNATURE,
-        [SIGV4_EXPIRED] = S3_EXPIRED,      [SIGV4_NOT_YET] = S3_NOT_YET,
-        [SIGV4_SKEWED] = S3_SKEWED,
+        [SIGV4_ABSENT] = S3_ACCESS_DENIED,    [SIGV4_OTHER] = S3_SCHEME,
+        [SIGV4_MALFORMED] = S3_AUTHORIZATION, [SIGV4_UNKNOWN_KEY] = S3_KEY_ID,
+        [SIGV4_MISMATCH] = S3_SIGNATURE,      [SIGV4_EXPIRED] = S3_EXPIRED,
+        [SIGV4_NOT_YET] = S3_NOT_YET,         [SIGV4_SKEWED] = S3_SKEWED,
     };
     return result == SIGV4_NO_MEMORY ? ERR_NO_MEMORY : s3_fail(request, errors[result]);
 }
