@@ -1,0 +1,168 @@
+/* Open media files (media_files.h): 64 sets of 4, each with its lock; within a set the one used
+ * least recently goes. An entry is believed for a time: immutable files a minute (they can only
+ * vanish), manifests that grow a second.
+ */
+#include "service/streaming/media_files.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SETS = 64,
+    WAYS = 4,
+    IMMUTABLE_MS = 60000,
+    GROWING_MS = 1000,
+};
+
+struct entry {
+    char key[MEDIA_KEY_SIZE]; /* "" while free */
+    int fd;
+    int64_t good_until_ms, used_ms;
+    struct blob_stat stat;
+};
+
+struct set {
+    pthread_mutex_t lock;
+    struct entry entries[WAYS];
+};
+
+struct media_files {
+    struct blob_store *blobs;
+    struct set sets[SETS];
+};
+
+int media_files_new(struct blob_store *blobs, struct media_files **ret_files)
+{
+    struct media_files *files = calloc(1, sizeof *files);
+    if (files == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    files->blobs = blobs;
+    for (unsigned i = 0; i < SETS; i++) {
+        (void)pthread_mutex_init(&files->sets[i].lock, NULL);
+    }
+    *ret_files = files;
+    return 0;
+}
+
+void media_files_free(struct media_files *files)
+{
+    if (files == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < SETS; i++) {
+        for (unsigned way = 0; way < WAYS; way++) {
+            if (files->sets[i].entries[way].key[0] != '\0') {
+                (void)close(files->sets[i].entries[way].fd);
+            }
+        }
+        pthread_mutex_destroy(&files->sets[i].lock);
+    }
+    free(files);
+}
+
+/* FNV-1a: keys are ours, so nobody gains by collisions. */
+static struct set *set_of(struct media_files *files, const char *key)
+{
+    uint32_t hash = 2166136261u;
+    for (; *key != '\0'; key++) {
+        hash = (hash ^ (unsigned char)*key) * 16777619u;
+    }
+    return &files->sets[(hash ^ hash >> 16) % SETS];
+}
+
+static int duplicate(int fd, int *ret_fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) {
+        return errno == EMFILE ? ERR_BUSY : error_from_errno(errno);
+    }
+    *ret_fd = copy;
+    return 0;
+}
+
+/* Under the set's lock. */
+static struct entry *find(struct set *set, const char *key, int64_t now_ms)
+{
+    for (unsigned way = 0; way < WAYS; way++) {
+        struct entry *entry = &set->entries[way];
+        if (strcmp(entry->key, key) == 0 && entry->good_until_ms > now_ms) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+/* The entry of that key, else a free one, else the one used least recently. Under the lock. */
+static struct entry *place(struct set *set, const char *key)
+{
+    struct entry *oldest = &set->entries[0];
+    for (unsigned way = 0; way < WAYS; way++) {
+        struct entry *entry = &set->entries[way];
+        if (strcmp(entry->key, key) == 0) {
+            return entry;
+        }
+        if (entry->key[0] == '\0' || (oldest->key[0] != '\0' && entry->used_ms < oldest->used_ms)) {
+            oldest = entry;
+        }
+    }
+    return oldest;
+}
+
+/* Keeps a second descriptor; without one to spare the file is just not cached. */
+static void keep(struct set *set, const char *key, int fd, const struct blob_stat *stat,
+                 int64_t now_ms)
+{
+    int copy = -1;
+    if (duplicate(fd, &copy) != 0) {
+        return;
+    }
+    bool immutable = strstr(stat->cache_control, "immutable") != NULL;
+    pthread_mutex_lock(&set->lock);
+    struct entry *entry = place(set, key);
+    int former = entry->key[0] != '\0' ? entry->fd : -1;
+    *entry = (struct entry){.fd = copy,
+                            .good_until_ms = now_ms + (immutable ? IMMUTABLE_MS : GROWING_MS),
+                            .used_ms = now_ms,
+                            .stat = *stat};
+    (void)snprintf(entry->key, sizeof entry->key, "%s", key);
+    pthread_mutex_unlock(&set->lock);
+    if (former >= 0) {
+        (void)close(former);
+    }
+}
+
+int media_files_open(struct media_files *files, const char *key, bool may_block, int *ret_fd,
+                     struct blob_stat *ret_stat)
+{
+    struct set *set = set_of(files, key);
+    int64_t now_ms = clock_monotonic_ms();
+    int error = ERR_BUSY;
+    pthread_mutex_lock(&set->lock);
+    struct entry *entry = find(set, key, now_ms);
+    if (entry != NULL) {
+        entry->used_ms = now_ms;
+        *ret_stat = entry->stat;
+        error = duplicate(entry->fd, ret_fd);
+    }
+    pthread_mutex_unlock(&set->lock);
+    if (entry != NULL || !may_block) {
+        return error;
+    }
+    int fd CLEANUP_CLOSE = -1;
+    error = blob_open_fd(files->blobs, BLOB_MEDIA, key, &fd, ret_stat);
+    if (error != 0) {
+        return error;
+    }
+    keep(set, key, fd, ret_stat, now_ms);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
