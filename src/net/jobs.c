@@ -157,7 +157,8 @@ static void append(struct job_pool *pool, struct job *job)
     }
     pool->last = job;
     pool->waiting++;
-    if (pool->waiting > pool->threads_idle && pool->threads_started < pool->threads_max) {
+    if (pool->waiting > pool->threads_idle && pool->threads_started < pool->threads_max &&
+        !pool->ending) {
         (void)start_thread(pool); /* without it, those that are there take the job */
     }
     pthread_cond_signal(&pool->work);
@@ -236,7 +237,7 @@ void job_pool_free(struct job_pool *pool)
         return;
     }
     pthread_mutex_lock(&pool->lock);
-    pool->ending = true;
+    pool->ending = true; /* from here on no thread is started */
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->threads_started; i++) {
