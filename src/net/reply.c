@@ -308,7 +308,7 @@ static void problem_headers(struct request_private *request, int status)
         (void)snprintf(text, sizeof text, "%d", retry_after_s);
         (void)reply_header(public_, "Retry-After", text);
     }
-    bool s3 = request->entry != NULL && (request->entry->row->flags & ROUTE_NO_AUTH_HEADER) != 0;
+    bool s3 = request->entry != NULL && (request->entry->row->flags & ROUTE_XML_ERRORS) != 0;
     if (status == 401 && !s3) {
         (void)reply_header(public_, "WWW-Authenticate",
                            request->authorization != NULL ? "Bearer error=\"invalid_token\""

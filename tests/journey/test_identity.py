@@ -304,6 +304,14 @@ def test_logout_by_bearer(newcomer):
     assert newcomer.get("/api/v1/me").status_code == 401
 
 
+def test_a_stale_access_token_is_not_in_the_way(newcomer):
+    newcomer.headers["Authorization"] = "Bearer " + newcomer.headers["Authorization"].split()[1][:-2]
+    assert newcomer.get("/api/v1/me").status_code == 401
+    assert refresh(newcomer, newcomer.refresh_token).status_code == 200
+    assert login(newcomer, newcomer.username).status_code == 200
+    assert newcomer.post("/api/v1/auth/logout", json={}).status_code == 204
+
+
 def test_sessions(people, newcomer):
     other = people.nobody()
     other.headers["User-Agent"] = "Tablet/1.0 (ü)".encode()

@@ -9,6 +9,7 @@
 #include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/passwords.h"
+#include "service/identity/token.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -272,7 +273,7 @@ static int may_change_email(struct identity *identity, struct call *call, const 
     if (current_password != NULL) {
         return check_current(identity, call, user, current_password, "currentPassword");
     }
-    return age_ms <= FRESH_SESSION_MS
+    return age_ms >= -TOKEN_CLOCK_SKEW_S * 1000 && age_ms <= FRESH_SESSION_MS
                ? 0
                : problem_field(&call->problem, "currentPassword",
                                "is needed to change the address, since you logged in a while ago");

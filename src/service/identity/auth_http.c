@@ -212,7 +212,7 @@ static int find_refresh_token(struct request *request, const json_t *body, const
     int error = body_text_or_null(request, body, "refreshToken", &token);
     if (error == 0 && token == NULL) {
         token = request_cookie(request, COOKIE_NAME);
-        *ret_cookie = token != NULL;
+        *ret_cookie = *ret_cookie || token != NULL;
         error = token != NULL ? check_origin(request) : 0;
     }
     *ret_token = token;
@@ -240,6 +240,21 @@ int handle_refresh(struct request *request)
     return error != 0 ? error : reply_signed_in(request, 200, &signed_in, cookie);
 }
 
+/* Ends the session of the access token, if there is a good one. */
+static int log_out_bearer(struct request *request)
+{
+    static const char scheme[] = "Bearer ";
+    const char *header = request_header(request, "Authorization");
+    struct identity *identity = request->context;
+    if (header == NULL || strncasecmp(header, scheme, strlen(scheme)) != 0 ||
+        identity_authenticate(identity, request, header + strlen(scheme)) != 0) {
+        problem_reset(&request->call.problem);
+        return 0;
+    }
+    int error = session_end(identity, &request->call, request->call.actor.session_id);
+    return error == ERR_NOT_FOUND ? 0 : error;
+}
+
 /* Ends what the token or cookie names, else the session of the bearer token. */
 int handle_log_out(struct request *request)
 {
@@ -252,9 +267,8 @@ int handle_log_out(struct request *request)
     }
     if (error == 0 && token != NULL) {
         error = session_log_out(request->context, token);
-    } else if (error == 0 && request->call.actor.session_id != 0) {
-        error = session_end(request->context, &request->call, request->call.actor.session_id);
-        error = error == ERR_NOT_FOUND ? 0 : error;
+    } else if (error == 0) {
+        error = log_out_bearer(request);
     }
     if (error == 0 && cookie) {
         error = set_cookie(request, "");

@@ -8,6 +8,9 @@
 
 enum { BODY_MAX = 16 * 1024, ANYBODY = ROLE_LISTENER | ROLE_ARTIST | ROLE_ADMIN };
 
+/* An access token that has run out must not stand in the way of getting a new one. */
+#define PUBLIC ROUTE_NO_AUTH_HEADER
+
 static int handle_jwks(struct request *request)
 {
     const struct identity *identity = request->context;
@@ -16,17 +19,21 @@ static int handle_jwks(struct request *request)
 }
 
 static const struct route routes[] = {
-    {"GET", "/.well-known/jwks.json", 0, ROUTE_LOOP, 0, RATE_READ, handle_jwks, NULL, 0},
+    {"GET", "/.well-known/jwks.json", 0, ROUTE_LOOP, 0, RATE_READ, handle_jwks, NULL, PUBLIC},
 
     {"GET", "/api/v1/setup", 0, ROUTE_POOL, 0, RATE_READ, handle_setup_state, NULL, 0},
-    {"POST", "/api/v1/setup", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_setup, NULL, 0},
+    {"POST", "/api/v1/setup", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_setup, NULL, PUBLIC},
     {"POST", "/api/v1/auth/register", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_register, NULL,
-     0},
-    {"POST", "/api/v1/auth/login", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_log_in, NULL, 0},
-    {"POST", "/api/v1/auth/refresh", 0, ROUTE_POOL, BODY_MAX, RATE_LOGIN, handle_refresh, NULL, 0},
-    {"POST", "/api/v1/auth/logout", 0, ROUTE_POOL, BODY_MAX, RATE_LOGIN, handle_log_out, NULL, 0},
-    {"POST", "/api/v1/auth/forgot", 0, ROUTE_POOL, BODY_MAX, RATE_LOGIN, handle_forgot, NULL, 0},
-    {"POST", "/api/v1/auth/reset", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_reset, NULL, 0},
+     PUBLIC},
+    {"POST", "/api/v1/auth/login", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_log_in, NULL,
+     PUBLIC},
+    {"POST", "/api/v1/auth/refresh", 0, ROUTE_POOL, BODY_MAX, RATE_LOGIN, handle_refresh, NULL,
+     PUBLIC},
+    {"POST", "/api/v1/auth/logout", 0, ROUTE_POOL, BODY_MAX, RATE_LOGIN, handle_log_out, NULL,
+     PUBLIC},
+    {"POST", "/api/v1/auth/forgot", 0, ROUTE_POOL, BODY_MAX, RATE_LOGIN, handle_forgot, NULL,
+     PUBLIC},
+    {"POST", "/api/v1/auth/reset", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_reset, NULL, PUBLIC},
 
     {"GET", "/api/v1/me", ANYBODY, ROUTE_POOL, 0, RATE_READ, handle_me, NULL, 0},
     {"PATCH", "/api/v1/me", ANYBODY, ROUTE_HASH, BODY_MAX, RATE_WRITE, handle_me_change, NULL, 0},

@@ -1,0 +1,486 @@
+/* identity over a real SQLite: the first admin, rotation of refresh tokens, what ends a family,
+ * what an admin may not do. Time is skewed, not slept. */
+#include "backend/bus/bus.h"
+#include "backend/db/db.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "service/identity/identity_private.h"
+#include "service/identity/keys.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PASSWORD "correct horse battery"
+
+static const struct visitor home = {.address = "192.0.2.1", .user_agent = "Test/1"};
+
+struct world {
+    char directory[64];
+    struct db *db;
+    struct bus *bus;
+    struct identity *identity;
+    struct call call;
+};
+
+static struct world world;
+
+/* The wall clock, so many milliseconds ahead of the true one. */
+static void skew_to(int64_t ahead_ms)
+{
+    static int64_t now_ahead_ms;
+    clock_wall_skew_ms(ahead_ms - now_ahead_ms);
+    now_ahead_ms = ahead_ms;
+}
+
+static void call_again(void)
+{
+    arena_reset(world.call.arena);
+    problem_reset(&world.call.problem);
+}
+
+static void count_events_work(struct db_session *session, const char *type, int64_t *ret_count)
+{
+    DB_ROWS rows = NULL;
+    assert_int_equal(db_query(session, &rows, "SELECT COUNT(*) FROM bus_outbox WHERE type = $1",
+                              DB_BIND(db_text(type))),
+                     0);
+    assert_int_equal(db_next(rows), 1);
+    *ret_count = db_get_int(rows, 0);
+}
+
+struct counting {
+    const char *type;
+    int64_t count;
+};
+
+static int count_work(struct db_session *session, void *argument)
+{
+    struct counting *counting = argument;
+    count_events_work(session, counting->type, &counting->count);
+    return 0;
+}
+
+static int64_t count_events(const char *type)
+{
+    struct counting counting = {.type = type};
+    assert_int_equal(db_read(world.db, count_work, &counting), 0);
+    return counting.count;
+}
+
+static void sign_up(const char *username, struct signed_in *ret)
+{
+    call_again();
+    char email[64];
+    (void)snprintf(email, sizeof email, "%s@example.org", username);
+    const struct new_user wanted = {
+        .username = username, .email = email, .password = PASSWORD, .roles = ROLE_LISTENER};
+    assert_int_equal(account_register(world.identity, &world.call, &wanted, &home, ret), 0);
+}
+
+static int refresh(const struct signed_in *old, struct signed_in *next)
+{
+    call_again();
+    struct signed_in fresh = {0};
+    int error = session_refresh(world.identity, &world.call, old->refresh.text, &fresh);
+    if (error == 0) {
+        *next = fresh;
+    }
+    return error;
+}
+
+static void first_admin(void **state)
+{
+    (void)state;
+    bool needed = false;
+    char code[64], again[64];
+    struct signed_in in;
+    const struct new_user listener = {
+        .username = "early", .email = "early@b.org", .password = PASSWORD, .roles = ROLE_LISTENER};
+    assert_int_equal(account_register(world.identity, &world.call, &listener, &home, &in),
+                     ERR_FORBIDDEN);
+    assert_int_equal(identity_setup_begin(world.identity, &world.call, &needed, code), 0);
+    assert_true(needed);
+    assert_int_equal(identity_setup_begin(world.identity, &world.call, &needed, again), 0);
+    assert_string_equal(code, again);
+    const struct new_user boss = {.username = "boss", .password = PASSWORD, .roles = ROLE_ADMIN};
+    call_again();
+    assert_int_equal(setup_finish(world.identity, &world.call, "0123", &boss, &home, &in),
+                     ERR_FORBIDDEN);
+    call_again();
+    assert_int_equal(setup_finish(world.identity, &world.call, code, &boss, &home, &in), 0);
+    assert_int_equal(in.user.roles, ROLE_ADMIN | ROLE_LISTENER);
+    call_again();
+    assert_int_equal(setup_finish(world.identity, &world.call, code, &boss, &home, &in),
+                     ERR_CONFLICT);
+    assert_int_equal(identity_setup_begin(world.identity, &world.call, &needed, code), 0);
+    assert_false(needed);
+    assert_int_equal(count_events("user.created"), 1);
+}
+
+static void rotation_and_grace(void **state)
+{
+    (void)state;
+    struct signed_in first, second, sibling, third;
+    sign_up("rotation", &first);
+    assert_int_equal(refresh(&first, &second), 0);
+    assert_int_equal(refresh(&second, &third), 0);
+    skew_to(REFRESH_GRACE_MS - 2000);
+    assert_int_equal(refresh(&first, &sibling), 0);
+    assert_int_equal(sibling.session_id, first.session_id);
+    assert_int_equal(refresh(&sibling, &sibling), 0);
+    assert_int_equal(refresh(&third, &third), 0);
+    skew_to(0);
+}
+
+/* Also long after its row is gone: the seal says that it was ours. */
+static void late_reuse_ends_the_family(void **state)
+{
+    (void)state;
+    for (int64_t later_ms = REFRESH_GRACE_MS + 1000; later_ms < 30 * 86400000LL; later_ms *= 50) {
+        struct signed_in first, second, third;
+        char name[32];
+        (void)snprintf(name, sizeof name, "late%lld", (long long)later_ms);
+        sign_up(name, &first);
+        assert_int_equal(refresh(&first, &second), 0);
+        skew_to(later_ms);
+        assert_int_equal(refresh(&second, &third), 0); /* forgets the first one's row */
+        assert_int_equal(refresh(&first, &first), ERR_UNAUTHENTICATED);
+        assert_non_null(strstr(world.call.problem.detail, "used before"));
+        assert_int_equal(refresh(&third, &third), ERR_UNAUTHENTICATED);
+        assert_non_null(strstr(world.call.problem.detail, "is over"));
+        skew_to(0);
+    }
+}
+
+static void sessions_run_out(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("runsout", &in);
+    skew_to(SESSION_LIFE_MS - 5000);
+    assert_int_equal(refresh(&in, &in), 0);
+    skew_to(2 * SESSION_LIFE_MS);
+    assert_int_equal(refresh(&in, &in), ERR_UNAUTHENTICATED);
+    skew_to(0);
+}
+
+static void siblings_are_bounded(void **state)
+{
+    (void)state;
+    struct signed_in first, in[SIBLINGS_MAX + 4];
+    sign_up("siblings", &first);
+    for (unsigned i = 0; i < SIBLINGS_MAX + 4; i++) {
+        assert_int_equal(refresh(&first, &in[i]), 0);
+        skew_to((int64_t)i + 1); /* each a millisecond younger */
+    }
+    assert_int_equal(refresh(&in[SIBLINGS_MAX + 3], &in[SIBLINGS_MAX + 3]), 0);
+    assert_int_equal(refresh(&in[0], &in[0]), ERR_UNAUTHENTICATED);
+    skew_to(0);
+}
+
+static void sessions_are_listed(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("many", &in);
+    struct session_row *rows = NULL;
+    unsigned count = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        call_again();
+        assert_int_equal(session_log_in(world.identity, &world.call, "MANY", PASSWORD, &home, &in),
+                         0);
+    }
+    call_again();
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    assert_int_equal(session_list(world.identity, &world.call, &rows, &count), 0);
+    assert_int_equal(count, 4);
+    assert_int_equal(rows[0].session_id, in.session_id);
+    assert_string_equal(rows[0].user_agent, "Test/1");
+}
+
+static int begin_many(struct db_session *session, void *argument)
+{
+    struct signed_in *in = argument, next;
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < SESSIONS_PER_USER_MAX + 5; i++) {
+        error = session_begin(world.identity, session, &in->user, &home, &next);
+    }
+    return error;
+}
+
+static void sessions_are_bounded(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("bounded", &in);
+    assert_int_equal(db_write(world.db, begin_many, &in), 0);
+    struct session_row *rows = NULL;
+    unsigned count = 0;
+    call_again();
+    world.call.actor = (struct actor){.user_id = in.user.user_id};
+    assert_int_equal(session_list(world.identity, &world.call, &rows, &count), 0);
+    assert_int_equal(count, SESSIONS_PER_USER_MAX);
+    assert_int_equal(refresh(&in, &in), ERR_UNAUTHENTICATED); /* the oldest went */
+}
+
+static void log_in_by_name_or_address(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("either", &in);
+    static const char *const logins[] = {"either", " EITHER ", "Either@Example.ORG"};
+    for (unsigned i = 0; i < 3; i++) {
+        call_again();
+        assert_int_equal(
+            session_log_in(world.identity, &world.call, logins[i], PASSWORD, &home, &in), 0);
+    }
+    static const char *const wrong[] = {"eithe", "", "\x01", "either@example.com"};
+    for (unsigned i = 0; i < 4; i++) {
+        call_again();
+        assert_int_equal(
+            session_log_in(world.identity, &world.call, wrong[i], PASSWORD, &home, &in),
+            ERR_UNAUTHENTICATED);
+    }
+}
+
+/* Guessers everywhere else slow a stranger down, not somebody at an address that has a session. */
+static void owner_at_home_is_not_kept_out(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("owner", &in);
+    char address[32];
+    const struct visitor guesser = {.address = address};
+    for (unsigned i = 0; i < 30; i++) {
+        call_again();
+        (void)snprintf(address, sizeof address, "198.51.100.%u", i);
+        int error =
+            session_log_in(world.identity, &world.call, "owner", "wrong password", &guesser, &in);
+        assert_int_equal(error, i < 21 ? ERR_UNAUTHENTICATED : ERR_RATE_LIMITED);
+    }
+    call_again();
+    assert_int_equal(session_log_in(world.identity, &world.call, "owner", PASSWORD, &guesser, &in),
+                     ERR_RATE_LIMITED);
+    assert_in_range(world.call.problem.retry_after_s, 1, 30);
+    call_again();
+    assert_int_equal(session_log_in(world.identity, &world.call, "owner", PASSWORD, &home, &in), 0);
+}
+
+static void password_change_ends_others(void **state)
+{
+    (void)state;
+    struct signed_in one, two;
+    sign_up("changes", &one);
+    call_again();
+    assert_int_equal(session_log_in(world.identity, &world.call, "changes", PASSWORD, &home, &two),
+                     0);
+    call_again();
+    world.call.actor = (struct actor){.user_id = two.user.user_id, .session_id = two.session_id};
+    assert_int_equal(
+        account_change_password(world.identity, &world.call, PASSWORD, "another good one"), 0);
+    assert_int_equal(refresh(&one, &one), ERR_UNAUTHENTICATED);
+    assert_int_equal(refresh(&two, &two), 0);
+}
+
+/* A session an hour old needs the password before it may move the address. */
+static void old_session_needs_the_password_for_the_address(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    struct user user;
+    sign_up("mover", &in);
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    struct profile_changes changes = {.email = "first@example.org"};
+    call_again();
+    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 1, &user), 0);
+    skew_to(3600000);
+    changes.email = "second@example.org";
+    call_again();
+    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 2, &user),
+                     ERR_INVALID);
+    assert_string_equal(world.call.problem.fields[0].name, "currentPassword");
+    changes.current_password = PASSWORD;
+    call_again();
+    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 2, &user), 0);
+    assert_string_equal(user.email, "second@example.org");
+    skew_to(0);
+}
+
+static int put_reset(struct db_session *session, void *argument)
+{
+    const struct ticket *ticket = argument;
+    return reset_store_insert(session, ticket->user_id, ticket->hash,
+                              clock_wall_ms() + RESET_LIFE_MS);
+}
+
+static void reset_once_within_the_hour(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("forgets", &in);
+    world.call.actor = (struct actor){0};
+    struct ticket ticket;
+    ticket_make(key_ring_seal_key(world.identity->keys), TICKET_RESET, in.user.user_id, 0, &ticket);
+    call_again();
+    assert_int_equal(recovery_finish(world.identity, &world.call, ticket.text, "a brand new one"),
+                     ERR_INVALID); /* sealed, but never handed out */
+    assert_int_equal(db_write(world.db, put_reset, &ticket), 0);
+    call_again();
+    assert_int_equal(recovery_finish(world.identity, &world.call, ticket.text, "short"),
+                     ERR_INVALID);
+    skew_to(RESET_LIFE_MS + 1000);
+    call_again();
+    assert_int_equal(recovery_finish(world.identity, &world.call, ticket.text, "a brand new one"),
+                     ERR_INVALID);
+    skew_to(0);
+    call_again();
+    assert_int_equal(recovery_finish(world.identity, &world.call, ticket.text, "a brand new one"),
+                     0);
+    call_again();
+    assert_int_equal(recovery_finish(world.identity, &world.call, ticket.text, "a brand new one"),
+                     ERR_INVALID);
+    assert_int_equal(refresh(&in, &in), ERR_UNAUTHENTICATED);
+}
+
+static void erasure_leaves_a_tombstone(void **state)
+{
+    (void)state;
+    struct signed_in in, again;
+    sign_up("erased", &in);
+    world.call.actor = (struct actor){
+        .user_id = in.user.user_id, .session_id = in.session_id, .roles = ROLE_LISTENER};
+    int64_t before = count_events("user.deleted");
+    assert_int_equal(account_erase(world.identity, &world.call), 0);
+    assert_int_equal(count_events("user.deleted"), before + 1);
+    struct user user;
+    call_again();
+    assert_int_equal(account_find(world.identity, &world.call, in.user.user_id, &user),
+                     ERR_UNAUTHENTICATED);
+    assert_int_equal(refresh(&in, &in), ERR_UNAUTHENTICATED);
+    world.call.actor = (struct actor){0};
+    sign_up("erased", &again); /* the name is free */
+    assert_int_not_equal(again.user.user_id, in.user.user_id);
+}
+
+static int64_t find_boss(void)
+{
+    struct user *users = NULL;
+    unsigned count = 0;
+    call_again();
+    assert_int_equal(account_list(world.identity, &world.call, INT64_MAX, 500, &users, &count), 0);
+    assert_string_equal(users[count - 1].username, "boss");
+    return users[count - 1].user_id;
+}
+
+static void one_admin_stays(void **state)
+{
+    (void)state;
+    int64_t boss = find_boss();
+    struct user user;
+    static const struct rights_changes changes[] = {{.roles = ROLE_LISTENER, .disabled = -1},
+                                                    {.disabled = 1}};
+    for (unsigned i = 0; i < 2; i++) {
+        call_again();
+        assert_int_equal(
+            account_change_rights(world.identity, &world.call, boss, &changes[i], 0, &user),
+            ERR_CONFLICT);
+    }
+    world.call.actor = (struct actor){.user_id = boss, .roles = ROLE_ADMIN | ROLE_LISTENER};
+    call_again();
+    assert_int_equal(account_erase(world.identity, &world.call), ERR_CONFLICT);
+    world.call.actor = (struct actor){0};
+}
+
+static void grants_add(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    struct user user;
+    sign_up("granted", &in);
+    assert_int_equal(identity_grant(world.identity, &world.call, in.user.user_id, ROLE_ARTIST), 0);
+    assert_int_equal(identity_grant(world.identity, &world.call, in.user.user_id, ROLE_ARTIST), 0);
+    assert_int_equal(identity_grant(world.identity, &world.call, in.user.user_id, ROLE_SYSTEM),
+                     ERR_INVALID);
+    assert_int_equal(account_find(world.identity, &world.call, in.user.user_id, &user), 0);
+    assert_int_equal(user.roles, ROLE_LISTENER | ROLE_ARTIST);
+    assert_int_equal(user.revision, 2);
+    json_t *answer = json_object();
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    assert_int_equal(identity_token_for(world.identity, &world.call, answer), 0);
+    assert_non_null(json_string_value(json_object_get(answer, "accessToken")));
+    json_decref(answer);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    char url[128], keys[96];
+    (void)snprintf(world.directory, sizeof world.directory, "/tmp/tutti-test-identity-XXXXXX");
+    if (mkdtemp(world.directory) == NULL) {
+        return -1;
+    }
+    (void)snprintf(url, sizeof url, "sqlite:%s/users.db", world.directory);
+    (void)snprintf(keys, sizeof keys, "%s/keys", world.directory);
+    struct problem problem = {0};
+    id_init(1, 0);
+    world.call.arena = arena_new(0);
+    int error = db_open(url, "users", &world.db, &problem);
+    error = error != 0 ? error : bus_open("local:", &world.bus, &problem);
+    error = error != 0 ? error : bus_attach(world.bus, world.db, &problem);
+    const struct identity_config config = {.users = world.db,
+                                           .keys_path = keys,
+                                           .data_path = world.directory,
+                                           .public_url = "http://localhost:4040",
+                                           .default_plan = "premium",
+                                           .hash_threads = 2,
+                                           .hash_queue_max = 64};
+    error = error != 0 ? error : identity_open(&config, &world.identity, &problem);
+    if (error != 0) {
+        print_error("%s: %s\n", error_name(error), problem.detail);
+    }
+    return error;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    identity_close(world.identity);
+    bus_close(world.bus);
+    db_close(world.db);
+    arena_free(world.call.arena);
+    char command[128];
+    (void)snprintf(command, sizeof command, "rm -r %s", world.directory);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_admin),
+        /* Before the tests that go days ahead: ids never go back. */
+        cmocka_unit_test(old_session_needs_the_password_for_the_address),
+        cmocka_unit_test(rotation_and_grace),
+        cmocka_unit_test(late_reuse_ends_the_family),
+        cmocka_unit_test(sessions_run_out),
+        cmocka_unit_test(siblings_are_bounded),
+        cmocka_unit_test(sessions_are_listed),
+        cmocka_unit_test(sessions_are_bounded),
+        cmocka_unit_test(log_in_by_name_or_address),
+        cmocka_unit_test(owner_at_home_is_not_kept_out),
+        cmocka_unit_test(password_change_ends_others),
+        cmocka_unit_test(reset_once_within_the_hour),
+        cmocka_unit_test(erasure_leaves_a_tombstone),
+        cmocka_unit_test(one_admin_stays),
+        cmocka_unit_test(grants_add),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
