@@ -1,0 +1,48 @@
+// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays each in headless Chromium from a server of
+// FOLDER on loopback, and writes FOLDER/name.f32 (interleaved stereo) and FOLDER/results.json.
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import path from "node:path";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const { chromium } = createRequire(path.join(here, "../../browser/package.json"))("playwright-core");
+const folder = path.resolve(process.argv[2]);
+
+async function answer(request, response) {
+    const name = decodeURIComponent(new URL(request.url, "http://x").pathname);
+    if (name === "/") {
+        response.setHeader("Content-Type", "text/html");
+        return response.end(`<!doctype html><script>${await readFile(path.join(here, "page.js"))}</script>`);
+    }
+    const bytes = await readFile(path.join(folder, path.basename(path.dirname(name)), path.basename(name)));
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+    response.statusCode = range ? 206 : 200;
+    response.end(range ? bytes.subarray(Number(range[1]), Number(range[2]) + 1) : bytes);
+}
+
+const server = createServer((request, response) => answer(request, response).catch(() => {
+    response.statusCode = 404;
+    response.end();
+}));
+await new Promise((resolve) => server.listen(Number(process.env.PORT ?? 0), "127.0.0.1", resolve));
+const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
+});
+try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    const results = {};
+    for (const [name, plan] of Object.entries(JSON.parse(await readFile(path.join(folder, "plans.json"), "utf8")))) {
+        const { ranges, recording } = await page.evaluate((plan) => record(plan), plan);
+        await writeFile(path.join(folder, `${name}.f32`), Buffer.from(recording, "base64"));
+        results[name] = { ranges };
+    }
+    await writeFile(path.join(folder, "results.json"), JSON.stringify(results));
+} finally {
+    await browser.close();
+    server.close();
+}
