@@ -120,6 +120,17 @@ const char *text_fold(struct arena *arena, const char *text)
     return copy;
 }
 
+bool text_copy(char *out, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+    if (length >= size) {
+        out[0] = '\0';
+        return false;
+    }
+    memcpy(out, text, length + 1);
+    return true;
+}
+
 bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number)
 {
     if (text == NULL || *text == '\0') {

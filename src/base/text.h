@@ -23,6 +23,8 @@ int text_clean(struct arena *arena, const struct text_rule *rule, const char *te
                struct problem *problem, const char **ret_text);
 /* Case-folded NFKC for comparing names (utf8proc's NFKC_Casefold). NULL: out of memory. */
 const char *text_fold(struct arena *arena, const char *text);
+/* Copies text with its NUL into out[size]. Where it does not fit: false, and out is "". */
+bool text_copy(char *out, size_t size, const char *text);
 /* Decimal digits only, all of text, within [min, max]. */
 bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number);
 /* Equal in constant time for equal lengths (lengths are not secret). */

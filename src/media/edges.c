@@ -91,7 +91,7 @@ void edges_predict(const float *known, unsigned count, float ret_next[EDGES_FADE
         known += count - EDGES_KNOWN;
         count = EDGES_KNOWN;
     }
-    double a[EDGES_ORDER], x[EDGES_ORDER + EDGES_FADE];
+    double a[EDGES_ORDER] = {0}, x[EDGES_ORDER + EDGES_FADE];
     burg(known, count, a);
     for (unsigned i = 0; i < EDGES_ORDER; i++) {
         x[i] = known[count - EDGES_ORDER + i];

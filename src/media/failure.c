@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void set(struct failure *failure, bool final, const char *code, const char *format,
-                va_list list)
+__attribute__((format(printf, 4, 0))) static void
+set(struct failure *failure, bool final, const char *code, const char *format, va_list list)
 {
     if (failure->code[0] != '\0') {
         return;

@@ -122,11 +122,11 @@ static bool add_conditions(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, exec, exec)) == 0 &&
            /* send() to who is connected, never to an address. */
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0)) ==
-               0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+                            SCMP_A4(SCMP_CMP_EQ, 0, 0)) == 0 &&
            /* abort() may end ourselves, nobody else. */
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self)) == 0;
+                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self, 0)) == 0;
 }
 
 static int set_filter(void)

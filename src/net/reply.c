@@ -242,7 +242,7 @@ static const char *xml_text(struct arena *arena, const char *text)
     char *at = out;
     for (; *text != '\0'; text++) {
         if (strchr("<>&\"'", *text) != NULL) {
-            at += sprintf(at, "&#%d;", *text);
+            at += snprintf(at, sizeof "&#255;", "&#%d;", *text);
         } else if ((unsigned char)*text >= ' ') {
             *at++ = *text;
         }

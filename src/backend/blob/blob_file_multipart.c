@@ -63,7 +63,8 @@ int blob_file_multipart_create(struct blob_store *head, const char *bucket, cons
     (void)sodium_bin2hex(id, sizeof id, random, sizeof random);
     char path[UPLOAD_PATH_SIZE + 2];
     upload_path(id, path);
-    (void)strcat(path, "/"); /* the parent of what comes inside is the upload's folder */
+    path[strlen(path) + 1] = '\0';
+    path[strlen(path)] = '/'; /* the parent of what comes inside is the upload's folder */
     const char *leaf = NULL;
     int folder = blob_file_open_parent(store, store->multipart, path, true, &leaf);
     if (folder < 0) {

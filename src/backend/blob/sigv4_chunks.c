@@ -5,6 +5,7 @@
 #include "backend/blob/sigv4_chunks.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -151,9 +152,12 @@ static int read_trailer(struct sigv4_chunks *chunks)
     if (chunks->trailer_count == SIGV4_TRAILERS_MAX) {
         return ERR_MALFORMED;
     }
-    struct sigv4_trailer *trailer = &chunks->trailers[chunks->trailer_count++];
-    (void)snprintf(trailer->name, sizeof trailer->name, "%s", chunks->line);
-    (void)snprintf(trailer->value, sizeof trailer->value, "%s", value);
+    struct sigv4_trailer *trailer = &chunks->trailers[chunks->trailer_count];
+    if (!text_copy(trailer->name, sizeof trailer->name, chunks->line) ||
+        !text_copy(trailer->value, sizeof trailer->value, value)) {
+        return ERR_MALFORMED;
+    }
+    chunks->trailer_count++;
     return buffer_printf(&chunks->trailer_text, "%s:%s\n", chunks->line, value);
 }
 

@@ -1,7 +1,7 @@
 /* Migrations (db.h): numbered per component, each applied once, in a transaction of its own, and
- * remembered with the SHA-256 of its text in db_migration (one of the tables that every engine makes
- * when it opens a database). Several processes may start at once: the check is repeated inside the
- * write, so one applies and the others find it done. Called at start.
+ * remembered with the SHA-256 of its text in db_migration (one of the tables that every engine
+ * makes when it opens a database). Several processes may start at once: the check is repeated
+ * inside the write, so one applies and the others find it done. Called at start.
  */
 #include "backend/db/db.h"
 
@@ -126,7 +126,7 @@ static int refuse_newer(struct db *db, const struct db_migration *migrations, un
 int db_migrate(struct db *db, const struct db_migration *migrations, unsigned count,
                struct problem *problem)
 {
-    struct problem unused;
+    struct problem unused = {0};
     problem = problem != NULL ? problem : &unused;
     problem_reset(problem);
     int r = 0;

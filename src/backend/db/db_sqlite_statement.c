@@ -164,7 +164,9 @@ static void forget_least_used(struct sqlite_connection *connection)
             }
         }
     }
-    unkeep(connection, least);
+    if (least != NULL) {
+        unkeep(connection, least);
+    }
 }
 
 static int find(struct sqlite_connection *connection, const char *sql,

@@ -248,7 +248,7 @@ static int album_spread(struct db_session *session, struct change *change,
 static int album_patch_work(struct db_session *session, struct change *change)
 {
     const struct album_fields *fields = change->fields;
-    struct album_row row;
+    struct album_row row = {0};
     int error = catalog_permit(session, change->call, CATALOG_ALBUM, change->id, CATALOG_EDIT);
     if (error == 0) {
         error = album_get(session, change->call->arena, change->id, &row);

@@ -92,8 +92,8 @@ const struct body_sink art_sink = {art_sink_open, art_sink_write, art_sink_close
 
 static int emit_art(struct db_session *session, int64_t art_id, const char *object_key)
 {
-    char digits[ID_TEXT_SIZE], key[32] = "art:";
-    strcat(key, id_format(art_id, digits));
+    char digits[ID_TEXT_SIZE], key[32];
+    (void)snprintf(key, sizeof key, "art:%s", id_format(art_id, digits));
     json_t *payload =
         json_pack("{s:s, s:s, s:s}", "artId", digits, "bucket", BLOB_MEDIA, "key", object_key);
     return payload != NULL ? bus_emit(session, "art.uploaded", key, payload) : ERR_NO_MEMORY;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/text.h"
 #include "service/catalog/catalog_rows.h"
 
 #include <string.h>
@@ -70,10 +71,9 @@ static int sweep_find(struct db_session *session, void *argument)
 static int forget_renditions(struct db_session *session, const char *prefix)
 {
     char text[64];
-    if (strncmp(prefix, "m/", 2) != 0 || strlen(prefix) >= sizeof text) {
+    if (strncmp(prefix, "m/", 2) != 0 || !text_copy(text, sizeof text, prefix + 2)) {
         return 0;
     }
-    strcpy(text, prefix + 2);
     char *slash = strchr(text, '/');
     int64_t track_id = 0, version = 0;
     if (slash == NULL) {
@@ -118,11 +118,10 @@ int catalog_cleanup_sweep(struct catalog *catalog, unsigned limit, unsigned *ret
 int catalog_object_named(struct db_session *session, const char *key, bool *ret_named)
 {
     char text[BLOB_KEY_MAX + 1];
-    if (strlen(key) >= sizeof text) {
+    if (!text_copy(text, sizeof text, key)) {
         *ret_named = false;
         return 0;
     }
-    strcpy(text, key);
     char *parts[4] = {NULL}, *rest = NULL;
     unsigned count = 0;
     for (char *part = strtok_r(text, "/", &rest); part != NULL && count < 4;

@@ -15,6 +15,7 @@
 #include "service/catalog/change.h"
 #include "service/catalog/removal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char ready[] = "ready";
@@ -115,8 +116,8 @@ static int count_renditions(struct db_session *session, struct arena *arena, int
 
 static int emit_ready(struct db_session *session, int64_t track_id, int64_t version)
 {
-    char digits[ID_TEXT_SIZE], key[32] = "track:";
-    strcat(key, id_format(track_id, digits));
+    char digits[ID_TEXT_SIZE], key[32];
+    (void)snprintf(key, sizeof key, "track:%s", id_format(track_id, digits));
     json_t *payload = json_pack("{s:s, s:I}", "trackId", digits, "version", (json_int_t)version);
     return payload != NULL ? bus_emit(session, "track.ready", key, payload) : ERR_NO_MEMORY;
 }

@@ -22,6 +22,7 @@
 #include "service/catalog/removal.h"
 #include "service/catalog/resource.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *track_status_name(enum track_status status)
@@ -128,8 +129,8 @@ static int write_lyrics(struct db_session *session, const struct track_fields *f
 static int emit_uploaded(struct db_session *session, int64_t id, int64_t version,
                          const struct catalog_source *source)
 {
-    char digits[ID_TEXT_SIZE], key[32] = "track:";
-    strcat(key, id_format(id, digits));
+    char digits[ID_TEXT_SIZE], key[32];
+    (void)snprintf(key, sizeof key, "track:%s", id_format(id, digits));
     json_t *payload = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "trackId", digits, "version",
                                 (json_int_t)version, "bucket", source->bucket, "key", source->key,
                                 "filename", source->filename, "bytes", (json_int_t)source->bytes);

@@ -67,8 +67,8 @@ int account_insert(struct db_session *session, struct call *call, const struct u
                    const struct login_name *username, const struct login_name *email);
 int account_register(struct identity *identity, struct call *call, const struct new_user *wanted,
                      const struct visitor *visitor, struct signed_in *ret_signed_in);
-/* Somebody's row: ERR_NOT_FOUND, for the actor's own ERR_UNAUTHENTICATED (erased since its token was
- * made), with words. */
+/* Somebody's row: ERR_NOT_FOUND, for the actor's own ERR_UNAUTHENTICATED (erased since its token
+ * was made), with words. */
 int account_find(struct identity *identity, struct call *call, int64_t user_id,
                  struct user *ret_user);
 /* NULL member: unchanged; an empty email or display name takes it away. */

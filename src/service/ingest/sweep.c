@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
         return ERR_NO_MEMORY;
     }
     char after[BLOB_KEY_MAX + 1];
-    strcpy(after, place);
+    (void)text_copy(after, sizeof after, place);
     walk->bucket = bucket;
     walk->place = place;
     walk->old_ms = clock_wall_ms() - ingest->config.orphan_grace_ms;

@@ -23,7 +23,7 @@ void upload_extension(const char *filename, char out[EXTENSION_MAX + 1])
     }
     out[length] = '\0';
     if (length == 0) {
-        strcpy(out, "bin");
+        (void)memcpy(out, "bin", sizeof "bin");
     }
 }
 

@@ -77,7 +77,7 @@ static int visit(void *argument, const char *key, const struct blob_stat *stat)
 
 static int walk(struct request *request, const char *bucket, struct listing *listing)
 {
-    int result;
+    int result = 0;
     do {
         listing->again = false;
         char after[AFTER_SIZE];

@@ -133,11 +133,9 @@ static void take_etag(struct reader *reader, struct blob_part *part)
         text[length - 1] = '\0';
         text++;
     }
-    if (strlen(text) >= sizeof part->etag) {
+    if (!text_copy(part->etag, sizeof part->etag, text)) {
         fail(reader);
-        return;
     }
-    (void)strcpy(part->etag, text);
 }
 
 static void XMLCALL end_element(void *argument, const char *name)

@@ -57,6 +57,16 @@ static void numbers(void **state)
     assert_false(text_number("-1", -5, 9, &number));
 }
 
+static void copies_that_fit(void **state)
+{
+    (void)state;
+    char out[4];
+    assert_true(text_copy(out, sizeof out, "abc"));
+    assert_string_equal(out, "abc");
+    assert_false(text_copy(out, sizeof out, "abcd"));
+    assert_string_equal(out, "");
+}
+
 static void folding(void **state)
 {
     (void)state;
@@ -69,10 +79,8 @@ static void folding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cleaned),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(folding),
+        cmocka_unit_test(cleaned),         cmocka_unit_test(refused), cmocka_unit_test(numbers),
+        cmocka_unit_test(copies_that_fit), cmocka_unit_test(folding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,8 +46,7 @@ static void usernames_refused(void **state)
                                       "a/b",
                                       "\xff",
                                       "<ab>",
-                                      "a\xe2\x80\xae"
-                                      "b", /* bidi override */
+                                      "z\xe2\x80\xaez", /* bidi override */
                                       "12345678901234567890123456789012345678901"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct call *call = call_new();
