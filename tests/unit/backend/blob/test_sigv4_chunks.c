@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LONG_TRAILER                                                                               \
+    "0\r\na-name-that-is-longer-than-any-of-a-checksum-that-somebody-may-announce:1\r\n\r\n"
+
 enum { FIRST = 65536, SECOND = 1024 };
 
 static struct sigv4_signed start;
@@ -151,6 +154,7 @@ static void malformed_bodies_are_refused(void **state)
                                       "ffffffffffffffff\r\n",
                                       "0\r\n\r\nmore",
                                       "0\r\nno colon\r\n\r\n",
+                                      LONG_TRAILER,
                                       "0\r\na:1\r\nb:1\r\nc:1\r\nd:1\r\ne:1\r\n\r\n"};
     struct sigv4_chunks chunks;
     size_t payload = 0;
