@@ -12,9 +12,10 @@
 #include "backend/cache/cache.h"
 #include "backend/db/db.h"
 #include "backend/mail/mail.h"
+#include "backend/node/node_lease.h"
 #include "base/call.h"
 #include "base/error.h"
-#include "base/id.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/problem.h"
 #include "boot/config.h"
@@ -24,10 +25,12 @@
 #include "service/identity/identity.h"
 #include "service/ingest/ingest.h"
 #include "service/objectstore/objectstore.h"
+#include "service/streaming/streaming.h"
 #include "service/transcode/transcode.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -39,6 +42,7 @@ struct platform {
     const struct config *config;
     unsigned roles;
     struct db *catalog_db, *users_db;
+    struct node_lease *node;
     struct bus *bus;
     struct cache *cache;
     struct blob_store *blobs;
@@ -47,6 +51,7 @@ struct platform {
     struct catalog *catalog;
     struct ingest *ingest;
     struct transcode *transcode;
+    struct streaming *streaming;
     struct objectstore *objectstore;
     struct gateway *gateway;
 };
@@ -65,6 +70,7 @@ static const struct role_row role_rows[] = {
     {"catalog", PLATFORM_CATALOG, catalog_routes, offsetof(struct platform, catalog)},
     {"ingest", PLATFORM_INGEST, ingest_routes, offsetof(struct platform, ingest)},
     {"transcode", PLATFORM_TRANSCODE, NULL, 0},
+    {"streaming", PLATFORM_STREAMING, streaming_routes, offsetof(struct platform, streaming)},
     {"objectstore", PLATFORM_OBJECTSTORE, objectstore_routes,
      offsetof(struct platform, objectstore)},
 };
@@ -157,13 +163,18 @@ static int open_bus(struct platform *platform, struct problem *problem)
     return error != 0 ? error : bus_attach(platform->bus, platform->catalog_db, problem);
 }
 
-/* Ids are made with this node number. */
+/* Without its node number a process must make no more ids: it drains and ends, to be started anew.
+ */
+static void node_lost(void *argument)
+{
+    (void)argument;
+    log_event(LOG_ERROR, "node.lost", log_text("reason", "its lease could not be held"));
+    (void)kill(getpid(), SIGTERM);
+}
+
 static int open_node(struct platform *platform, struct problem *problem)
 {
-    (void)platform;
-    (void)problem;
-    id_init(0, 0);
-    return 0;
+    return node_lease_take(platform->catalog_db, node_lost, NULL, &platform->node, problem);
 }
 
 static int open_objects(struct platform *platform, struct problem *problem)
@@ -276,6 +287,12 @@ static int open_transcode(struct platform *platform, struct problem *problem)
 static int open_delivery(struct platform *platform, struct problem *problem)
 {
     const struct config *config = platform->config;
+    struct streaming_config streaming = {
+        .catalog = platform->catalog,
+        .blobs = platform->blobs,
+        .keys_path = config_text(config, CONFIG_KEYS_STORE),
+        .media_url = config_text(config, CONFIG_SERVER_MEDIA_URL),
+    };
     struct objectstore_config objects = {
         .blobs = platform->blobs,
         .keys_path = config_text(config, CONFIG_KEYS_STORE),
@@ -286,7 +303,8 @@ static int open_delivery(struct platform *platform, struct problem *problem)
         .media_url = config_text(config, CONFIG_SERVER_MEDIA_URL),
         .upload_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
     };
-    int error = objectstore_open(&objects, &platform->objectstore, problem);
+    int error = streaming_open(&streaming, &platform->streaming, problem);
+    error = error != 0 ? error : objectstore_open(&objects, &platform->objectstore, problem);
     return error != 0 ? error : gateway_open(&gateway, &platform->gateway, problem);
 }
 
@@ -349,11 +367,13 @@ void platform_close(struct platform *platform)
     bus_close(platform->bus);
     gateway_close(platform->gateway);
     objectstore_close(platform->objectstore);
+    streaming_close(platform->streaming);
     catalog_close(platform->catalog);
     identity_close(platform->identity);
     mail_close(platform->mailer);
     blob_store_close(platform->blobs);
     cache_close(platform->cache);
+    node_lease_release(platform->node);
     db_close(platform->catalog_db);
     db_close(platform->users_db);
     free(platform);
@@ -439,7 +459,9 @@ struct identity *platform_identity(struct platform *platform)
 int platform_rotate_keys(struct platform *platform, struct call *call)
 {
     int error = identity_keys_rotate(platform->identity, call);
-    return error;
+    return error != 0 ? error
+                      : streaming_keys_rotate(config_text(platform->config, CONFIG_KEYS_STORE),
+                                              &call->problem);
 }
 
 void platform_announce(struct platform *platform)
