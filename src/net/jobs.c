@@ -1,9 +1,14 @@
 /* The bounded pool of workers (jobs.h).
  *
- * One list, one mutex, one condition. The bound counts jobs that wait (claimed ones included), not
- * those that run. Continuations wait in the same list but outside the bound: there can't be more of
- * them than work that was let in. Jobs of job_pool_submit take their node from an array of
- * queue_max, so that submitting allocates nothing.
+ * One list under one mutex. The bound counts jobs that wait (claimed ones included), not those that
+ * run. Continuations wait in the same list but outside the bound: there can't be more of them than
+ * work that was let in. Jobs of job_pool_submit take their node from an array of queue_max, so that
+ * submitting allocates nothing.
+ *
+ * Waking is what costs. Idle workers sleep on a semaphore each, in a stack: the last one to sleep
+ * is the first to wake, so few workers do the work while it is short. At most one worker is on its
+ * way at a time (waking); when it takes a job and sees more, it wakes the next. So a burst of short
+ * jobs is done by one or two workers, and jobs that block bring up one worker after the other.
  */
 #include "net/jobs.h"
 
@@ -11,44 +16,36 @@
 #include "base/error.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { STACK_BYTES = 1024 * 1024, DELAY_SHIFT = 3, THREADS_MAX = 1024 };
 
+struct worker {
+    struct job_pool *pool;
+    struct worker *idle_next;
+    sem_t wake;
+    pthread_t thread;
+};
+
 struct job_pool {
     pthread_mutex_t lock;
-    pthread_cond_t work;
     struct job *first, *last; /* waiting */
     struct job *nodes;        /* queue_max of them */
     struct job *free_nodes;
-    pthread_t *threads;
-    unsigned threads_max, threads_started, threads_idle;
-    unsigned waiting; /* in the list, continuations too */
+    struct worker *workers;
+    struct worker *idle; /* asleep, the last one first */
+    unsigned threads_max, threads_started;
     unsigned queue_max;
     _Atomic unsigned depth; /* claimed places */
     _Atomic int64_t delay_us;
-    bool ending;
+    bool waking, ending;
     char name[12];
 };
-
-static struct job *take(struct job_pool *pool)
-{
-    while (pool->first == NULL && !pool->ending) {
-        pool->threads_idle++;
-        pthread_cond_wait(&pool->work, &pool->lock);
-        pool->threads_idle--;
-    }
-    struct job *job = pool->first;
-    if (job != NULL) {
-        pool->first = job->next;
-        pool->last = pool->first != NULL ? pool->last : NULL;
-        pool->waiting--;
-    }
-    return job;
-}
 
 static bool is_node(const struct job_pool *pool, const struct job *job)
 {
@@ -75,19 +72,73 @@ static struct job start(struct job_pool *pool, struct job *job)
     return started;
 }
 
-static void *worker(void *argument)
+static int start_thread(struct job_pool *pool);
+
+/* Brings one more worker to the list, if it needs one and none is on its way. Under the lock;
+ * returns whom to post once it is released. */
+static struct worker *call_worker(struct job_pool *pool)
 {
-    struct job_pool *pool = argument;
+    if (pool->first == NULL || pool->waking) {
+        return NULL;
+    }
+    struct worker *worker = pool->idle;
+    if (worker != NULL) {
+        pool->idle = worker->idle_next;
+        pool->waking = true;
+    } else if (pool->threads_started < pool->threads_max && !pool->ending) {
+        pool->waking = start_thread(pool) == 0; /* without it, those that are there go on */
+    }
+    return worker;
+}
+
+static void post(struct worker *worker)
+{
+    if (worker != NULL) {
+        (void)sem_post(&worker->wake);
+    }
+}
+
+/* Sleeps until woken; under the lock. */
+static void sleep_idle(struct job_pool *pool, struct worker *worker)
+{
+    worker->idle_next = pool->idle;
+    pool->idle = worker;
+    pthread_mutex_unlock(&pool->lock);
+    while (sem_wait(&worker->wake) != 0) {
+        assert(errno == EINTR);
+    }
     pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        struct job *job = take(pool);
-        if (job == NULL) {
-            break;
+    pool->waking = false;
+}
+
+/* Takes the first job and runs it; under the lock. */
+static void run_first(struct job_pool *pool)
+{
+    struct job *job = pool->first;
+    pool->first = job->next;
+    if (pool->first == NULL) {
+        pool->last = NULL;
+    }
+    struct job started = start(pool, job);
+    struct worker *called = call_worker(pool);
+    pthread_mutex_unlock(&pool->lock);
+    post(called);
+    started.run(started.argument);
+    pthread_mutex_lock(&pool->lock);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct job_pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    pool->waking = false;
+    while (pool->first != NULL || !pool->ending) {
+        if (pool->first != NULL) {
+            run_first(pool);
+        } else {
+            sleep_idle(pool, worker);
         }
-        struct job started = start(pool, job);
-        pthread_mutex_unlock(&pool->lock);
-        started.run(started.argument);
-        pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -96,16 +147,18 @@ static void *worker(void *argument)
 /* Starts one more thread, under the lock. */
 static int start_thread(struct job_pool *pool)
 {
+    struct worker *worker = &pool->workers[pool->threads_started];
+    worker->pool = pool;
+    (void)sem_init(&worker->wake, 0, 0);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    pthread_t *thread = &pool->threads[pool->threads_started];
-    int failed = pthread_create(thread, &attributes, worker, pool);
+    int failed = pthread_create(&worker->thread, &attributes, work, worker);
     pthread_attr_destroy(&attributes);
     if (failed != 0) {
         return ERR_NO_MEMORY;
     }
-    (void)pthread_setname_np(*thread, pool->name);
+    (void)pthread_setname_np(worker->thread, pool->name);
     pool->threads_started++;
     return 0;
 }
@@ -119,15 +172,14 @@ int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct 
         return ERR_NO_MEMORY;
     }
     pool->nodes = calloc(queue_max, sizeof *pool->nodes);
-    pool->threads = calloc(threads, sizeof *pool->threads);
-    if (pool->nodes == NULL || pool->threads == NULL) {
+    pool->workers = calloc(threads, sizeof *pool->workers);
+    if (pool->nodes == NULL || pool->workers == NULL) {
         free(pool->nodes);
-        free(pool->threads);
+        free(pool->workers);
         free(pool);
         return ERR_NO_MEMORY;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
     pool->threads_max = threads;
     pool->queue_max = queue_max;
     for (unsigned i = 0; i < queue_max; i++) {
@@ -136,7 +188,9 @@ int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct 
     }
     (void)snprintf(pool->name, sizeof pool->name, "%s", name);
     /* One thread from the start, so that a push never depends on pthread_create. */
+    pthread_mutex_lock(&pool->lock);
     int error = start_thread(pool);
+    pthread_mutex_unlock(&pool->lock);
     if (error != 0) {
         job_pool_free(pool);
         return error;
@@ -145,8 +199,8 @@ int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct 
     return 0;
 }
 
-/* Under the lock. */
-static void append(struct job_pool *pool, struct job *job)
+/* Queues and releases the lock. */
+static void append_and_unlock(struct job_pool *pool, struct job *job)
 {
     job->next = NULL;
     job->queued_us = clock_monotonic_us();
@@ -156,12 +210,9 @@ static void append(struct job_pool *pool, struct job *job)
         pool->first = job;
     }
     pool->last = job;
-    pool->waiting++;
-    if (pool->waiting > pool->threads_idle && pool->threads_started < pool->threads_max &&
-        !pool->ending) {
-        (void)start_thread(pool); /* without it, those that are there take the job */
-    }
-    pthread_cond_signal(&pool->work);
+    struct worker *called = call_worker(pool);
+    pthread_mutex_unlock(&pool->lock);
+    post(called);
 }
 
 /* Under the lock. */
@@ -194,31 +245,30 @@ void job_pool_push(struct job_pool *pool, struct job *job)
 {
     pthread_mutex_lock(&pool->lock);
     job->claimed = true;
-    append(pool, job);
-    pthread_mutex_unlock(&pool->lock);
+    append_and_unlock(pool, job);
 }
 
 void job_pool_continue(struct job_pool *pool, struct job *job)
 {
     pthread_mutex_lock(&pool->lock);
     job->claimed = false;
-    append(pool, job);
-    pthread_mutex_unlock(&pool->lock);
+    append_and_unlock(pool, job);
 }
 
 int job_pool_submit(struct job_pool *pool, void (*run)(void *argument), void *argument)
 {
     pthread_mutex_lock(&pool->lock);
     int error = claim(pool);
-    if (error == 0) {
-        struct job *job = pool->free_nodes;
-        assert(job != NULL); /* as many nodes as places */
-        pool->free_nodes = job->next;
-        *job = (struct job){.run = run, .argument = argument, .claimed = true};
-        append(pool, job);
+    if (error != 0) {
+        pthread_mutex_unlock(&pool->lock);
+        return error;
     }
-    pthread_mutex_unlock(&pool->lock);
-    return error;
+    struct job *job = pool->free_nodes;
+    assert(job != NULL); /* as many nodes as places */
+    pool->free_nodes = job->next;
+    *job = (struct job){.run = run, .argument = argument, .claimed = true};
+    append_and_unlock(pool, job);
+    return 0;
 }
 
 unsigned job_pool_depth(const struct job_pool *pool)
@@ -238,15 +288,18 @@ void job_pool_free(struct job_pool *pool)
     }
     pthread_mutex_lock(&pool->lock);
     pool->ending = true; /* from here on no thread is started */
-    pthread_cond_broadcast(&pool->work);
+    for (struct worker *worker = pool->idle; worker != NULL; worker = worker->idle_next) {
+        post(worker);
+    }
+    pool->idle = NULL;
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->threads_started; i++) {
-        pthread_join(pool->threads[i], NULL);
+        pthread_join(pool->workers[i].thread, NULL);
+        (void)sem_destroy(&pool->workers[i].wake);
     }
     assert(pool->first == NULL);
-    pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool->nodes);
-    free(pool->threads);
+    free(pool->workers);
     free(pool);
 }
