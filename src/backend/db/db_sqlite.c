@@ -39,11 +39,7 @@ static struct {
 
 static void configure(void)
 {
-    /* Connections are used by one thread at a time: no locks inside of them. */
-    once_result = sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-    if (once_result == SQLITE_OK) {
-        once_result = sqlite3_initialize();
-    }
+    once_result = sqlite3_initialize();
     (void)sqlite3_soft_heap_limit64(HEAP_BYTES_SOFT);
 }
 
