@@ -1,0 +1,217 @@
+"""From an uploaded file to renditions: every format that is taken, every file that is not, and kills in the
+middle. The media process is the real one."""
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+import requests
+
+from conftest import People, Person, wait_for
+
+LADDER = {("aac", 96), ("aac", 160), ("aac", 320), ("mp3", 96), ("mp3", 160), ("mp3", 320), ("opus", 96),
+          ("opus", 160), ("opus", 320), ("original", 0)}
+RATES = {"aac": None, "mp3": None, "opus": 48000}
+
+
+def ffmpeg(*arguments):
+    return subprocess.run(["ffmpeg", "-hide_banner", "-nostats", *map(str, arguments)], check=True,
+                          capture_output=True, timeout=120)
+
+
+def loudness_by_ffmpeg(path, channels):
+    mono = "true" if channels == 1 else "false"  # mono is played from two speakers
+    report = ffmpeg("-i", path, "-af", f"ebur128=dualmono={mono}:metadata=1,ametadata=print:key=lavfi.r128.I:file=-",
+                    "-f", "null", "-").stdout.decode()
+    return float(report.strip().splitlines()[-1].split("=")[1])
+
+
+def decoded(path, rate):
+    """Samples of one channel that ffmpeg gets out of a file."""
+    raw = ffmpeg("-i", path, "-f", "f32le", "-ac", "1", "-ar", rate, "-").stdout
+    return len(raw) // 4
+
+
+def kind(rendition):
+    return rendition["format"], rendition.get("bitrate") or 0
+
+
+# name, what ffmpeg is told, rate, channels, samples of one channel, lossless
+FORMATS = [
+    ("16.wav", ["-c:a", "pcm_s16le"], 44100, 2, True),
+    ("24.wav", ["-c:a", "pcm_s24le"], 48000, 2, True),
+    ("32.wav", ["-c:a", "pcm_s32le"], 44100, 2, True),
+    ("float.wav", ["-c:a", "pcm_f32le"], 44100, 2, True),
+    ("a.flac", [], 44100, 2, True),
+    ("alac.m4a", ["-c:a", "alac"], 44100, 2, True),
+    ("a.aiff", [], 44100, 2, True),
+    ("a.wv", [], 44100, 2, True),
+    ("a.mp3", ["-b:a", "192k"], 44100, 2, False),
+    ("a.m4a", ["-c:a", "aac", "-b:a", "192k"], 44100, 2, False),
+    ("a.ogg", ["-c:a", "libvorbis"], 44100, 2, False),
+    ("a.opus", ["-c:a", "libopus"], 48000, 2, False),
+    ("low.wav", [], 8000, 1, True),
+    ("high.flac", ["-sample_fmt", "s32"], 192000, 2, True),
+    ("surround.flac", [], 48000, 6, True),
+    ("seven.wav", [], 44100, 8, True),
+]
+
+
+@pytest.mark.parametrize("name, options, rate, channels, lossless", FORMATS, ids=[row[0] for row in FORMATS])
+def test_every_format_becomes_ready(people, upload, sounds, tmp_path, name, options, rate, channels, lossless):
+    seconds = 4.321
+    source = sounds("wav", seconds=seconds, rate=rate, channels=channels)
+    path = tmp_path / name
+    ffmpeg("-i", source, *options, path)
+    track = upload(path=path, title=name)
+    assert track["status"] == "ready", track
+    assert abs(track["durationMs"] - round(seconds * 1000)) <= 1
+    assert abs(track["loudness"]["trackLufs"] - loudness_by_ffmpeg(path, channels)) <= 0.1
+    whole = wait_for(people.artist, track["id"], whole=True)
+    made = {kind(rendition) for rendition in whole["renditions"]}
+    flac = {("flac", 0)} if ("flac", 0) in made else set()
+    assert made == LADDER | flac
+    assert bool(flac) == (lossless and name not in ("32.wav", "float.wav", "seven.wav")), "FLAC holds up to 24 bits, 5.1"
+
+
+def test_lengths_are_exact_to_the_sample(people, upload, sounds, tmp_path):
+    source = sounds("flac", seconds=5.4321)  # no multiple of a frame
+    samples = round(5.4321 * 44100)
+    track = upload(path=source)
+    wait_for(people.artist, track["id"], whole=True)
+    files = people.artist.get(f"/api/v1/tracks/{track['id']}/stream").json()["files"]
+    assert len(files) >= 10
+    for file in files:
+        body = requests.get(file["url"], timeout=30)
+        assert body.status_code == 200 and len(body.content) == file["bytes"], file
+        path = tmp_path / file["url"].rsplit("/", 1)[1]
+        path.write_bytes(body.content)
+        rate = 48000 if file["format"] == "opus" else 44100
+        expected = -(-samples * 160 // 147) if file["format"] == "opus" else samples
+        got = decoded(path, rate)
+        if file["format"] == "aac":  # this decoder keeps the end padding; the file says where to cut
+            assert file["samples"] == samples and 0 <= got - samples < 1024, (file, got)
+        else:
+            assert abs(got - expected) <= (1 if file["format"] == "opus" else 0), (file, got)
+
+
+def wav(rate, channels, data=b""):
+    block = 2 * channels
+    return (b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " +
+            struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * block, block, 16) +
+            b"data" + struct.pack("<I", len(data)) + data)
+
+
+def bad_file(name, folder, sounds):
+    path = folder / name
+    if name == "text.mp3":
+        path.write_text("The quick brown fox jumps over the lazy dog.\n" * 3000)
+    elif name == "truncated.flac":
+        whole = sounds("flac", seconds=20.0).read_bytes()
+        path.write_bytes(whole[:len(whole) // 2])
+    elif name == "zero.wav":
+        path.write_bytes(wav(44100, 2))
+    elif name == "hertz.wav":
+        path.write_bytes(wav(1, 2, bytes(4000)))
+    elif name == "channels.wav":
+        path.write_bytes(wav(44100, 65, bytes(130 * 1000)))
+    elif name == "12h.flac":
+        ffmpeg("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", 12 * 3600, path)
+    elif name == "picture.wav":
+        ffmpeg("-f", "lavfi", "-i", "testsrc", "-frames:v", 1, "-f", "image2", "-c:v", "png", path)
+    return path
+
+
+@pytest.mark.parametrize("name, code, words", [
+    ("text.mp3", "not-audio", "not a sound file"),
+    ("picture.wav", "not-audio", "not a sound file"),
+    ("truncated.flac", "truncated", "although its header says 20 s"),
+    ("zero.wav", "no-samples", "0 samples"),
+    ("hertz.wav", "bad-rate", "1 Hz"),
+    ("channels.wav", "bad-channels", "65 channels"),
+    ("12h.flac", "too-long", "longer than 6 hours"),
+])
+def test_bad_files_end_as_failed_with_words(upload, sounds, tmp_path, name, code, words):
+    track = upload(path=bad_file(name, tmp_path, sounds), title=name)
+    assert track["status"] == "failed", track
+    assert track["failure"]["code"] == code
+    assert words in track["failure"]["reason"]
+    assert not [rendition for rendition in track["renditions"] if rendition["format"] == "aac"]
+
+
+def media_processes(server):
+    """The children of the server by the name tutti-media."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)
+        except (OSError, NotADirectoryError):
+            continue
+        if entry.name.isdigit() and fields[0].endswith("(tutti-media") and int(fields[1].split()[1]) == server.process.pid:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_until(condition, timeout=20):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_killed_media_processes_cost_nothing_but_time(people, server, upload, sounds):
+    track = upload(path=sounds("flac", seconds=45.0), wait=False)
+    for _ in range(3):
+        wait_until(lambda: media_processes(server))
+        time.sleep(0.2)
+        for pid in media_processes(server):
+            os.kill(pid, signal.SIGKILL)
+    whole = wait_for(people.artist, track["id"], whole=True)
+    assert whole["status"] == "ready"
+    made = sorted(kind(rendition) for rendition in whole["renditions"])
+    assert made == sorted(LADDER | {("flac", 0)})  # each once
+    wait_until(lambda: not media_processes(server))  # gone when idle
+
+
+def test_a_killed_server_goes_on_where_it_was(own_server, sounds):
+    server = own_server()
+    server.add_user("maker", "artist")
+    maker = Person(server.url, "maker", "artist")
+    page = maker.post("/api/v1/artists", json={"name": "Band"}).json()
+    album = maker.post("/api/v1/albums", json={"artistId": page["id"], "title": "Album"}).json()
+    path = sounds("flac", seconds=40.0)
+    place = maker.get("/api/v1/tracks/upload-url", params={"filename": "a.flac"}).json()
+    assert requests.put(place["uploadUrl"], data=path.read_bytes(), timeout=30).status_code == 200
+    track = maker.post("/api/v1/tracks", json={"albumId": album["id"], "title": "T", "trackUrl": place["trackUrl"]}).json()
+    for pause in (0.3, 0.8, 1.5):
+        time.sleep(pause)
+        server.kill()
+        server.start()
+    began = time.monotonic()
+    whole = wait_for(maker, track["id"], whole=True)
+    assert whole["status"] == "ready"
+    assert sorted(kind(rendition) for rendition in whole["renditions"]) == sorted(LADDER | {("flac", 0)})
+    assert time.monotonic() - began < 29, "a dead process' jobs are taken at once, not when the lease runs out"
+    assert server.stop() == 0
+
+
+def test_workers_of_their_own_process(own_server, sounds):
+    front = own_server(roles="gateway,identity,catalog,ingest,streaming,objectstore")
+    front.add_user("maker", "artist")
+    maker = Person(front.url, "maker", "artist")
+    page = maker.post("/api/v1/artists", json={"name": "Band"}).json()
+    album = maker.post("/api/v1/albums", json={"artistId": page["id"], "title": "Album"}).json()
+    path = sounds("flac", seconds=10.0)
+    place = maker.get("/api/v1/tracks/upload-url", params={"filename": "a.flac"}).json()
+    assert requests.put(place["uploadUrl"], data=path.read_bytes(), timeout=30).status_code == 200
+    track = maker.post("/api/v1/tracks", json={"albumId": album["id"], "title": "T", "trackUrl": place["trackUrl"]}).json()
+    time.sleep(1)
+    assert maker.get(f"/api/v1/tracks/{track['id']}").json()["status"] in ("created", "uploaded")
+    own_server(data=front.data, roles="transcode")
+    own_server(data=front.data, roles="transcode")
+    whole = wait_for(maker, track["id"], whole=True)
+    assert whole["status"] == "ready"
+    assert sorted(kind(rendition) for rendition in whole["renditions"]) == sorted(LADDER | {("flac", 0)})
