@@ -99,7 +99,7 @@ static int emit_art(struct db_session *session, int64_t art_id, const char *obje
     return payload != NULL ? bus_emit(session, "art.uploaded", key, payload) : ERR_NO_MEMORY;
 }
 
-static int insert_art(struct db_session *session, const struct art_row *row)
+int art_create(struct db_session *session, const struct art_row *row)
 {
     int error = art_insert(session, row);
     return error != 0 ? error : emit_art(session, row->id, row->object_key);
@@ -184,7 +184,7 @@ static int art_put_work(struct db_session *session, struct change *change)
                                 .height = upload->info.height,
                                 .created_at = change->now_ms};
     if (error == 0) {
-        error = insert_art(session, &row);
+        error = art_create(session, &row);
     }
     return error != 0
                ? error
@@ -288,7 +288,7 @@ int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t ar
                                     .height = source->height,
                                     .created_at = id_time_ms(art_id)};
         album.pending_art_id = art_id;
-        error = insert_art(session, &row);
+        error = art_create(session, &row);
         if (error == 0) {
             error = album_update(session, &album);
         }

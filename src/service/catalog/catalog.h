@@ -20,6 +20,8 @@
  *                                                                      READY
  *   media.complete  {trackId, version}                                 the ladder is whole
  *   media.failed    {trackId, version, code, reason}
+ *   media.art       {trackId, version, bucket, key, type}  the file had a picture in it: the cover
+ *                                                      of its album, if that has none
  *   art.ready       {artId, width, height} · art.failed {artId, reason}
  */
 #pragma once

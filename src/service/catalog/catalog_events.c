@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "service/catalog/art_found.h"
 #include "service/catalog/gone.h"
 #include "service/catalog/loudness.h"
 #include "service/catalog/media.h"
@@ -234,5 +235,6 @@ int catalog_subscribe(struct catalog *catalog)
                                           .from_start = 1,
                                           .handle = handle_media,
                                           .context = catalog};
-    return bus_subscribe(catalog->bus, catalog->db, &consumer);
+    int error = bus_subscribe(catalog->bus, catalog->db, &consumer);
+    return error != 0 ? error : art_found_subscribe(catalog);
 }
