@@ -318,6 +318,9 @@ static void problem_headers(struct request_private *request, int status)
     if (request->entry != NULL && (request->entry->row->flags & ROUTE_OWN_CORS) != 0) {
         (void)reply_header(public_, "Access-Control-Allow-Origin", "*");
     }
+    if (request->entry != NULL && (request->entry->row->flags & ROUTE_XML_ERRORS) != 0) {
+        (void)reply_header(public_, "x-amz-request-id", public_->call.request_id);
+    }
 }
 
 void reply_problem(struct request_private *request, int error)

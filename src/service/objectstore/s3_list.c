@@ -126,7 +126,12 @@ static int read_query(struct request *request, bool second, struct listing *list
                    ? 0
                    : s3_fail_with(request, S3_ARGUMENT, "The continuation token is not ours");
     }
-    (void)snprintf(listing->after, sizeof listing->after, "%s", start != NULL ? start : "");
+    /* a marker that is a common prefix, as NextMarker may be, has told all its keys */
+    bool told = !second && start != NULL && start[0] != '\0' &&
+                strncmp(start, listing->prefix, strlen(listing->prefix)) == 0 &&
+                common_prefix(listing, start) == strlen(start);
+    (void)snprintf(listing->after, sizeof listing->after, "%s%s", start != NULL ? start : "",
+                   told ? "\xff" : "");
     return 0;
 }
 
