@@ -147,3 +147,10 @@ int idempotency_sweep(struct db_session *session, int64_t now_ms)
                           DB_BIND(db_int(now_ms - KEPT_MS)));
     return deleted < 0 ? deleted : 0;
 }
+
+int idempotency_forget(struct db_session *session, int64_t user_id)
+{
+    int deleted =
+        db_exec(session, "DELETE FROM idempotency WHERE user_id = $1", DB_BIND(db_int(user_id)));
+    return deleted < 0 ? deleted : 0;
+}

@@ -44,3 +44,5 @@ int idempotency_finish(struct db_session *session, const struct idempotency *onc
 int idempotency_reply(struct request *request, const struct idempotency *once);
 /* Forgets what is older than a day: the owner of a database calls it now and then, in a write. */
 int idempotency_sweep(struct db_session *session, int64_t now_ms);
+/* Forgets what was kept for an erased user: answers hold what they wrote. */
+int idempotency_forget(struct db_session *session, int64_t user_id);

@@ -396,6 +396,31 @@ def test_profile_conflicts(people, newcomer):
     assert newcomer.get("/api/v1/me").json()["displayName"] == "A"
 
 
+def test_writes_sent_again(people, newcomer):
+    etag = newcomer.get("/api/v1/me").headers["ETag"]
+    once = {"Idempotency-Key": uuid.uuid4().hex, "If-Match": etag}
+    first = newcomer.patch("/api/v1/me", json={"displayName": "Once"}, headers=once)
+    again = newcomer.patch("/api/v1/me", json={"displayName": "Once"}, headers=once)
+    assert first.status_code == again.status_code == 200 and first.json() == again.json()
+    assert again.headers["Idempotency-Replayed"] == "true" and again.headers["ETag"] == first.headers["ETag"]
+    other = newcomer.patch("/api/v1/me", json={"displayName": "Twice"}, headers=once)
+    assert other.status_code == 422
+    newcomer.patch("/api/v1/me", json={"displayName": "Third"})
+    late = newcomer.patch("/api/v1/me", json={"displayName": "Fourth"},
+                          headers={"Idempotency-Key": uuid.uuid4().hex, "If-Match": etag})
+    assert late.status_code == 412
+
+    tablet = people.nobody()
+    tablet.take(login(tablet, newcomer.username).json())
+    session = claims(tablet.headers["Authorization"].split()[1])["sid"]
+    once = {"Idempotency-Key": uuid.uuid4().hex}
+    for _ in range(2):
+        assert newcomer.delete(f"/api/v1/me/sessions/{session}", headers=once).status_code == 204
+    user = f"/api/v1/admin/users/{newcomer.user['id']}"
+    revisions = {people.admin.patch(user, json={"plan": "free"}, headers=once).headers["ETag"] for _ in range(2)}
+    assert len(revisions) == 1
+
+
 def test_change_password(people, newcomer):
     other = people.nobody()
     other.take(login(other, newcomer.username).json())

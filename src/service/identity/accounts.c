@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "service/idempotency.h"
 #include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/passwords.h"
@@ -156,8 +157,9 @@ int account_find(struct identity *identity, struct call *call, int64_t user_id,
 
 struct profile_change {
     struct call *call;
-    struct user user; /* as it will be */
+    struct user user; /* as it will be, then as it is */
     int64_t revision_seen;
+    struct idempotency *once;
     struct login_name new_username, old_username, new_email, old_email;
 };
 
@@ -175,23 +177,43 @@ static int move_login(struct db_session *session, struct call *call, const char 
     return error;
 }
 
+static int check_revision(struct profile_change *change, const struct user *now)
+{
+    if (change->revision_seen == REVISION_OTHER) {
+        return problem_set(&change->call->problem, ERR_PRECONDITION,
+                           "The profile has been changed since you read it");
+    }
+    return now->revision == change->revision_seen
+               ? 0
+               : problem_set(&change->call->problem, ERR_CONFLICT,
+                             "The profile was changed at the same moment; try again");
+}
+
+static int move_logins(struct db_session *session, struct profile_change *change)
+{
+    int error = move_login(session, change->call, "username", &change->old_username,
+                           &change->new_username, change->user.user_id);
+    return error != 0 ? error
+                      : move_login(session, change->call, "email", &change->old_email,
+                                   &change->new_email, change->user.user_id);
+}
+
 static int write_profile(struct db_session *session, void *argument)
 {
     struct profile_change *change = argument;
+    struct call *call = change->call;
     struct user now = {0};
-    problem_reset(&change->call->problem);
-    int error = user_store_find(session, change->call->arena, change->user.user_id, &now);
-    if (error == 0 && now.revision != change->revision_seen) {
-        return problem_set(&change->call->problem, ERR_CONFLICT,
-                           "The profile was changed at the same moment; try again");
+    problem_reset(&call->problem);
+    int error = idempotency_begin(session, call, change->once);
+    if (error != 0 || change->once->replayed) {
+        return error;
+    }
+    error = user_store_find(session, call->arena, change->user.user_id, &now);
+    if (error == 0) {
+        error = check_revision(change, &now);
     }
     if (error == 0) {
-        error = move_login(session, change->call, "username", &change->old_username,
-                           &change->new_username, change->user.user_id);
-    }
-    if (error == 0) {
-        error = move_login(session, change->call, "email", &change->old_email, &change->new_email,
-                           change->user.user_id);
+        error = move_logins(session, change);
     }
     if (error == 0) {
         error = user_store_update_profile(session, &change->user, clock_wall_ms());
@@ -199,7 +221,18 @@ static int write_profile(struct db_session *session, void *argument)
     if (error == 0) { /* a link in the old mailbox must not outlive its address */
         error = reset_store_delete_all(session, change->user.user_id);
     }
-    return error != 0 ? error : identity_emit_changed(session, change->user.user_id);
+    if (error == 0) {
+        error = identity_emit_changed(session, change->user.user_id);
+    }
+    if (error == 0) {
+        error = user_store_find(session, call->arena, change->user.user_id, &now);
+    }
+    if (error != 0) {
+        return error;
+    }
+    change->user = now;
+    json_t *answer CLEANUP_JSON = user_to_json(&now);
+    return idempotency_finish(session, change->once, 200, now.revision, answer);
 }
 
 static int fold_present(struct call *call, struct profile_change *change)
@@ -281,9 +314,9 @@ static int may_change_email(struct identity *identity, struct call *call, const 
 
 int account_change_profile(struct identity *identity, struct call *call,
                            const struct profile_changes *changes, int64_t revision_seen,
-                           struct user *ret_user)
+                           struct idempotency *once, struct user *ret_user)
 {
-    struct profile_change change = {.call = call, .revision_seen = revision_seen};
+    struct profile_change change = {.call = call, .revision_seen = revision_seen, .once = once};
     int error = account_find(identity, call, call->actor.user_id, &change.user);
     if (error == 0) {
         error = fold_present(call, &change);
@@ -301,12 +334,13 @@ int account_change_profile(struct identity *identity, struct call *call,
     if (error != 0) {
         return error;
     }
-    if (changes->email != NULL && before.email != NULL) {
+    if (changes->email != NULL && before.email != NULL && !once->replayed) {
         recovery_notify(identity, before.email, "Your address was changed",
                         "The e-mail address of your account was changed. If that was not you, "
                         "tell an admin of the server.\n");
     }
-    return account_find(identity, call, call->actor.user_id, ret_user);
+    *ret_user = change.user;
+    return 0;
 }
 
 /* --- password --- */
@@ -337,16 +371,22 @@ static int write_password(struct db_session *session, void *argument)
     return error != 0 ? error : identity_emit_changed(session, change->user_id);
 }
 
+int account_hash_password(struct identity *identity, struct call *call, const struct user *user,
+                          const char *field, const char *password,
+                          char ret_hash[PASSWORD_HASH_SIZE])
+{
+    const char *folded_email = user->email != NULL ? text_fold(call->arena, user->email) : NULL;
+    int error = name_check_password(call, field, password, text_fold(call->arena, user->username),
+                                    folded_email);
+    return error != 0 ? error
+                      : passwords_hash(identity->passwords, &call->problem, password, ret_hash);
+}
+
 /* change says whose, which session stays and which ticket is used up. */
 static int replace_password(struct identity *identity, struct call *call, const struct user *user,
                             const char *field, const char *wanted, struct password_change *change)
 {
-    const char *folded_email = user->email != NULL ? text_fold(call->arena, user->email) : NULL;
-    int error = name_check_password(call, field, wanted, text_fold(call->arena, user->username),
-                                    folded_email);
-    if (error == 0) {
-        error = passwords_hash(identity->passwords, &call->problem, wanted, change->hash);
-    }
+    int error = account_hash_password(identity, call, user, field, wanted, change->hash);
     if (error == 0) {
         error = db_write(identity->users, write_password, change);
     }
@@ -411,6 +451,9 @@ static int write_erasure(struct db_session *session, void *argument)
     }
     if (error == 0) {
         error = reset_store_delete_all(session, user_id);
+    }
+    if (error == 0) {
+        error = idempotency_forget(session, user_id);
     }
     if (error == 0) {
         error = sessions_end_others(session, user_id, 0, &erasure->ended);

@@ -4,9 +4,12 @@
  */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
+#include "service/idempotency.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/roles.h"
 
+#include <sodium.h>
 #include <string.h>
 
 bool plan_is_known(const char *plan)
@@ -17,9 +20,11 @@ bool plan_is_known(const char *plan)
 struct rights_change {
     struct call *call;
     int64_t user_id;
-    int64_t revision_seen; /* 0: any */
+    int64_t revision_seen;
     const struct rights_changes *changes;
-    struct user user; /* as it became */
+    struct idempotency *once;
+    char hash[PASSWORD_HASH_SIZE]; /* of changes->password */
+    struct user user;              /* as it became */
     struct ended_sessions ended;
 };
 
@@ -56,48 +61,102 @@ static int keep_an_admin(struct db_session *session, struct rights_change *chang
                : error;
 }
 
-static int write_rights(struct db_session *session, void *argument)
+/* Disabling and a new password end all sessions. */
+static int end_sessions(struct db_session *session, struct rights_change *change)
 {
-    struct rights_change *change = argument;
+    int64_t user_id = change->user_id;
+    int error = 0;
+    if (change->changes->password != NULL) {
+        error = user_store_update_password(session, user_id, change->hash, clock_wall_ms());
+    }
+    if (error == 0 && (change->changes->password != NULL || change->user.disabled_at != 0)) {
+        error = sessions_end_others(session, user_id, 0, &change->ended);
+    }
+    return error;
+}
+
+static int change_row(struct db_session *session, struct rights_change *change)
+{
     struct user *user = &change->user;
-    change->ended.count = 0;
-    problem_reset(&change->call->problem);
-    int error = user_store_find(session, change->call->arena, change->user_id, user);
-    if (error == ERR_NOT_FOUND) {
-        return problem_set(&change->call->problem, error, "There is no such user");
-    }
-    if (error == 0 && change->revision_seen != 0 && change->revision_seen != user->revision) {
-        return problem_set(&change->call->problem, ERR_PRECONDITION,
-                           "The user has been changed since you read it");
-    }
     bool was_admin = is_active_admin(user);
     apply(change->changes, user);
-    error = error != 0 ? error : keep_an_admin(session, change, was_admin);
+    int error = keep_an_admin(session, change, was_admin);
     if (error == 0) {
         error = user_store_update_rights(session, user, clock_wall_ms());
     }
-    if (error == 0 && user->disabled_at != 0) {
-        error = sessions_end_others(session, user->user_id, 0, &change->ended);
+    if (error == 0) {
+        error = end_sessions(session, change);
     }
-    return error != 0 ? error : identity_emit_changed(session, user->user_id);
+    if (error == 0) {
+        error = identity_emit_changed(session, user->user_id);
+    }
+    return error != 0 ? error : user_store_find(session, change->call->arena, user->user_id, user);
+}
+
+static int write_rights(struct db_session *session, void *argument)
+{
+    struct rights_change *change = argument;
+    struct call *call = change->call;
+    change->ended.count = 0;
+    problem_reset(&call->problem);
+    int error = idempotency_begin(session, call, change->once);
+    if (error != 0 || change->once->replayed) {
+        return error;
+    }
+    error = user_store_find(session, call->arena, change->user_id, &change->user);
+    if (error == ERR_NOT_FOUND) {
+        return problem_set(&call->problem, error, "There is no such user");
+    }
+    if (error == 0 && change->revision_seen != REVISION_ANY &&
+        change->revision_seen != change->user.revision) {
+        return problem_set(&call->problem, ERR_PRECONDITION,
+                           "The user has been changed since you read it");
+    }
+    if (error == 0) {
+        error = change_row(session, change);
+    }
+    if (error != 0) {
+        return error;
+    }
+    json_t *answer CLEANUP_JSON = user_to_admin_json(&change->user);
+    return idempotency_finish(session, change->once, 200, change->user.revision, answer);
+}
+
+static bool changes_rights(const struct rights_changes *changes)
+{
+    return changes->roles != 0 || changes->plan != NULL || changes->disabled >= 0;
 }
 
 int account_change_rights(struct identity *identity, struct call *call, int64_t user_id,
                           const struct rights_changes *changes, int64_t revision_seen,
-                          struct user *ret_user)
+                          struct idempotency *once, struct user *ret_user)
 {
-    struct rights_change change = {
-        .call = call, .user_id = user_id, .revision_seen = revision_seen, .changes = changes};
-    int error = db_write(identity->users, write_rights, &change);
+    struct rights_change change = {.call = call,
+                                   .user_id = user_id,
+                                   .revision_seen = revision_seen,
+                                   .changes = changes,
+                                   .once = once};
+    int error = 0;
+    if (changes->password != NULL) {
+        error = account_find(identity, call, user_id, &change.user);
+        if (error == 0) {
+            error = account_hash_password(identity, call, &change.user, "password",
+                                          changes->password, change.hash);
+        }
+    }
+    if (error == 0) {
+        error = db_write(identity->users, write_rights, &change);
+    }
+    sodium_memzero(change.hash, sizeof change.hash);
     if (error != 0) {
         return error;
     }
     sessions_bar(identity, &change.ended);
-    user_bar(identity, user_id, change.user.disabled_at != 0);
-    if (changes->password != NULL) {
-        error = account_set_password(identity, call, user_id, NULL, changes->password);
+    if (!once->replayed && changes_rights(changes)) {
+        user_bar(identity, user_id, change.user.disabled_at != 0);
     }
-    return error != 0 ? error : account_find(identity, call, user_id, ret_user);
+    *ret_user = change.user;
+    return 0;
 }
 
 struct page {

@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "net/http.h"
+#include "service/idempotency.h"
 #include "service/identity/identity_http.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/roles.h"
@@ -83,28 +84,35 @@ static int read_changes(struct request *request, const json_t *body, struct righ
 
 int handle_user_change(struct request *request)
 {
-    int64_t user_id = 0;
+    int64_t user_id = 0, revision = 0;
     json_t *body = NULL;
     struct rights_changes changes = {0};
     struct user user = {0};
+    struct idempotency once = {0};
     int error = request_param_id(request, "id", &user_id);
     if (error == 0) {
         error = request_json(request, &body);
     }
     if (error == 0) {
-        error = account_find(request->context, &request->call, user_id, &user);
-    }
-    if (error == 0) {
-        error = request_if_match(request, user.revision);
-    }
-    if (error == 0) {
         error = read_changes(request, body, &changes);
     }
-    int64_t revision_seen = request_header(request, "If-Match") != NULL ? user.revision : 0;
     if (error == 0) {
+        error = account_find(request->context, &request->call, user_id, &user);
+    }
+    if (error == 0 && changes.password == NULL) {
+        error = idempotency_from_request(request, &once);
+    }
+    if (error == 0) {
+        error = revision_seen(request, &once, user.revision, &revision);
+    }
+    if (error == 0) {
+        bool any = request_header(request, "If-Match") == NULL;
         error = account_change_rights(request->context, &request->call, user_id, &changes,
-                                      revision_seen, &user);
+                                      any ? REVISION_ANY : revision, &once, &user);
     }
     body_forget(request, body);
+    if (error == 0 && once.replayed) {
+        return idempotency_reply(request, &once);
+    }
     return error != 0 ? error : reply_user(request, &user);
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "net/http.h"
+#include "service/idempotency.h"
 #include "service/identity/identity_http.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/token.h"
@@ -251,7 +252,8 @@ static int log_out_bearer(struct request *request)
         problem_reset(&request->call.problem);
         return 0;
     }
-    int error = session_end(identity, &request->call, request->call.actor.session_id);
+    struct idempotency none = {0};
+    int error = session_end(identity, &request->call, request->call.actor.session_id, &none);
     return error == ERR_NOT_FOUND ? 0 : error;
 }
 

@@ -1,7 +1,9 @@
 /* Members of a JSON body, with words for the field that is wrong. Any thread. */
 #include "base/error.h"
 #include "net/http.h"
+#include "service/idempotency.h"
 #include "service/identity/identity_http.h"
+#include "service/identity/identity_private.h"
 
 #include <sodium.h>
 
@@ -46,6 +48,18 @@ int body_bool(struct request *request, const json_t *body, const char *name, int
     }
     *ret_value = value == NULL ? fallback : json_is_true(value);
     return 0;
+}
+
+int revision_seen(struct request *request, const struct idempotency *once, int64_t present,
+                  int64_t *ret_seen)
+{
+    int error = request_if_match(request, present);
+    if (error == ERR_PRECONDITION && once->key != NULL) {
+        *ret_seen = REVISION_OTHER;
+        return 0;
+    }
+    *ret_seen = present;
+    return error;
 }
 
 void body_forget(struct request *request, json_t *body)

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "net/http.h"
 #include "net/jobs.h"
+#include "service/idempotency.h"
 #include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/keys.h"
@@ -30,6 +31,10 @@ static int open_parts(struct identity *identity, const struct identity_config *c
                       struct problem *problem)
 {
     int error = db_migrate(identity->users, identity_migrations, identity_migration_count, problem);
+    if (error == 0) {
+        error = db_migrate(identity->users, idempotency_migrations, idempotency_migration_count,
+                           problem);
+    }
     if (error == 0) {
         error = key_ring_open(config->keys_path, &identity->keys, problem);
     }

@@ -1,7 +1,10 @@
 /* The handlers of identity's routes, named in the table of identity_http.c. */
 #pragma once
 
+#include <stdint.h>
+
 struct request;
+struct idempotency;
 
 /* auth_http.c: nobody is signed in yet */
 int handle_setup_state(struct request *request);
@@ -43,6 +46,10 @@ int body_text_or_empty(struct request *request, const json_t *body, const char *
 /* fallback where it is missing. */
 int body_bool(struct request *request, const json_t *body, const char *name, int fallback,
               int *ret_value);
+/* What If-Match says, for a write that may be a replay: an outdated revision is refused only after
+ * the key has been looked up (REVISION_OTHER). ERR_PRECONDITION where there is no key. */
+int revision_seen(struct request *request, const struct idempotency *once, int64_t present,
+                  int64_t *ret_seen);
 /* Overwrites a body that held a password, raw and parsed, once it is of no more use. Texts taken
  * from it are empty afterwards. */
 void body_forget(struct request *request, json_t *body);

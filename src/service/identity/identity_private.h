@@ -5,6 +5,7 @@
 
 #include "service/identity/identity.h"
 #include "service/identity/names.h"
+#include "service/identity/passwords.h"
 #include "service/identity/session_store.h"
 #include "service/identity/user_store.h"
 
@@ -35,7 +36,8 @@ struct identity {
     struct passwords *passwords;
     struct delays *delays;
     struct strangers *strangers;
-    atomic_bool has_admin; /* once true, true: the last admin can't be taken away */
+    _Atomic int64_t sweep_due_ms; /* monotonic */
+    atomic_bool has_admin;        /* once true, true: the last admin can't be taken away */
 };
 
 /* Where a person comes from; address is honoured from trusted proxies by net. */
@@ -51,6 +53,10 @@ struct signed_in {
     const char *access_token;
     struct ticket refresh; /* wiped by the caller after it is sent */
 };
+
+/* What is kept of an answer, for a write that is sent again (service/idempotency.h). Routes whose
+ * body holds a password keep nothing: a fast hash of it would lie in the database. */
+struct idempotency;
 
 /* accounts.c */
 struct new_user {
@@ -75,13 +81,20 @@ int account_find(struct identity *identity, struct call *call, int64_t user_id,
 struct profile_changes {
     const char *username, *email, *display_name, *current_password;
 };
+/* revision_seen: what the client saw, REVISION_OTHER when that is known to be outdated. Nothing is
+ * in ret_user where once->replayed. */
+enum { REVISION_ANY = 0, REVISION_OTHER = -1 };
 int account_change_profile(struct identity *identity, struct call *call,
                            const struct profile_changes *changes, int64_t revision_seen,
-                           struct user *ret_user);
+                           struct idempotency *once, struct user *ret_user);
 int account_change_password(struct identity *identity, struct call *call, const char *current,
                             const char *wanted);
 /* Sets a password without the old one and ends all sessions. reset: a ticket that is used up by it
  * in the same transaction (ERR_NOT_FOUND when it is no longer good); NULL: an admin's. */
+/* Checks and hashes; ret_hash is the caller's to wipe. */
+int account_hash_password(struct identity *identity, struct call *call, const struct user *user,
+                          const char *field, const char *password,
+                          char ret_hash[PASSWORD_HASH_SIZE]);
 int account_set_password(struct identity *identity, struct call *call, int64_t user_id,
                          const struct ticket *reset, const char *password);
 int account_erase(struct identity *identity, struct call *call);
@@ -94,7 +107,7 @@ struct rights_changes {
 };
 int account_change_rights(struct identity *identity, struct call *call, int64_t user_id,
                           const struct rights_changes *changes, int64_t revision_seen,
-                          struct user *ret_user);
+                          struct idempotency *once, struct user *ret_user);
 int account_list(struct identity *identity, struct call *call, int64_t before_id, unsigned limit,
                  struct user **ret_users, unsigned *ret_count);
 bool plan_is_known(const char *plan);
@@ -112,7 +125,8 @@ int session_refresh(struct identity *identity, struct call *call, const char *re
                     struct signed_in *ret_signed_in);
 /* Ends the session of a refresh token; one that is not ours ends nothing and is no error. */
 int session_log_out(struct identity *identity, const char *refresh_token);
-int session_end(struct identity *identity, struct call *call, int64_t session_id);
+int session_end(struct identity *identity, struct call *call, int64_t session_id,
+                struct idempotency *once);
 int session_list(struct identity *identity, struct call *call, struct session_row **ret_rows,
                  unsigned *ret_count);
 /* In a write, all but one of a user; the bars follow by sessions_bar after the commit. */

@@ -1,6 +1,7 @@
 /* Routes of one's own account. */
 #include "base/error.h"
 #include "net/http.h"
+#include "service/idempotency.h"
 #include "service/identity/identity_http.h"
 #include "service/identity/identity_private.h"
 
@@ -23,31 +24,44 @@ int handle_me(struct request *request)
     return error != 0 ? error : reply_user(request, &user);
 }
 
+static int read_changes(struct request *request, const json_t *body,
+                        struct profile_changes *changes)
+{
+    int bad = body_text_or_null(request, body, "username", &changes->username) |
+              body_text_or_empty(request, body, "email", &changes->email) |
+              body_text_or_empty(request, body, "displayName", &changes->display_name) |
+              body_text_or_null(request, body, "currentPassword", &changes->current_password);
+    return bad != 0 ? ERR_INVALID : 0;
+}
+
 int handle_me_change(struct request *request)
 {
     json_t *body = NULL;
     struct profile_changes changes = {0};
     struct user user = {0};
+    struct idempotency once = {0};
     int error = request_json(request, &body);
+    if (error == 0) {
+        error = read_changes(request, body, &changes);
+    }
     if (error == 0) {
         error = find_me(request, &user);
     }
+    if (error == 0 && changes.current_password == NULL) {
+        error = idempotency_from_request(request, &once);
+    }
+    int64_t revision = 0;
     if (error == 0) {
-        error = request_if_match(request, user.revision);
+        error = revision_seen(request, &once, user.revision, &revision);
     }
-    if (error != 0) {
-        return error;
+    if (error == 0) {
+        error = account_change_profile(request->context, &request->call, &changes, revision, &once,
+                                       &user);
     }
-    int bad = body_text_or_null(request, body, "username", &changes.username) |
-              body_text_or_empty(request, body, "email", &changes.email) |
-              body_text_or_empty(request, body, "displayName", &changes.display_name) |
-              body_text_or_null(request, body, "currentPassword", &changes.current_password);
-    if (bad != 0) {
-        return ERR_INVALID;
-    }
-    error =
-        account_change_profile(request->context, &request->call, &changes, user.revision, &user);
     body_forget(request, body);
+    if (error == 0 && once.replayed) {
+        return idempotency_reply(request, &once);
+    }
     return error != 0 ? error : reply_user(request, &user);
 }
 
@@ -121,9 +135,16 @@ int handle_sessions(struct request *request)
 int handle_session_end(struct request *request)
 {
     int64_t session_id = 0;
+    struct idempotency once = {0};
     int error = request_param_id(request, "id", &session_id);
     if (error == 0) {
-        error = session_end(request->context, &request->call, session_id);
+        error = idempotency_from_request(request, &once);
+    }
+    if (error == 0) {
+        error = session_end(request->context, &request->call, session_id, &once);
+    }
+    if (error == 0 && once.replayed) {
+        return idempotency_reply(request, &once);
     }
     return error != 0 ? error : reply_empty(request, 204);
 }

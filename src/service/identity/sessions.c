@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "service/idempotency.h"
 #include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/keys.h"
@@ -28,7 +29,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { USER_AGENT_BYTES_MAX = 256 };
+enum { USER_AGENT_BYTES_MAX = 256, SWEEP_MS = 3600000 };
 
 int delay_refusal(struct problem *problem, int64_t left_ms)
 {
@@ -85,6 +86,18 @@ static void copy_user_agent(char out[USER_AGENT_BYTES_MAX + 1], const char *text
     }
 }
 
+/* Hourly, by whoever logs in. */
+static int sweep_kept_answers(struct identity *identity, struct db_session *session)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t due_ms = atomic_load(&identity->sweep_due_ms);
+    if (now_ms < due_ms ||
+        !atomic_compare_exchange_strong(&identity->sweep_due_ms, &due_ms, now_ms + SWEEP_MS)) {
+        return 0;
+    }
+    return idempotency_sweep(session, clock_wall_ms());
+}
+
 int session_begin(struct identity *identity, struct db_session *session, const struct user *user,
                   const struct visitor *visitor, struct signed_in *ret_signed_in)
 {
@@ -101,6 +114,9 @@ int session_begin(struct identity *identity, struct db_session *session, const s
         session_store_delete_stale(session, user->user_id, now_ms, SESSIONS_PER_USER_MAX - 1);
     if (error == 0) {
         error = refresh_store_delete_orphans(session, user->user_id);
+    }
+    if (error == 0) {
+        error = sweep_kept_answers(identity, session);
     }
     if (error == 0) {
         error = session_store_insert(session, user->user_id, &row);
@@ -331,22 +347,30 @@ int session_refresh(struct identity *identity, struct call *call, const char *re
 /* --- ending --- */
 
 struct ending {
+    struct call *call;
     int64_t user_id, session_id;
+    struct idempotency *once;
 };
 
 static int write_ending(struct db_session *session, void *argument)
 {
     const struct ending *ending = argument;
-    int error = session_store_delete(session, ending->user_id, ending->session_id);
-    return error != 0 ? error : refresh_store_delete(session, ending->user_id, ending->session_id);
+    int error = idempotency_begin(session, ending->call, ending->once);
+    if (error != 0 || ending->once->replayed) {
+        return error;
+    }
+    error = session_store_delete(session, ending->user_id, ending->session_id);
+    if (error == 0) {
+        error = refresh_store_delete(session, ending->user_id, ending->session_id);
+    }
+    return error != 0 ? error : idempotency_finish(session, ending->once, 204, 0, NULL);
 }
 
-static int end_one(struct identity *identity, int64_t user_id, int64_t session_id)
+static int end_one(struct identity *identity, struct ending *ending)
 {
-    struct ending ending = {.user_id = user_id, .session_id = session_id};
-    int error = db_write(identity->users, write_ending, &ending);
+    int error = db_write(identity->users, write_ending, ending);
     if (error == 0) {
-        token_cache_bar(identity->tokens, session_id, INT64_MAX, clock_wall_ms());
+        token_cache_bar(identity->tokens, ending->session_id, INT64_MAX, clock_wall_ms());
     }
     return error;
 }
@@ -354,17 +378,23 @@ static int end_one(struct identity *identity, int64_t user_id, int64_t session_i
 int session_log_out(struct identity *identity, const char *refresh_token)
 {
     struct ticket ticket;
+    struct idempotency none = {0};
     if (!ticket_read(key_ring_seal_key(identity->keys), TICKET_REFRESH, refresh_token, &ticket)) {
         return 0;
     }
-    int error = end_one(identity, ticket.user_id, ticket.session_id);
+    struct ending ending = {
+        .user_id = ticket.user_id, .session_id = ticket.session_id, .once = &none};
+    int error = end_one(identity, &ending);
     sodium_memzero(&ticket, sizeof ticket);
     return error == ERR_NOT_FOUND ? 0 : error;
 }
 
-int session_end(struct identity *identity, struct call *call, int64_t session_id)
+int session_end(struct identity *identity, struct call *call, int64_t session_id,
+                struct idempotency *once)
 {
-    int error = end_one(identity, call->actor.user_id, session_id);
+    struct ending ending = {
+        .call = call, .user_id = call->actor.user_id, .session_id = session_id, .once = once};
+    int error = end_one(identity, &ending);
     return error == ERR_NOT_FOUND
                ? problem_set(&call->problem, ERR_NOT_FOUND, "There is no such session of yours")
                : error;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "service/idempotency.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/keys.h"
 
@@ -32,6 +33,7 @@ struct world {
 };
 
 static struct world world;
+static struct idempotency once; /* no key */
 
 /* The wall clock, so many milliseconds ahead of the true one. */
 static void skew_to(int64_t ahead_ms)
@@ -301,16 +303,18 @@ static void old_session_needs_the_password_for_the_address(void **state)
     world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
     struct profile_changes changes = {.email = "first@example.org"};
     call_again();
-    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 1, &user), 0);
+    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 1, &once, &user),
+                     0);
     skew_to(3600000);
     changes.email = "second@example.org";
     call_again();
-    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 2, &user),
+    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 2, &once, &user),
                      ERR_INVALID);
     assert_string_equal(world.call.problem.fields[0].name, "currentPassword");
     changes.current_password = PASSWORD;
     call_again();
-    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 2, &user), 0);
+    assert_int_equal(account_change_profile(world.identity, &world.call, &changes, 2, &once, &user),
+                     0);
     assert_string_equal(user.email, "second@example.org");
     skew_to(0);
 }
@@ -391,7 +395,7 @@ static void one_admin_stays(void **state)
     for (unsigned i = 0; i < 2; i++) {
         call_again();
         assert_int_equal(
-            account_change_rights(world.identity, &world.call, boss, &changes[i], 0, &user),
+            account_change_rights(world.identity, &world.call, boss, &changes[i], 0, &once, &user),
             ERR_CONFLICT);
     }
     world.call.actor = (struct actor){.user_id = boss, .roles = ROLE_ADMIN | ROLE_LISTENER};
