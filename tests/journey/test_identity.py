@@ -57,14 +57,23 @@ def newcomer(people):
 
 # --- the first admin ---
 
+def setup_code(data):
+    """The file is written while the server begins to answer."""
+    deadline = time.monotonic() + 5
+    while not (data / "setup-code").exists():
+        assert time.monotonic() < deadline, "no set-up code"
+        time.sleep(0.01)
+    return (data / "setup-code").read_text()
+
+
 def test_setup(own_server):
     server = own_server()
     nobody = Person(server.url)
     early = register(nobody)
     assert early.status_code == 403 and "setup-code" in early.json()["detail"]
+    code = setup_code(server.data).strip()
     file = server.data / "setup-code"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    code = file.read_text().strip()
     assert code not in server.log_text()
     assert len(code.replace("-", "")) * 4 == 128
 
@@ -85,10 +94,10 @@ def test_setup(own_server):
 
 def test_setup_code_outlives_a_restart(own_server, tmp_path):
     server = own_server(data=tmp_path)
-    code = (tmp_path / "setup-code").read_text()
+    code = setup_code(tmp_path)
     assert server.stop() == 0
     server.start()
-    assert (tmp_path / "setup-code").read_text() == code
+    assert setup_code(tmp_path) == code
     answer = Person(server.url).post("/api/v1/setup", json={"code": code, "username": "boss", "password": PASSWORD})
     assert answer.status_code == 201
 
