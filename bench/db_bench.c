@@ -1,0 +1,173 @@
+/* What the database layer does on this machine: writes a second and their latencies with group
+ * commit at 1, 8 and 64 writers, reads a second, and the memory of a process with three databases
+ * open.
+ *
+ *   db_bench [FOLDER] [SECONDS]      (default: a fresh folder in the working directory, 3 s each)
+ *
+ * The folder's disk is what is measured: every write waits for its fsync.
+ */
+#include "backend/db/db.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/problem.h"
+#include "net/metrics.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 64, SAMPLES_MAX = 1 << 20 };
+
+static const struct db_migration tables[] = {
+    {1, "bench",
+     "CREATE TABLE item (id BIGINT PRIMARY KEY, owner BIGINT NOT NULL, title TEXT NOT NULL);\n"
+     "CREATE INDEX item_owner ON item (owner, id);\n"}};
+
+struct worker {
+    struct db *db;
+    db_work *work;
+    bool writes;
+    int64_t until_ms;
+    int32_t *samples_us;
+    unsigned count, failures;
+};
+
+static _Atomic int64_t last_id;
+
+static int add_item(struct db_session *session, void *argument)
+{
+    (void)argument;
+    int64_t id = atomic_fetch_add(&last_id, 1) + 1;
+    return db_exec(session, "INSERT INTO item (id, owner, title) VALUES ($1, $2, $3)",
+                   DB_BIND(db_int(id), db_int(id % 1000), db_text("A title of usual length")));
+}
+
+static int list_items(struct db_session *session, void *argument)
+{
+    (void)argument;
+    DB_ROWS rows = NULL;
+    int64_t owner = atomic_fetch_add(&last_id, 7) % 1000;
+    int r = db_query(session, &rows,
+                     "SELECT id, title FROM item WHERE owner = $1 ORDER BY id DESC LIMIT 20",
+                     DB_BIND(db_int(owner)));
+    while (r >= 0 && (r = db_next(rows)) == 1) {
+    }
+    return r;
+}
+
+static void *run_worker(void *argument)
+{
+    struct worker *worker = argument;
+    while (clock_monotonic_ms() < worker->until_ms && worker->count < SAMPLES_MAX / THREADS_MAX) {
+        int64_t began_us = clock_monotonic_us();
+        int r = worker->writes ? db_write(worker->db, worker->work, NULL)
+                               : db_read(worker->db, worker->work, NULL);
+        worker->failures += r < 0;
+        worker->samples_us[worker->count++] = (int32_t)(clock_monotonic_us() - began_us);
+    }
+    return NULL;
+}
+
+static int by_size(const void *left, const void *right)
+{
+    return *(const int32_t *)left - *(const int32_t *)right;
+}
+
+static void measure(struct db *db, bool writes, unsigned threads, int seconds)
+{
+    static int32_t all[SAMPLES_MAX];
+    struct worker workers[THREADS_MAX];
+    pthread_t ids[THREADS_MAX];
+    struct metric *commits =
+        metric_get(METRIC_COUNTER, "tutti_db_commits_total", "", "database=\"bench\"");
+    int64_t commits_before = metric_value(commits), began_us = clock_monotonic_us();
+    for (unsigned i = 0; i < threads; i++) {
+        workers[i] = (struct worker){.db = db,
+                                     .work = writes ? add_item : list_items,
+                                     .writes = writes,
+                                     .until_ms = clock_monotonic_ms() + seconds * 1000,
+                                     .samples_us = calloc(SAMPLES_MAX / THREADS_MAX, 4)};
+        (void)pthread_create(&ids[i], NULL, run_worker, &workers[i]);
+    }
+    unsigned count = 0, failures = 0;
+    for (unsigned i = 0; i < threads; i++) {
+        (void)pthread_join(ids[i], NULL);
+        memcpy(all + count, workers[i].samples_us, workers[i].count * sizeof all[0]);
+        count += workers[i].count;
+        failures += workers[i].failures;
+        free(workers[i].samples_us);
+    }
+    double took_s = (double)(clock_monotonic_us() - began_us) / 1e6;
+    int64_t made = metric_value(commits) - commits_before;
+    qsort(all, count, sizeof all[0], by_size);
+    printf("| %s | %u | %.0f | %.2f | %.2f | %.1f | %u |\n", writes ? "writes" : "reads of 20",
+           threads, count / took_s, all[count / 2] / 1e3, all[count / 100 * 99] / 1e3,
+           writes ? (double)count / (double)(made > 0 ? made : 1) : 0.0, failures);
+}
+
+static long status_kb(const char *field)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    long kb = -1;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, field, strlen(field)) == 0) {
+            kb = strtol(line + strlen(field), NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return kb;
+}
+
+static struct db *open_in(const char *folder, const char *name)
+{
+    char url[512];
+    (void)snprintf(url, sizeof url, "sqlite:%s/%s.db", folder, name);
+    struct db *db = NULL;
+    struct problem problem = {0};
+    if (db_open(url, name, &db, &problem) < 0 || db_migrate(db, tables, 1, &problem) < 0) {
+        (void)fprintf(stderr, "db_bench: %s\n", problem.detail);
+        exit(1);
+    }
+    return db;
+}
+
+int main(int count, char **arguments)
+{
+    char fresh[] = "db-bench-XXXXXX";
+    const char *folder = count > 1 ? arguments[1] : mkdtemp(fresh);
+    int seconds = count > 2 ? atoi(arguments[2]) : 3;
+    if (folder == NULL || seconds < 1) {
+        (void)fprintf(stderr, "usage: db_bench [FOLDER] [SECONDS]\n");
+        return 2;
+    }
+    (void)mkdir(folder, 0700);
+    long before_kb = status_kb("VmRSS:");
+    struct db *other[2] = {open_in(folder, "users"), open_in(folder, "activity")};
+    struct db *db = open_in(folder, "bench");
+    printf("RSS: %ld kB at start, %ld kB with three databases open\n\n", before_kb,
+           status_kb("VmRSS:"));
+    puts("| | threads | per second | p50 ms | p99 ms | writes a commit | failed |\n"
+         "|---|---|---|---|---|---|---|");
+    static const unsigned writers[] = {1, 8, 64};
+    for (unsigned i = 0; i < 3; i++) {
+        measure(db, true, writers[i], seconds);
+    }
+    measure(db, false, 1, seconds);
+    measure(db, false, 4, seconds);
+    printf("\nRSS: %ld kB after the load", status_kb("VmRSS:"));
+    (void)fflush(stdout);
+    (void)sleep(12); /* the layer gives memory back after 10 s without work */
+    printf(", %ld kB when idle again\n", status_kb("VmRSS:"));
+    db_close(db);
+    db_close(other[0]);
+    db_close(other[1]);
+    return 0;
+}
