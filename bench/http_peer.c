@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -83,7 +84,7 @@ static int serve(const char *port)
     struct http_config config;
     http_config_defaults(&config);
     config.listen = listen;
-    config.access_log = false;
+    config.access_log = getenv("ACCESS_LOG") != NULL;
     config.connections_per_address_max = 0;
     config.rates[RATE_READ].per_minute = 60 * 1000 * 1000;
     config.rates[RATE_READ].burst = 1000 * 1000;

@@ -1,5 +1,5 @@
 /* Structured logs (log.h). A line is built on the stack and written by one write(2), so lines of
- * several threads never mix; what does not fit into LINE_MAX_BYTES is cut and says so. */
+ * several threads never mix; what does not fit into LOG_LINE_MAX is cut and says so. */
 #include "base/log.h"
 
 #include "base/clock.h"
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 4096, TAIL_BYTES = 32 };
+enum { TAIL_BYTES = 32, SECOND_SIZE = 24 };
 
 static _Atomic int wanted_level = LOG_INFO;
 static _Atomic bool as_json = true;
@@ -18,7 +18,7 @@ static _Atomic bool as_json = true;
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 struct line {
-    char bytes[LINE_MAX_BYTES];
+    char *bytes; /* of LOG_LINE_MAX */
     size_t length;
     bool cut;
 };
@@ -51,7 +51,7 @@ bool log_wanted(enum log_level level)
 
 static void add(struct line *line, const char *bytes, size_t length)
 {
-    size_t room = LINE_MAX_BYTES - TAIL_BYTES - line->length;
+    size_t room = LOG_LINE_MAX - TAIL_BYTES - line->length;
     if (length > room) {
         line->cut = true;
         return;
@@ -69,19 +69,36 @@ static void add_text(struct line *line, const char *text)
 static void add_quoted(struct line *line, const char *text)
 {
     add(line, "\"", 1);
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        char escaped[8];
-        if (*at == '"' || *at == '\\') {
-            (void)snprintf(escaped, sizeof escaped, "\\%c", *at);
-            add_text(line, escaped);
-        } else if (*at < 0x20 || *at == 0x7f) {
-            (void)snprintf(escaped, sizeof escaped, "\\u%04x", *at);
-            add_text(line, escaped);
-        } else {
-            add(line, (const char *)at, 1);
+    const char *plain = text; /* from here on nothing needed escaping */
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte >= 0x20 && byte != 0x7f && byte != '"' && byte != '\\') {
+            continue;
         }
+        char escaped[8];
+        (void)snprintf(escaped, sizeof escaped, byte == '"' || byte == '\\' ? "\\%c" : "\\u%04x",
+                       byte);
+        add(line, plain, (size_t)(text - plain));
+        add_text(line, escaped);
+        plain = text + 1;
     }
+    add(line, plain, (size_t)(text - plain));
     add(line, "\"", 1);
+}
+
+static void add_number(struct line *line, int64_t number)
+{
+    char digits[24];
+    char *at = digits + sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0) {
+        *--at = '-';
+    }
+    add(line, at, (size_t)(digits + sizeof digits - at));
 }
 
 static void add_value(struct line *line, const struct log_field *field)
@@ -92,8 +109,8 @@ static void add_value(struct line *line, const struct log_field *field)
         add_quoted(line, field->text != NULL ? field->text : "");
         return;
     case LOG_NUMBER:
-        (void)snprintf(number, sizeof number, "%lld", (long long)field->number);
-        break;
+        add_number(line, field->number);
+        return;
     case LOG_REAL:
         (void)snprintf(number, sizeof number, "%.6g", field->real);
         break;
@@ -101,50 +118,77 @@ static void add_value(struct line *line, const struct log_field *field)
     add_text(line, number);
 }
 
-static void format_time(int64_t wall_ms, char out[40])
+/* "2026-01-02T03:04:05.678Z"; the part up to the second is kept for the next line. */
+static void add_time(struct line *line, int64_t wall_ms)
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm utc;
-    (void)gmtime_r(&seconds, &utc);
-    char date[24];
-    (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(out, 40, "%s.%03dZ", date, (int)(wall_ms % 1000));
+    static _Thread_local time_t kept;
+    static _Thread_local char second_text[SECOND_SIZE];
+    time_t second = (time_t)(wall_ms / 1000);
+    if (second != kept) {
+        struct tm utc;
+        (void)gmtime_r(&second, &utc);
+        (void)strftime(second_text, sizeof second_text, "%Y-%m-%dT%H:%M:%S.", &utc);
+        kept = second;
+    }
+    int ms = (int)(wall_ms % 1000);
+    const char fraction[] = {(char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                             (char)('0' + ms % 10), 'Z'};
+    add_text(line, second_text);
+    add(line, fraction, sizeof fraction);
 }
 
 static void begin(struct line *line, bool json, enum log_level level, const char *event)
 {
-    char time_text[40];
-    format_time(clock_wall_ms(), time_text);
-    char head[160];
-    (void)snprintf(head, sizeof head,
-                   json ? "{\"t\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "%s %-7s %s",
-                   time_text, level_names[level], event);
-    add_text(line, head);
+    static const char *const padded[] = {" error   ", " warning ", " info    ", " debug   "};
+    add_text(line, json ? "{\"t\":\"" : "");
+    add_time(line, clock_wall_ms());
+    if (json) {
+        add_text(line, "\",\"level\":\"");
+        add_text(line, level_names[level]);
+        add_text(line, "\",\"event\":\"");
+    } else {
+        add_text(line, padded[level]);
+    }
+    add_text(line, event);
+    add_text(line, json ? "\"" : "");
+}
+
+static void add_field(struct line *line, bool json, const struct log_field *field)
+{
+    add_text(line, json ? ",\"" : " ");
+    add_text(line, field->name);
+    add_text(line, json ? "\":" : "=");
+    add_value(line, field);
+}
+
+size_t log_format(char out[LOG_LINE_MAX], enum log_level level, const char *event,
+                  const struct log_field *fields, unsigned count)
+{
+    bool json = atomic_load_explicit(&as_json, memory_order_relaxed);
+    struct line line = {.bytes = out};
+    begin(&line, json, level, event);
+    for (unsigned i = 0; i < count && !line.cut; i++) {
+        size_t before = line.length;
+        add_field(&line, json, &fields[i]);
+        line.length = line.cut ? before : line.length;
+    }
+    const char *tail = json ? (line.cut ? ",\"cut\":true}\n" : "}\n") : (line.cut ? " …\n" : "\n");
+    size_t length = strlen(tail);
+    memcpy(line.bytes + line.length, tail, length);
+    return line.length + length;
+}
+
+void log_put(const char *lines, size_t length)
+{
+    ssize_t ignored = write(STDERR_FILENO, lines, length);
+    (void)ignored;
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                unsigned count)
 {
-    if (!log_wanted(level)) {
-        return;
+    if (log_wanted(level)) {
+        char line[LOG_LINE_MAX];
+        log_put(line, log_format(line, level, event, fields, count));
     }
-    bool json = atomic_load_explicit(&as_json, memory_order_relaxed);
-    struct line line = {.length = 0};
-    begin(&line, json, level, event);
-    for (unsigned i = 0; i < count; i++) {
-        size_t before = line.length;
-        add_text(&line, json ? ",\"" : " ");
-        add_text(&line, fields[i].name);
-        add_text(&line, json ? "\":" : "=");
-        add_value(&line, &fields[i]);
-        if (line.cut) {
-            line.length = before;
-            break;
-        }
-    }
-    const char *tail = json ? (line.cut ? ",\"cut\":true}\n" : "}\n") : (line.cut ? " …\n" : "\n");
-    memcpy(line.bytes + line.length, tail, strlen(tail));
-    line.length += strlen(tail);
-    ssize_t ignored = write(STDERR_FILENO, line.bytes, line.length);
-    (void)ignored;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -30,6 +31,13 @@ int log_level_parse(const char *word);
 bool log_wanted(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                unsigned count);
+
+/* For who writes so many lines that one write(2) each is too much: makes the line, with its end,
+ * in out (of LOG_LINE_MAX bytes) and returns its length; log_put writes many at once. */
+enum { LOG_LINE_MAX = 4096 };
+size_t log_format(char out[LOG_LINE_MAX], enum log_level level, const char *event,
+                  const struct log_field *fields, unsigned count);
+void log_put(const char *lines, size_t length);
 
 #define log_event(level, event, ...)                                                               \
     do {                                                                                           \

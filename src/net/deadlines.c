@@ -221,6 +221,7 @@ static bool tick(struct http_server *server)
     }
     bool some = server->connections != NULL;
     pthread_mutex_unlock(&server->connections_lock);
+    some = access_log_flush(&server->access_log) || some;
     return linger_tend(server, now_ms, false) || some;
 }
 

@@ -397,6 +397,7 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
     pthread_mutex_init(&server->linger_lock, NULL);
     pthread_mutex_init(&server->deadline_lock, NULL);
     pthread_cond_init(&server->deadline_wake, NULL);
+    access_log_init(&server->access_log);
     register_metrics(server);
     int error = build(server, config, problem);
     if (error != 0) {
@@ -557,6 +558,7 @@ void http_server_free(struct http_server *server)
         settings_free(at);
         at = older;
     }
+    access_log_done(&server->access_log);
     pthread_mutex_destroy(&server->connections_lock);
     pthread_mutex_destroy(&server->spare_lock);
     pthread_mutex_destroy(&server->linger_lock);

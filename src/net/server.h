@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "net/access_log.h"
 #include "net/address.h"
 #include "net/http.h"
 #include "net/jobs.h"
@@ -169,6 +170,7 @@ struct http_server {
     pthread_mutex_t linger_lock;
     struct lingering *lingering; /* linger.c */
     unsigned lingering_count;
+    struct access_log access_log;
     struct {
         struct metric *sent_bytes, *connections, *refused_connections, *rate_limited, *pool_full;
     } metrics;

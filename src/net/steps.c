@@ -13,7 +13,6 @@
  * the second: one that is queued before ends the connection. Steps return 0 (go on), a negative
  * error (answer it), or one of enum outcome. All run on the request's loop thread.
  */
-#include "net/access_log.h"
 #include "net/header.h"
 #include "net/metrics.h"
 #include "net/server.h"
@@ -381,6 +380,6 @@ void steps_finish(struct request_private *request, bool sent)
         }
     }
     if (request->settings->config.access_log) {
-        access_log_request(request, duration_us, sent);
+        access_log_request(&request->server->access_log, request, duration_us, sent);
     }
 }
