@@ -199,3 +199,11 @@ def test_a_flood_of_log_ins_does_not_starve_the_rest(own_server):
         for thread in threads:
             thread.join()
     assert set(answers) <= {401, 429, 503} and answers
+
+
+def test_the_description_of_the_api_is_served(server):
+    answer = requests.get(server.url + "/api/v1/openapi.yaml")
+    assert answer.status_code == 200
+    assert answer.text.startswith("#") and "openapi: 3.1.0" in answer.text
+    again = requests.get(server.url + "/api/v1/openapi.yaml", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304 and not again.content

@@ -17,6 +17,7 @@
 
 extern const struct embed_file app_files[];
 extern const unsigned app_file_count;
+extern const struct embed_file description_files[]; /* openapi.yaml alone */
 
 enum { PAGE_BYTES_MAX = 64 * 1024, ETAG_BYTES = 8 };
 
@@ -159,7 +160,17 @@ static int get_app(struct request *request)
     return reply_page(request, request->context);
 }
 
+static int get_description(struct request *request)
+{
+    return reply_embedded(request, &description_files[0]);
+}
+
 static const struct route routes[] = {
+    {.method = "GET",
+     .pattern = "/api/v1/openapi.yaml",
+     .run = ROUTE_LOOP,
+     .rate = RATE_READ,
+     .handle = get_description},
     {.method = "GET", .pattern = "/", .run = ROUTE_LOOP, .handle = get_app},
     {.method = "GET", .pattern = "/{page}", .run = ROUTE_LOOP, .handle = get_app},
     {.method = "GET", .pattern = "/{page}/{id}", .run = ROUTE_LOOP, .handle = get_app},
