@@ -72,6 +72,7 @@ export const api = {
 
   track: (id: Id) => call<Track>('GET', `tracks/${id}`),
   deleteTrack: (id: Id) => call<unknown>('DELETE', `tracks/${id}`),
-  stream: (id: Id, signal?: AbortSignal) => call<Stream>('GET', `tracks/${id}/stream`, { signal }),
+  /** Up to the best AAC rung: a line of its own carries lossless. */
+  stream: (id: Id) => call<Stream>('GET', `tracks/${id}/stream`, { query: { maxBitrate: 320 } }),
   artUrl: (id: Id, size: 64 | 128 | 300 | 600 | 1200) => apiUrl(`art/${id}`, { size }),
 };

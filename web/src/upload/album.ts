@@ -133,21 +133,22 @@ function progressOf({ progress }: Track): number {
   return progress.of > 0 ? (100 * progress.done) / progress.of : 0;
 }
 
+function showTrack(track: Track): void {
+  const item = uploadJob.get()?.items.find((i) => i.trackId === track.id);
+  if (!item) {
+    return;
+  }
+  if (track.status === 'ready' || track.status === 'failed') {
+    change(item.key, { state: track.status, message: track.failure?.reason });
+  } else {
+    change(item.key, { state: 'processing', progress: progressOf(track) });
+  }
+}
+
 function follow(albumId: string): void {
   stopWatching();
-  stopWatching = watchAlbum(albumId, (tracks: Track[]) => {
-    for (const track of tracks) {
-      const item = uploadJob.get()?.items.find((i) => i.trackId === track.id);
-      if (!item) {
-        continue;
-      }
-      if (track.status === 'ready' || track.status === 'failed') {
-        change(item.key, { state: track.status, message: track.failure?.reason });
-      } else {
-        change(item.key, { state: 'processing', progress: progressOf(track) });
-      }
-    }
-  });
+  const show = (tracks: Track[]) => tracks.forEach(showTrack);
+  stopWatching = watchAlbum(albumId, show, () => uploadJob.get()?.finished === false);
 }
 
 const leaving = (event: BeforeUnloadEvent) => event.preventDefault();
@@ -172,13 +173,13 @@ export async function startUpload(plan: PlannedAlbum, begun: JournalAlbum | null
   try {
     const albumId = await ensureAlbum(plan, journal);
     uploadJob.update((job) => job && { ...job, albumId });
+    follow(albumId);
     await sendAll(albumId, journal);
     const failed = uploadJob.get()?.items.some((item) => item.state === 'failed');
     if (!failed) {
       forgetAlbum(journal.key);
     }
     uploadJob.update((job) => job && { ...job, finished: true });
-    follow(albumId);
   } finally {
     window.removeEventListener('beforeunload', leaving);
   }

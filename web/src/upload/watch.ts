@@ -10,8 +10,13 @@ export function isSettled(track: Track): boolean {
   return track.status === 'ready' || track.status === 'failed';
 }
 
-/** Calls `seen` with each new list until all tracks are settled; returns how to stop. */
-export function watchAlbum(albumId: string, seen: (tracks: Track[]) => void): () => void {
+/** Calls `seen` with each new list until all tracks are settled and no more are expected; returns how to
+ * stop. */
+export function watchAlbum(
+  albumId: string,
+  seen: (tracks: Track[]) => void,
+  moreExpected: () => boolean = () => false,
+): () => void {
   let delay = FIRST_MS;
   let timer = 0;
   let stopped = false;
@@ -28,7 +33,7 @@ export function watchAlbum(albumId: string, seen: (tracks: Track[]) => void): ()
     if (tracks) {
       seen(tracks);
     }
-    if (!tracks || !tracks.every(isSettled)) {
+    if (!tracks || moreExpected() || !tracks.every(isSettled)) {
       timer = window.setTimeout(look, document.hidden ? MOST_MS : delay);
     }
   }
