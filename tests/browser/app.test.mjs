@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { complaints, openBrowser, shoot } from './browser.mjs';
 import { cover } from './pictures.mjs';
 import { Proxy } from './proxy.mjs';
-import { freePort, PASSWORD, Server } from './server.mjs';
+import { freePort, PASSWORD, Person, Server } from './server.mjs';
 import { plucked } from './sounds.mjs';
 
 const READY_MS = 120_000;
@@ -181,7 +181,10 @@ test('it plays: sound, waveform, quality, seeking, keys and volume', async () =>
   assert.equal(metadata, 'Rain on the Roof');
 });
 
-test('the quality can be chosen', async () => {
+test('the quality can be chosen, also when the ladder was not whole at the start', async () => {
+  const frida = await Person.signIn(server, 'frida');
+  const { items } = await frida.call('GET', '/api/v1/tracks');
+  await Promise.all(items.map(({ id }) => frida.whole(id)));
   for (const rung of ['96', '320']) {
     await page.click('.quality button');
     await page.click(`.quality [role=menuitemradio]:has-text("${rung} kbit/s")`);

@@ -34,15 +34,21 @@ export function complaints(page) {
   return all;
 }
 
-/** Like a slow line: bytes a second to the browser. 0: as fast as it goes. */
-export async function throttle(page, bytesPerSecond) {
+/** A page of ours at the server's address: its own page lets no foreign script run. */
+export async function blankPage(page, url, body) {
+  await page.route('**/blank', (route) => route.fulfill({ contentType: 'text/html', body }));
+  await page.goto(`${url}/blank`);
+}
+
+/** A line whose speed can be set: answers a function of bytes a second. */
+export async function slowLine(page) {
   const session = await page.context().newCDPSession(page);
   await session.send('Network.enable');
-  await session.send('Network.emulateNetworkConditions', {
-    offline: false,
-    latency: 20,
-    downloadThroughput: bytesPerSecond || -1,
-    uploadThroughput: -1,
-  });
-  return session;
+  return (downloadThroughput) =>
+    session.send('Network.emulateNetworkConditions', {
+      offline: false,
+      latency: 20,
+      downloadThroughput,
+      uploadThroughput: -1,
+    });
 }

@@ -101,18 +101,28 @@ export class Deck {
     } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR) {
       this.hls?.recoverMediaError();
     } else {
-      const { currentTime, paused } = this.audio;
-      forgetSource(trackId);
-      this.load(trackId, currentTime).then(
-        () => (paused ? undefined : this.play()),
-        (error) => this.events.failed(error),
-      );
+      this.reload(trackId);
     }
+  }
+
+  /** Asks for everything anew and goes on at the same place. */
+  private reload(trackId: string): void {
+    const { currentTime, paused } = this.audio;
+    forgetSource(trackId);
+    this.load(trackId, currentTime).then(
+      () => (paused ? undefined : this.play()),
+      (error) => this.events.failed(error),
+    );
   }
 
   setChoice(choice: Choice): void {
     this.choice = choice;
-    this.applyChoice();
+    const rungs = this.bandwidths().map(rungOf);
+    if (this.trackId && choice !== 'auto' && rungs.length > 0 && !rungs.includes(choice)) {
+      this.reload(this.trackId); // the ladder was not whole when it was loaded; it may be now
+    } else {
+      this.applyChoice();
+    }
   }
 
   private applyChoice(): void {
