@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,12 @@ enum manifest_ceiling manifest_file_ceiling(const char *file)
 static bool in_manifests(const struct rendition *rendition)
 {
     return rendition->init_bytes > 0 && rendition->fragment_count > 0 && rendition->timescale > 0;
+}
+
+/* Bit rates, with lossless above all; every rung has another. */
+static unsigned rate_of(const struct rendition *rendition)
+{
+    return rendition->bitrate > 0 ? rendition->bitrate : UINT_MAX;
 }
 
 static size_t stem_length(const char *file)
@@ -202,16 +209,33 @@ static bool stands_in(const struct manifest *manifest, const struct rendition *r
     return in_manifests(rendition) && manifest_allows(manifest->ceiling, rendition);
 }
 
+/* The rendition that comes after `last` in rising order of bit rate, lossless at the end; NULL:
+ * none. last NULL: the lowest. */
+static const struct rendition *next_higher(const struct rendition *renditions, unsigned count,
+                                           const struct rendition *last)
+{
+    const struct rendition *next = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        const struct rendition *one = &renditions[i];
+        bool above = last == NULL || rate_of(one) > rate_of(last);
+        if (in_manifests(one) && above && (next == NULL || rate_of(one) < rate_of(next))) {
+            next = one;
+        }
+    }
+    return next;
+}
+
 /* The first variant is the one that players start with who don't choose by themselves. */
 static int build_hls(const struct manifest *manifest, const struct rendition *renditions,
                      unsigned count, struct buffer *out)
 {
     (void)buffer_add(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     for (unsigned turn = 0; turn < 2; turn++) {
-        for (unsigned i = 0; i < count; i++) {
-            bool first = renditions[i].bitrate == START_BITRATE;
-            if (stands_in(manifest, &renditions[i]) && first == (turn == 0)) {
-                add_variant(&renditions[i], out);
+        const struct rendition *one = NULL;
+        while ((one = next_higher(renditions, count, one)) != NULL) {
+            bool first = one->bitrate == START_BITRATE;
+            if (manifest_allows(manifest->ceiling, one) && first == (turn == 0)) {
+                add_variant(one, out);
             }
         }
     }
@@ -243,8 +267,9 @@ static void add_set(const struct manifest *manifest, const struct rendition *ren
                     unsigned count, const char *format, struct buffer *out)
 {
     bool open = false;
-    for (unsigned i = 0; i < count; i++) {
-        if (!stands_in(manifest, &renditions[i]) || strcmp(renditions[i].format, format) != 0) {
+    const struct rendition *one = NULL;
+    while ((one = next_higher(renditions, count, one)) != NULL) {
+        if (!manifest_allows(manifest->ceiling, one) || strcmp(one->format, format) != 0) {
             continue;
         }
         if (!open) {
@@ -252,7 +277,7 @@ static void add_set(const struct manifest *manifest, const struct rendition *ren
                                   "subsegmentAlignment=\"true\" subsegmentStartsWithSAP=\"1\">\n");
             open = true;
         }
-        add_representation(&renditions[i], out);
+        add_representation(one, out);
     }
     if (open) {
         (void)buffer_add(out, "    </AdaptationSet>\n");

@@ -4,11 +4,13 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { URL_SIZE = 1024, LOSSLESS_FROM = 1411, BITRATE_MAX = 1000000 };
 
@@ -154,6 +156,29 @@ json_t *streaming_answer(struct streaming *streaming, const struct playable *pla
         (void)json_object_set_new(answer, "dash", url_of(base, name));
     }
     return answer;
+}
+
+const char *streaming_media_type(const char *file, const char *stored)
+{
+    static const struct {
+        const char *extension, *type;
+    } rows[] = {
+        {"wav", "audio/wav"},      {"flac", "audio/flac"}, {"aiff", "audio/aiff"},
+        {"aif", "audio/aiff"},     {"mp3", "audio/mpeg"},  {"aac", "audio/aac"},
+        {"m4a", "audio/mp4"},      {"mp4", "audio/mp4"},   {"alac", "audio/mp4"},
+        {"wv", "audio/x-wavpack"}, {"ogg", "audio/ogg"},   {"oga", "audio/ogg"},
+        {"opus", "audio/ogg"},
+    };
+    if (strncmp(file, "original", strlen("original")) != 0) {
+        return stored;
+    }
+    const char *dot = strrchr(file, '.');
+    for (unsigned i = 0; dot != NULL && i < COUNT_OF(rows); i++) {
+        if (strcasecmp(dot + 1, rows[i].extension) == 0) {
+            return rows[i].type;
+        }
+    }
+    return "application/octet-stream";
 }
 
 static bool is_number(const char *text, int64_t number)

@@ -26,7 +26,7 @@ static int reply_not_ready(struct request *request, const struct playable *playa
     (void)snprintf(instance, sizeof instance, "urn:tutti:request:%s", request->call.request_id);
     (void)snprintf(detail, sizeof detail,
                    failed ? "The track's file can't be played; it must be replaced"
-                          : "The track can't be played at up to %s kbit/s yet; it is %s",
+                          : "The track can't be played under the ceiling \"%s\" yet; it is %s",
                    manifest_ceiling_name(ceiling), track_status_name(status));
     json_t *object = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "urn:tutti:error:conflict",
                                "title", error_title(ERR_CONFLICT), "status", 409, "detail", detail,
@@ -87,20 +87,22 @@ static int media_cors(struct request *request)
                                      "Accept-Ranges, Content-Length, Content-Range, ETag");
 }
 
-static int reply_media(struct request *request, int fd, const struct blob_stat *stat)
+static int reply_media(struct request *request, const char *name, int fd,
+                       const struct blob_stat *stat)
 {
     char etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat->etag);
     const struct reply_file file = {
         .fd = fd,
         .length = stat->bytes,
-        .content_type = stat->content_type,
+        .content_type = streaming_media_type(name, stat->content_type),
         .etag = etag,
         .modified_ms = stat->modified_ms,
         .cache_control =
             stat->cache_control[0] != '\0' ? stat->cache_control : MANIFEST_CACHE_IMMUTABLE,
     };
     int error = media_cors(request);
+    error = error != 0 ? error : reply_header(request, "X-Content-Type-Options", "nosniff");
     if (error != 0) {
         (void)close(fd);
         return error;
@@ -147,7 +149,7 @@ static int media(struct request *request)
     if (manifest_file_ceiling(file) > grant.ceiling) {
         return refuse(request, "The address is signed for a lower bit rate");
     }
-    return reply_media(request, TAKE_FD(fd), &stat);
+    return reply_media(request, file, TAKE_FD(fd), &stat);
 }
 
 static int preflight(struct request *request)

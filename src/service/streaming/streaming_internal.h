@@ -28,5 +28,9 @@ bool streaming_is_ready(const struct playable *playable, enum manifest_ceiling c
 /* The answer of GET /tracks/{id}/stream. NULL: out of memory. */
 json_t *streaming_answer(struct streaming *streaming, const struct playable *playable,
                          enum manifest_ceiling ceiling, int64_t now_ms);
+/* The type to send a file as: the object's own, but for an original, whose object has the type that
+ * the uploader named: that is told by its extension, so that no upload becomes a page of our
+ * origin. */
+const char *streaming_media_type(const char *file, const char *stored);
 /* May this token fetch this file of this track and version? Texts as in the URL. */
 bool streaming_grants(const struct edge_grant *grant, const char *track, const char *version);

@@ -124,6 +124,17 @@ static void the_answer_names_nothing_above_the_ceiling(void **state)
     edge_keys_close(streaming.keys);
 }
 
+static void an_original_is_never_a_page(void **state)
+{
+    (void)state;
+    assert_string_equal(streaming_media_type("aac-96.mp4", "audio/mp4"), "audio/mp4");
+    assert_string_equal(streaming_media_type("hls-96.m3u8", "x/y"), "x/y");
+    assert_string_equal(streaming_media_type("original.FLAC", "text/html"), "audio/flac");
+    assert_string_equal(streaming_media_type("original.html", "text/html"),
+                        "application/octet-stream");
+    assert_string_equal(streaming_media_type("original", "text/html"), "application/octet-stream");
+}
+
 static void a_grant_is_for_one_track_and_version(void **state)
 {
     (void)state;
@@ -143,6 +154,7 @@ int main(void)
         cmocka_unit_test(plans_have_ceilings),
         cmocka_unit_test(ready_means_something_to_hear),
         cmocka_unit_test(the_answer_names_nothing_above_the_ceiling),
+        cmocka_unit_test(an_original_is_never_a_page),
         cmocka_unit_test(a_grant_is_for_one_track_and_version),
     };
     if (sodium_init() < 0 || test_folder_make() != 0) {
