@@ -20,15 +20,19 @@ export function parseWaveform(data: Uint8Array): Uint8Array | null {
   return data.subarray(HEADER_BYTES, HEADER_BYTES + count);
 }
 
+/** A quiet track is drawn taller, but not like a loud one. */
+const ZOOM_MAX = 3;
+
 /** Bars two units apart, as high as the loudest peak of their stretch. */
 export function wavePath(peaks: Uint8Array): string {
+  const full = Math.max(255 / ZOOM_MAX, ...peaks);
   const bars = WAVE_WIDTH / 2;
   const middle = WAVE_HEIGHT / 2;
   let path = '';
   for (let bar = 0; bar < bars; bar += 1) {
     const from = Math.floor((bar * peaks.length) / bars);
     const to = Math.max(from + 1, Math.floor(((bar + 1) * peaks.length) / bars));
-    const loudest = Math.max(...peaks.subarray(from, to), 0) / 255;
+    const loudest = Math.max(...peaks.subarray(from, to), 0) / full;
     const half = Math.max(0.6, loudest * (middle - 1));
     path += `M${bar * 2 + 0.3} ${(middle - half).toFixed(1)}h1.4v${(2 * half).toFixed(1)}h-1.4z`;
   }

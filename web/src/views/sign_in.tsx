@@ -149,7 +149,7 @@ export function SignIn() {
             New here? <button class="link" onClick={() => choose('sign-up')}>Sign up</button>
           </p>
         )}
-        {mode === 'sign-up' && (
+        {mode !== 'sign-in' && (
           <p class="door-foot">
             Have an account? <button class="link" onClick={() => choose('sign-in')}>Sign in</button>
           </p>
