@@ -21,6 +21,8 @@ enum {
     CHILD_IDLE_MS = 5000,
     POLL_MS_MAX = 30000,
     LADDER_NICENESS = 10,
+    PRUNE_EVERY_MS = 3600 * 1000,
+    JOBS_KEPT_MS = 8 * 86400 * 1000, /* longer than the bus keeps events (7 days) */
     WORKERS_MAX = 64,
 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const kind_names[] = {
-    [JOB_FIRST] = "first", [JOB_COVER] = "cover", [JOB_LADDER] = "ladder"};
+    [JOB_COVER] = "cover", [JOB_FIRST] = "first", [JOB_LADDER] = "ladder"};
 
 const char *job_kind_name(enum job_kind kind)
 {
@@ -54,7 +54,7 @@ static int due_ladder(struct db_session *session, struct db_rows **ret_rows, int
 {
     return db_query(session, ret_rows,
                     "SELECT MIN(" DUE ") FROM transcode_job WHERE " OPEN " AND priority = 2"
-                    " AND NOT EXISTS (SELECT 1 FROM transcode_job WHERE priority = 0"
+                    " AND NOT EXISTS (SELECT 1 FROM transcode_job WHERE priority = 1"
                     " AND state = 'waiting' AND due_at <= $1)",
                     DB_BIND(db_int(now_ms)));
 }
@@ -95,7 +95,7 @@ static int claim_ladder(struct db_session *session, struct db_rows **ret_rows, i
     return db_query(session, ret_rows,
                     CLAIM " AND id = (SELECT id FROM transcode_job WHERE priority = 2 AND " OPEN
                           " AND " FREE " AND NOT EXISTS (SELECT 1 FROM transcode_job"
-                          " WHERE priority = 0 AND state = 'waiting' AND due_at <= $4)"
+                          " WHERE priority = 1 AND state = 'waiting' AND due_at <= $4)"
                           " ORDER BY id LIMIT 1)" CLAIMED,
                     DB_BIND(db_int(lease), db_int(until_ms), db_text(owner), db_int(now_ms)));
 }
@@ -219,6 +219,14 @@ int job_count(struct db_session *session, const char *state, int64_t *ret_count)
         *ret_count = db_get_int(rows, 0);
     }
     return at_least_0(result);
+}
+
+int job_prune(struct db_session *session, int64_t before_ms)
+{
+    return at_least_0(db_exec(session,
+                              "DELETE FROM transcode_job WHERE updated_at < $1"
+                              " AND state IN ('done', 'failed', 'cancelled')",
+                              DB_BIND(db_int(before_ms))));
 }
 
 /* --- steps --- */

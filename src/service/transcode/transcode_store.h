@@ -23,7 +23,8 @@
 
 struct db_session;
 
-enum job_kind { JOB_FIRST, JOB_COVER, JOB_LADDER, JOB_KINDS_ }; /* the order is the priority */
+/* The order is the priority: a cover is a tenth of a second's work. */
+enum job_kind { JOB_COVER, JOB_FIRST, JOB_LADDER, JOB_KINDS_ };
 const char *job_kind_name(enum job_kind kind);
 
 struct job_row {
@@ -67,6 +68,8 @@ int job_orphan(struct db_session *session, const char *owner);
 int job_owners(struct db_session *session, void (*visit)(void *argument, const char *owner),
                void *argument);
 int job_count(struct db_session *session, const char *state, int64_t *ret_count);
+/* Forgets jobs that ended before: no event that old is told again. */
+int job_prune(struct db_session *session, int64_t before_ms);
 
 int step_put(struct db_session *session, int64_t track_id, int64_t version, const char *name,
              const char *detail, int64_t now_ms);

@@ -31,7 +31,7 @@ enum {
 };
 
 static const struct step *const steps_of[] = {
-    [JOB_FIRST] = first_steps, [JOB_COVER] = cover_steps, [JOB_LADDER] = ladder_steps};
+    [JOB_COVER] = cover_steps, [JOB_FIRST] = first_steps, [JOB_LADDER] = ladder_steps};
 
 int work_fail(struct work *work, bool final, const char *code, const char *reason)
 {
@@ -121,6 +121,9 @@ int work_child(struct work *work, struct child_job *job, json_t **ret_answer)
 static int run_steps(struct work *work)
 {
     int result = 0;
+    if (work->job.claims > CLAIMS_MAX) { /* it takes the whole process with it, each time */
+        return work_fail(work, true, "internal", "The file could not be processed.");
+    }
     for (const struct step *step = steps_of[work->job.kind]; result == 0 && step->name != NULL;
          step++) {
         work->step = step->name;
@@ -191,8 +194,7 @@ static const char *settle(struct work *work, int result)
     }
     bool ours = work->failure.code[0] == '\0';
     take_trouble(work, result);
-    bool last = work->failure.final || work->job.tries + 1 >= (ours ? TRIES_OURS_MAX : TRIES_MAX) ||
-                work->job.claims >= CLAIMS_MAX;
+    bool last = work->failure.final || work->job.tries + 1 >= (ours ? TRIES_OURS_MAX : TRIES_MAX);
     result = work_write(work, last ? write_failed : write_retry);
     return result != 0 ? "abandoned" : last ? "failed" : "retried";
 }

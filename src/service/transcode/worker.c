@@ -51,6 +51,24 @@ static int find_job(struct look *look)
     return result;
 }
 
+static int prune(struct db_session *session, void *argument)
+{
+    const int64_t *before_ms = argument;
+    return job_prune(session, *before_ms);
+}
+
+/* Now and then the ladder's worker, which there is one of, forgets what ended long ago. */
+static int tidy(struct worker *worker, int64_t *tidied_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (worker->lane != LANE_LADDER || now_ms - *tidied_ms < PRUNE_EVERY_MS) {
+        return 0;
+    }
+    *tidied_ms = now_ms;
+    int64_t before_ms = clock_wall_ms() - JOBS_KEPT_MS;
+    return db_write(worker->transcode->db, prune, &before_ms);
+}
+
 static struct timespec in_ms(int64_t wait_ms)
 {
     struct timespec until;
@@ -110,9 +128,10 @@ void *worker_run(void *argument)
     struct worker *worker = argument;
     struct transcode *transcode = worker->transcode;
     struct look look = {.worker = worker, .arena = arena_new(JOB_BYTES_MAX)};
-    int64_t idle_since_ms = clock_monotonic_ms();
+    int64_t idle_since_ms = clock_monotonic_ms(), tidied_ms = idle_since_ms;
     while (look.arena != NULL && !atomic_load(&transcode->stopping)) {
-        int result = find_job(&look);
+        int result = tidy(worker, &tidied_ms);
+        result = result == 0 ? find_job(&look) : result;
         if (result != 0) {
             log_event(LOG_ERROR, "transcode.queue", log_text("error", error_name(result)));
             sleep_until_wanted(worker, TROUBLE_MS);
