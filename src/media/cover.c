@@ -123,6 +123,16 @@ void cover_free(struct cover *cover)
     }
 }
 
+unsigned cover_width(const struct cover *cover)
+{
+    return (unsigned)cover->picture->width;
+}
+
+unsigned cover_height(const struct cover *cover)
+{
+    return (unsigned)cover->picture->height;
+}
+
 /* --- scaling --- */
 
 static AVFrame *new_frame(int width, int height, enum AVPixelFormat format)
@@ -190,67 +200,6 @@ static void flatten(AVFrame *frame)
     }
 }
 
-/* How a camera held the picture: (x, y) of the upright picture is found at
- * (left + x × across[0] + y × down[0], top + x × across[1] + y × down[1]) of what was decoded. */
-struct orientation {
-    int across[2], down[2];
-};
-
-static const struct orientation upright = {{1, 0}, {0, 1}};
-
-/* From EXIF, which libavcodec gives as a display matrix (16.16 fixed point; decoded × matrix =
- * shown); only its signs count, and a matrix that is no quarter turn counts as none. */
-static struct orientation read_orientation(const AVFrame *picture)
-{
-    const AVFrameSideData *data = av_frame_get_side_data(picture, AV_FRAME_DATA_DISPLAYMATRIX);
-    if (data == NULL || data->size < 9 * sizeof(int32_t)) {
-        return upright;
-    }
-    const int32_t *matrix = (const int32_t *)data->data;
-    int sign[2][2];
-    for (unsigned row = 0; row < 2; row++) {
-        for (unsigned column = 0; column < 2; column++) {
-            int32_t value = matrix[row * 3 + column];
-            sign[row][column] = (value > 0) - (value < 0);
-        }
-    }
-    bool turned = sign[0][0] == 0 && sign[1][1] == 0 && sign[0][1] * sign[1][0] != 0;
-    bool straight = sign[0][1] == 0 && sign[1][0] == 0 && sign[0][0] * sign[1][1] != 0;
-    if (!turned && !straight) {
-        return upright;
-    }
-    return (struct orientation){{sign[0][0], sign[1][0]}, {sign[0][1], sign[1][1]}};
-}
-
-static bool is_turned(struct orientation how)
-{
-    return how.across[0] == 0;
-}
-
-/* BGRA as it was decoded → as it is to be seen. NULL: out of memory. */
-static AVFrame *put_upright(AVFrame *frame, struct orientation how)
-{
-    if (memcmp(&how, &upright, sizeof how) == 0) {
-        return frame;
-    }
-    int width = is_turned(how) ? frame->height : frame->width;
-    int height = is_turned(how) ? frame->width : frame->height;
-    AVFrame *out = new_frame(width, height, AV_PIX_FMT_BGRA);
-    int left = how.across[0] < 0 || how.down[0] < 0 ? frame->width - 1 : 0;
-    int top = how.across[1] < 0 || how.down[1] < 0 ? frame->height - 1 : 0;
-    for (int y = 0; out != NULL && y < height; y++) {
-        uint32_t *line = (uint32_t *)(void *)(out->data[0] + (ptrdiff_t)y * out->linesize[0]);
-        for (int x = 0; x < width; x++) {
-            int from_x = left + x * how.across[0] + y * how.down[0];
-            int from_y = top + x * how.across[1] + y * how.down[1];
-            const uint8_t *from = frame->data[0] + (ptrdiff_t)from_y * frame->linesize[0];
-            line[x] = ((const uint32_t *)(const void *)from)[from_x];
-        }
-    }
-    av_frame_free(&frame);
-    return out;
-}
-
 static bool has_alpha(const AVFrame *picture)
 {
     const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(picture->format);
@@ -270,19 +219,7 @@ static AVFrame *fit(const AVFrame *picture, unsigned size)
     if (frame != NULL && has_alpha(picture)) {
         flatten(frame);
     }
-    return frame != NULL ? put_upright(frame, read_orientation(picture)) : NULL;
-}
-
-unsigned cover_width(const struct cover *cover)
-{
-    bool turned = is_turned(read_orientation(cover->picture));
-    return (unsigned)(turned ? cover->picture->height : cover->picture->width);
-}
-
-unsigned cover_height(const struct cover *cover)
-{
-    bool turned = is_turned(read_orientation(cover->picture));
-    return (unsigned)(turned ? cover->picture->width : cover->picture->height);
+    return frame;
 }
 
 /* --- out --- */

@@ -17,8 +17,6 @@
 #include <unistd.h>
 
 enum {
-    COPY_BYTES_MAX =
-        16 * 1024,           /* a part this small goes out with its header, in one packet's send */
     LOOK_BYTES = 128 * 1024, /* what libmicrohttpd gives one sendfile */
     WARM_BYTES = 1024 * 1024,
     AHEAD_BYTES = 8 * 1024 * 1024,
@@ -116,26 +114,6 @@ static bool range_applies(struct request *request, const struct reply_file *file
            file->modified_ms / 1000 == ms / 1000;
 }
 
-/* A small part (a manifest, an init segment) that is in memory, copied: true when it is the reply
- * now. sendfile would cost it a second send, and the header a packet of its own. */
-static bool copy_small(struct request_private *request, const struct reply_file *file, int status,
-                       const struct range *range)
-{
-    if (range->length == 0 || range->length > COPY_BYTES_MAX) {
-        return false;
-    }
-    void *bytes = arena_alloc(request->request.call.arena, (size_t)range->length);
-    struct iovec vector = {.iov_base = bytes, .iov_len = (size_t)range->length};
-    if (bytes == NULL ||
-        preadv2(file->fd, &vector, 1, (off_t)(file->offset + range->first), RWF_NOWAIT) !=
-            (ssize_t)range->length ||
-        reply_bytes(&request->request, status, NULL, bytes, (size_t)range->length, true) != 0) {
-        return false;
-    }
-    (void)close(file->fd);
-    return true;
-}
-
 static int send_part(struct request_private *request, const struct reply_file *file, int status,
                      const struct range *range)
 {
@@ -143,9 +121,6 @@ static int send_part(struct request_private *request, const struct reply_file *f
     if (error != 0) {
         (void)close(file->fd);
         return error;
-    }
-    if (copy_small(request, file, status, range)) {
-        return 0;
     }
     reply_discard(request);
     struct reply *reply = &request->reply;

@@ -70,8 +70,6 @@ export const api = {
   createTrack: (track: NewTrack, idempotencyKey: string) =>
     call<Track>('POST', 'tracks', { json: track, idempotencyKey }),
 
-  track: (id: Id) => call<Track>('GET', `tracks/${id}`),
-  deleteTrack: (id: Id) => call<unknown>('DELETE', `tracks/${id}`),
   /** Up to the best AAC rung: a line of its own carries lossless. */
   stream: (id: Id) => call<Stream>('GET', `tracks/${id}/stream`, { query: { maxBitrate: 320 } }),
   artUrl: (id: Id, size: 64 | 128 | 300 | 600 | 1200) => apiUrl(`art/${id}`, { size }),

@@ -4,16 +4,18 @@ import './styles/base.css';
 import './styles/parts.css';
 import './styles/pages.css';
 import './styles/player.css';
-import { openDecks } from './player/player';
+import { openDecks, stopAll } from './player/player';
 import { startKeys } from './player/keys';
 import { startMediaSession } from './player/media_session';
 import { startRouter } from './router';
-import { resume } from './session';
+import { resume, session } from './session';
 import { App } from './views/app';
 
 startRouter();
 startKeys();
 startMediaSession();
+// Signed out, here or in another tab: nothing goes on playing.
+session.subscribe(() => session.get().kind === 'out' && stopAll());
 void resume();
 render(<App />, document.getElementById('app')!);
 requestIdleCallback?.(() => void openDecks());

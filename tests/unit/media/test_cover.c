@@ -115,62 +115,6 @@ static void test_thin_pictures_keep_a_pixel(void **state)
     cover_free(cover);
 }
 
-/* A JPEG's EXIF says how the camera was held. The test picture is red in its upper half, 80 × 40 as
- * it is to be seen; each variant is stored as the orientation wants it. */
-static void put_exif(const char *from, const char *to, unsigned orientation)
-{
-    const uint8_t head[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0,
-                            'M',  'M',  0, 42, 0,   0,   0,   8,   0, 1,
-                            0x01, 0x12, 0, 3,  0,   0,   0,   1,   0, (uint8_t)orientation,
-                            0,    0,    0, 0,  0,   0};
-    char path[256];
-    uint8_t bytes[65536];
-    (void)snprintf(path, sizeof path, "%s/%s", support_folder, from);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    size_t length = fread(bytes, 1, sizeof bytes - sizeof head, file);
-    (void)fclose(file);
-    memmove(bytes + 2 + sizeof head, bytes + 2, length - 2);
-    memcpy(bytes + 2, head, sizeof head);
-    put(to, bytes, length + sizeof head);
-}
-
-static void test_cameras_are_turned_upright(void **state)
-{
-    /* What makes the stored picture of the shown one, by ffmpeg's filters. */
-    static const char *const stored[] = {"",
-                                         "null",
-                                         "hflip",
-                                         "hflip,vflip",
-                                         "vflip",
-                                         "transpose=cclock_flip",
-                                         "transpose=cclock",
-                                         "transpose=clock_flip",
-                                         "transpose=clock"};
-    (void)state;
-    support_run("ffmpeg -v error -f lavfi -i color=red:s=80x40 -vf drawbox=y=20:h=20:c=blue:t=fill,"
-                "drawbox=x=0:y=0:w=20:h=20:c=lime:t=fill -frames:v 1 shown.png");
-    for (unsigned i = 1; i < sizeof stored / sizeof stored[0]; i++) {
-        struct failure failure;
-        support_run("ffmpeg -v error -y -i shown.png -vf %s -q:v 1 stored.jpg", stored[i]);
-        put_exif("stored.jpg", "turned.jpg", i);
-        struct cover *cover = open_cover("turned.jpg", &failure);
-        assert_non_null(cover);
-        assert_int_equal(cover_width(cover), 80);
-        assert_int_equal(cover_height(cover), 40);
-        struct picture picture = scale(cover, 80, COVER_WEBP, "turned.webp");
-        assert_true(picture.width == 80 && picture.height == 40);
-        support_run("ffmpeg -v error -y -i turned.webp -vf crop=16:16:2:2 corner.png && "
-                    "ffmpeg -v error -y -i turned.webp -vf crop=40:16:30:2 top.png");
-        if (mean("corner.png", 1) < 200 || mean("corner.png", 0) > 80 || mean("top.png", 0) < 200 ||
-            mean("top.png", 2) > 80) {
-            fail_msg("orientation %u: corner %d %d, top %d %d", i, mean("corner.png", 0),
-                     mean("corner.png", 1), mean("top.png", 0), mean("top.png", 2));
-        }
-        cover_free(cover);
-    }
-}
-
 static void test_bad_pictures_say_why(void **state)
 {
     /* A PNG's head that claims 100,000 × 100,000. */
@@ -213,7 +157,6 @@ int main(void)
         cmocka_unit_test(test_all_kinds_scale_to_fit),
         cmocka_unit_test(test_transparent_parts_are_white),
         cmocka_unit_test(test_thin_pictures_keep_a_pixel),
-        cmocka_unit_test(test_cameras_are_turned_upright),
         cmocka_unit_test(test_bad_pictures_say_why),
     };
     return cmocka_run_group_tests(tests, setup, support_teardown);

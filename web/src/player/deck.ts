@@ -58,6 +58,11 @@ export class Deck {
   }
 
   private attach(stream: Stream, startAt: number): void {
+    const manifest = new URL(stream.hls, document.baseURI).href;
+    if (!Hls.isSupported()) {
+      this.audio.src = `${manifest}#t=${startAt}`; // an iPhone plays HLS by itself
+      return;
+    }
     const hls = new Hls(config);
     this.hls = hls;
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
@@ -79,7 +84,7 @@ export class Deck {
     });
     hls.on(Hls.Events.ERROR, (_, data) => data.fatal && this.recover(data));
     hls.attachMedia(this.audio);
-    hls.loadSource(new URL(stream.hls, document.baseURI).href);
+    hls.loadSource(manifest);
   }
 
   /** Without this the encoder's padding, up to 23 ms, would sound after the last sample. */

@@ -18,6 +18,9 @@ async function load(id: string) {
   return { album, tracks: tracks.items };
 }
 
+/** How often to look for a cover that is being scaled. */
+const COVER_MS = 1500;
+
 const KINDS: Record<string, string> = { single: 'Single', ep: 'EP', compilation: 'Compilation' };
 
 function note(album: Album, tracks: Track[]): string {
@@ -88,10 +91,10 @@ function Skeleton() {
   );
 }
 
-export function AlbumPage({ id }: { id: string }) {
-  const page = useResource(`album-${id}`, () => load(id));
-  const [newer, setNewer] = useState<{ id: string; tracks: Track[] } | null>(null);
-  const loaded = page.kind === 'there' ? page.value : null;
+/** The album as it changes while the server works on its tracks and its cover. */
+function useLatest(loaded: { album: Album; tracks: Track[] } | null) {
+  const [album, setAlbum] = useState<Album | null>(null);
+  const [watched, setWatched] = useState<{ albumId: string; tracks: Track[] } | null>(null);
 
   useEffect(() => {
     if (!loaded) {
@@ -101,8 +104,29 @@ export function AlbumPage({ id }: { id: string }) {
     if (first) {
       prefetch(first.id).catch(() => {});
     }
-    return loaded.tracks.every(isSettled) ? undefined : watchAlbum(id, (tracks) => setNewer({ id, tracks }));
+    const albumId = loaded.album.id;
+    const seen = (tracks: Track[]) => setWatched({ albumId, tracks });
+    return loaded.tracks.every(isSettled) ? undefined : watchAlbum(albumId, seen);
   }, [loaded]);
+
+  const isSame = (albumId?: string) => albumId === loaded?.album.id;
+  const latest = isSame(album?.id) ? album : null;
+  const tracks = isSame(watched?.albumId) ? watched?.tracks : null;
+  const pending = (latest ?? loaded?.album)?.coverPending ?? false;
+  useEffect(() => {
+    if (!pending || !loaded) {
+      return undefined;
+    }
+    const timer = setInterval(() => api.album(loaded.album.id).then(setAlbum, () => {}), COVER_MS);
+    return () => clearInterval(timer);
+  }, [pending, loaded]);
+
+  return loaded && { album: latest ?? loaded.album, tracks: tracks ?? loaded.tracks };
+}
+
+export function AlbumPage({ id }: { id: string }) {
+  const page = useResource(`album-${id}`, () => load(id));
+  const latest = useLatest(page.kind === 'there' ? page.value : null);
 
   if (page.kind === 'failed') {
     return (
@@ -111,13 +135,13 @@ export function AlbumPage({ id }: { id: string }) {
       </main>
     );
   }
-  if (!loaded) {
+  if (!latest) {
     return <Skeleton />;
   }
-  const tracks = newer?.id === id ? newer.tracks : loaded.tracks;
+  const { album, tracks } = latest;
   return (
     <main>
-      <Header album={loaded.album} tracks={tracks} />
+      <Header album={album} tracks={tracks} />
       {tracks.length > 0 ? (
         <TrackList tracks={tracks} />
       ) : (

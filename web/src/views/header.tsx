@@ -5,12 +5,10 @@ import { session } from '../session';
 import { useStore, whole } from '../store';
 import { tellError } from '../toasts';
 import { uploadJob } from '../upload/album';
-import { stopAll } from '../player/player';
 import { Icon, Logo } from '../ui/icons';
 import { Menu } from '../ui/menu';
 
 function signOut(): void {
-  stopAll();
   api.logout().catch(tellError);
 }
 
