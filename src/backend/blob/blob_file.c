@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 enum {
-    PUBLISH_TRIES_MAX = 16,
+    PUBLISH_TRIES_MAX = 100,
     WRITE_BACK_BYTES = 16 * 1024 * 1024, /* started early, so that the fsync at the end is short */
     READ_BYTES = 256 * 1024,
 };
@@ -427,6 +427,9 @@ static int publish(struct file_writer *writer, bool if_none_match)
         const char *leaf = NULL;
         int parent CLEANUP_CLOSE =
             blob_file_open_parent(store, writer->base, writer->path, writer->make_parents, &leaf);
+        if (parent == ERR_NOT_FOUND && writer->make_parents) {
+            continue; /* pruned between its making and its opening */
+        }
         if (parent < 0) {
             return parent;
         }

@@ -49,9 +49,10 @@ static void make_code(char out[CODE_TEXT_SIZE])
     unsigned char bytes[CODE_BYTES];
     randombytes_buf(bytes, sizeof bytes);
     for (unsigned i = 0; i < CODE_BYTES; i += 2) {
-        (void)snprintf(out + i / 2 * 5, 6, "%02x%02x-", bytes[i], bytes[i + 1]);
+        char *group = out + i / 2 * 5;
+        (void)snprintf(group, 5, "%02x%02x", bytes[i], bytes[i + 1]);
+        group[4] = i + 2 < CODE_BYTES ? '-' : '\0';
     }
-    out[CODE_TEXT_SIZE - 1] = '\0';
     sodium_memzero(bytes, sizeof bytes);
 }
 
