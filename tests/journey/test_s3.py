@@ -297,6 +297,20 @@ def test_our_own_upload_urls_take_exactly_their_size(people):
     assert requests.put(url, data=b"12345", timeout=10).status_code == 200
 
 
+def test_nothing_is_added_to_our_own_urls(people, upload, s3, bucket):
+    """An upload's URL must not copy another artist's master."""
+    track = upload(title="A master", wait=False)
+    source = f"/media/m/{track['id']}/1/original.flac"
+    for query in ({"filename": "a.flac"}, {"filename": "a.flac", "size": 1}):
+        url = people.artist.get("/api/v1/tracks/upload-url", params=query).json()["uploadUrl"]
+        for headers in ({"x-amz-copy-source": source}, {"X-Amz-Copy-Source": source, "Content-Length": "0"}):
+            answer = requests.put(url, headers=headers, timeout=10)
+            assert answer.status_code == 403 and code_of(answer) in ("AccessDenied", "SignatureDoesNotMatch")
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"})
+    answer = requests.put(url, data=b"", headers={"x-amz-copy-source": f"{bucket}/other"}, timeout=10)
+    assert answer.status_code == 403 and "not signed" in answer.text
+
+
 # What boto3 does only over TLS, or never.
 
 def sign(key, method, path, headers, payload, when=None):

@@ -80,12 +80,14 @@ struct sigv4_request {
 struct sigv4_signed {
     char key_id[SIGV4_KEY_ID_SIZE];
     bool presigned;
-    bool length_signed; /* Content-Length is among the signed headers */
+    const char *signed_headers; /* names, ";" between; in arena */
     const char *payload; /* x-amz-content-sha256: a hash, UNSIGNED-PAYLOAD, STREAMING-…; in arena */
     unsigned char signing_key[SIGV4_KEY_BYTES];
     char signature[SIGV4_HEX_SIZE];
     char date[SIGV4_DATE_SIZE];
     char scope[SIGV4_SCOPE_SIZE];
 };
+/* True if the header's name is among the signed ones. */
+bool sigv4_covers(const struct sigv4_signed *signature, const char *header);
 enum sigv4_result sigv4_verify(struct arena *arena, const struct sigv4_request *request,
                                struct sigv4_signed *ret_signed);

@@ -243,7 +243,7 @@ static void write_header_value(struct buffer *out, const char *value)
 /* False where a signed header is not there, or the host is not signed. */
 static bool write_headers(struct arena *arena, struct buffer *out,
                           const struct sigv4_request *request, const struct claim *claim,
-                          const char *host, struct sigv4_signed *result)
+                          const char *host)
 {
     char *names = arena_strdup(arena, claim->signed_headers);
     bool host_signed = false;
@@ -257,7 +257,6 @@ static bool write_headers(struct arena *arena, struct buffer *out,
             return false;
         }
         host_signed |= is_host;
-        result->length_signed |= strcasecmp(name, "content-length") == 0;
         (void)buffer_printf(out, "%s:", name);
         write_header_value(out, value);
     }
@@ -274,7 +273,7 @@ static bool matches(struct arena *arena, const struct sigv4_request *request,
     const char *path = canonical_text(arena, request->target, strcspn(request->target, "?"), true);
     (void)buffer_printf(&out, "%s\n%s\n", request->method, path != NULL ? path : "");
     write_query(&out, pairs, count);
-    bool headers = write_headers(arena, &out, request, claim, host, result);
+    bool headers = write_headers(arena, &out, request, claim, host);
     (void)buffer_printf(&out, "\n%s\n%s", claim->signed_headers, result->payload);
     bool same = false;
     bool whole = strlen(claim->signature) == SIGV4_HEX_SIZE - 1;
@@ -334,12 +333,26 @@ static const char *payload_of(const struct sigv4_request *request, const struct 
     return claim->presigned ? unsigned_payload : payload;
 }
 
+bool sigv4_covers(const struct sigv4_signed *signature, const char *header)
+{
+    size_t length = strlen(header);
+    for (const char *at = signature->signed_headers; *at != '\0';) {
+        size_t here = strcspn(at, ";");
+        if (here == length && strncasecmp(at, header, length) == 0) {
+            return true;
+        }
+        at += here + (at[here] == ';');
+    }
+    return false;
+}
+
 static enum sigv4_result verify_claim(struct arena *arena, const struct sigv4_request *request,
                                       const struct claim *claim, struct pair *pairs, int count,
                                       struct sigv4_signed *ret_signed)
 {
     struct sigv4_signed result = {.presigned = claim->presigned,
-                                  .payload = payload_of(request, claim)};
+                                  .payload = payload_of(request, claim),
+                                  .signed_headers = claim->signed_headers};
     if (result.payload == NULL) {
         return SIGV4_MALFORMED;
     }

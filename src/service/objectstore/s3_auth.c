@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct key_lookup {
     struct s3_keys *keys;
@@ -37,6 +38,20 @@ static int fail_signature(struct request *request, enum sigv4_result result)
     return result == SIGV4_NO_MEMORY ? ERR_NO_MEMORY : s3_fail(request, errors[result]);
 }
 
+/* An x-amz- header changes what a request does, so it counts only when it is signed: else who was
+ * given the URL of one PUT could add x-amz-copy-source to it. The two that the signature covers by
+ * itself may be left out of the list. */
+static void look_at_header(void *argument, const char *name, const char *value)
+{
+    (void)value;
+    struct s3_access *access = argument;
+    if (strncasecmp(name, "x-amz-", 6) != 0 || strcasecmp(name, "x-amz-date") == 0 ||
+        strcasecmp(name, "x-amz-content-sha256") == 0) {
+        return;
+    }
+    access->unsigned_header |= !sigv4_covers(&access->signature, name);
+}
+
 bool s3_may_touch(const struct s3_access *access, const char *bucket)
 {
     return access->internal || strcmp(bucket, BLOB_MEDIA) != 0;
@@ -61,6 +76,11 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
         return fail_signature(request, result);
     }
     ret_access->internal = lookup.internal;
+    ret_access->unsigned_header = false;
+    request_header_each(request, look_at_header, ret_access);
+    if (ret_access->unsigned_header) {
+        return s3_fail(request, S3_NOT_SIGNED);
+    }
     return bucket == NULL || s3_may_touch(ret_access, bucket) ? 0
                                                               : s3_fail(request, S3_ACCESS_DENIED);
 }

@@ -8,6 +8,8 @@ struct request;
     X(S3_ACCESS_DENIED, "AccessDenied", ERR_FORBIDDEN, "Access denied")                            \
     X(S3_EXPIRED, "AccessDenied", ERR_FORBIDDEN, "Request has expired")                            \
     X(S3_NOT_YET, "AccessDenied", ERR_FORBIDDEN, "Request is not yet valid")                       \
+    X(S3_NOT_SIGNED, "AccessDenied", ERR_FORBIDDEN,                                                \
+      "There were headers present in the request which were not signed")                           \
     X(S3_SIGNATURE, "SignatureDoesNotMatch", ERR_FORBIDDEN,                                        \
       "The signature is not the one that key, method, address and headers give")                   \
     X(S3_KEY_ID, "InvalidAccessKeyId", ERR_FORBIDDEN, "There is no such access key")               \

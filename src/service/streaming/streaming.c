@@ -158,6 +158,16 @@ json_t *streaming_answer(struct streaming *streaming, const struct playable *pla
     return answer;
 }
 
+static bool is_original(const char *file)
+{
+    return strncmp(file, "original", strlen("original")) == 0;
+}
+
+const char *streaming_cache_control(const char *file, const char *stored)
+{
+    return is_original(file) || stored[0] == '\0' ? MANIFEST_CACHE_IMMUTABLE : stored;
+}
+
 const char *streaming_media_type(const char *file, const char *stored)
 {
     static const struct {
@@ -169,7 +179,7 @@ const char *streaming_media_type(const char *file, const char *stored)
         {"wv", "audio/x-wavpack"}, {"ogg", "audio/ogg"},   {"oga", "audio/ogg"},
         {"opus", "audio/ogg"},
     };
-    if (strncmp(file, "original", strlen("original")) != 0) {
+    if (!is_original(file)) {
         return stored;
     }
     const char *dot = strrchr(file, '.');

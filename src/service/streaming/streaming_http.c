@@ -98,8 +98,7 @@ static int reply_media(struct request *request, const char *name, int fd,
         .content_type = streaming_media_type(name, stat->content_type),
         .etag = etag,
         .modified_ms = stat->modified_ms,
-        .cache_control =
-            stat->cache_control[0] != '\0' ? stat->cache_control : MANIFEST_CACHE_IMMUTABLE,
+        .cache_control = streaming_cache_control(name, stat->cache_control),
     };
     int error = media_cors(request);
     error = error != 0 ? error : reply_header(request, "X-Content-Type-Options", "nosniff");

@@ -32,5 +32,7 @@ json_t *streaming_answer(struct streaming *streaming, const struct playable *pla
  * the uploader named: that is told by its extension, so that no upload becomes a page of our
  * origin. */
 const char *streaming_media_type(const char *file, const char *stored);
+/* Its cache rule, likewise. */
+const char *streaming_cache_control(const char *file, const char *stored);
 /* May this token fetch this file of this track and version? Texts as in the URL. */
 bool streaming_grants(const struct edge_grant *grant, const char *track, const char *version);

@@ -133,6 +133,10 @@ static void an_original_is_never_a_page(void **state)
     assert_string_equal(streaming_media_type("original.html", "text/html"),
                         "application/octet-stream");
     assert_string_equal(streaming_media_type("original", "text/html"), "application/octet-stream");
+    assert_string_equal(streaming_cache_control("original.wav", "no-store"),
+                        MANIFEST_CACHE_IMMUTABLE);
+    assert_string_equal(streaming_cache_control("hls-96.m3u8", MANIFEST_CACHE_GROWING),
+                        MANIFEST_CACHE_GROWING);
 }
 
 static void a_grant_is_for_one_track_and_version(void **state)
