@@ -93,7 +93,7 @@ int blob_delete(struct blob_store *store, const char *bucket, const char *key);
 int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
               const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
 /* Keys with prefix, in byte order, after `after` ("" for the first), at most `limit`. visit
- * returning non-zero ends it and is returned. */
+ * returning non-zero ends it and is returned. A damaged object is listed without size and ETag. */
 int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
               unsigned limit,
               int (*visit)(void *argument, const char *key, const struct blob_stat *stat),

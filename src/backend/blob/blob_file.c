@@ -601,6 +601,9 @@ static int link_source(struct file_writer *writer, int source)
             0) {
         return error_from_errno(errno);
     }
+    /* A copy is as old as the moment it is made (the source's time moves along, they are one file):
+     * who collects what is old and unnamed must not take it before it is named. */
+    (void)futimens(source, NULL);
     return 0;
 }
 
@@ -618,6 +621,7 @@ static int copy_into(struct file_writer *writer, int source, struct blob_stat *s
 {
     if (link_source(writer, source) == 0) {
         int error = publish(writer, false);
+        error = error != 0 ? error : blob_trailer_read(source, stat);
         /* rename does nothing where both names are the same file already: drop ours */
         (void)unlinkat(writer->store->temporary, writer->temporary, 0);
         writer_free(writer);
