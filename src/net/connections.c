@@ -174,6 +174,10 @@ void connection_notify(void *argument, struct MHD_Connection *mhd, void **socket
     } else if (connection != NULL) {
         assert(connection->magic == CONNECTION_MAGIC);
         *socket_context = NULL;
+        if (connection->request != NULL) {
+            /* libmicrohttpd 0.9.75 tells of no completion after a second error in one request. */
+            request_complete(connection->request, false);
+        }
         if (connection->lingers) {
             linger_add(server, connection->fd);
         }

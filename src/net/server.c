@@ -136,6 +136,17 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+/* libmicrohttpd keeps each part of a query in the connection's small memory, and 0.9.75 forgets that
+ * it has already failed where that overflows: the connection then hangs. The line it shows us is the
+ * one it is about to take apart, so it is left no query to take apart; ours is a copy. */
+static void cut_query(const char *target)
+{
+    char *query = target != NULL ? strchr((char *)target, '?') : NULL;
+    if (query != NULL) {
+        query[1] = '\0';
+    }
+}
+
 /* The request line is there: target as it came. */
 static void *on_target(void *argument, const char *target, struct MHD_Connection *mhd)
 {
@@ -149,10 +160,12 @@ static void *on_target(void *argument, const char *target, struct MHD_Connection
         return NULL;
     }
     atomic_fetch_add(&server->running, 1);
+    connection->request = request;
     request->request.method = "";
     request->request.remote = connection->peer_text;
     request->request.target =
         arena_strdup(request->request.call.arena, target != NULL ? target : "");
+    cut_query(target);
     return request;
 }
 
@@ -214,22 +227,26 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *mhd, co
     return steps_run(request);
 }
 
+void request_complete(struct request_private *request, bool sent)
+{
+    request->connection->request = NULL;
+    if (request->sink != NULL) {
+        sink_abandon(request);
+    }
+    steps_finish(request, sent);
+    connection_phase(request->connection, PHASE_HEADER);
+    request_unref(request);
+}
+
 static void on_completed(void *argument, struct MHD_Connection *mhd, void **request_context,
                          enum MHD_RequestTerminationCode code)
 {
     (void)argument;
     (void)mhd;
-    struct request_private *request = *request_context;
-    *request_context = NULL;
-    if (request == NULL) {
-        return;
+    if (*request_context != NULL) {
+        request_complete(*request_context, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+        *request_context = NULL;
     }
-    if (request->sink != NULL) {
-        sink_abandon(request);
-    }
-    steps_finish(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-    connection_phase(request->connection, PHASE_HEADER);
-    request_unref(request);
 }
 
 /* Targets are decoded by us (target.c), so theirs is told to do nothing. */

@@ -49,6 +49,7 @@ struct connection {
     struct connection *previous, *next;
     struct http_server *server;
     struct MHD_Connection *mhd;
+    struct request_private *request; /* the one that is not completed yet; of the loop thread */
     int fd;
     bool trusted, counted;
     _Atomic bool refused; /* over a limit: answered already, to be closed */
@@ -188,6 +189,8 @@ static inline const struct settings *server_settings(struct http_server *server)
 /* server.c */
 struct request_private *request_acquire(struct http_server *server, struct connection *connection);
 void request_unref(struct request_private *request);
+void request_complete(struct request_private *request,
+                      bool sent); /* libmicrohttpd is done with it */
 void request_suspend(struct request_private *request);
 void request_resume(struct request_private *request);
 

@@ -599,6 +599,26 @@ static void headers_have_a_limit(void **state)
     http_server_free(server);
 }
 
+static void many_parts_are_answered(void **state)
+{
+    (void)state;
+    static char parts[1000], request[9000];
+    memset(parts, '&', sizeof parts - 1);
+    struct http_server *server = SERVE(basic_rows, NULL, NULL);
+    for (int count = 100; count < 900; count += 10) {
+        (void)snprintf(request, sizeof request, "GET /a/1?%.*s HTTP/1.1\r\nHost: t\r\n\r\n", count,
+                       parts);
+        expect(server, request, count < 256 ? 200 : 400, NULL);
+    }
+    int length = snprintf(request, sizeof request, "GET /a/1 HTTP/1.1\r\nHost: t\r\n");
+    while (length < 8000) {
+        length += snprintf(request + length, sizeof request - (size_t)length, "a:b\r\n");
+    }
+    (void)snprintf(request + length, sizeof request - (size_t)length, "\r\n");
+    expect(server, request, 431, NULL);
+    http_server_free(server);
+}
+
 static void connections_have_a_limit(void **state)
 {
     (void)state;
@@ -755,6 +775,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_hashing_waits_for_itself),
         cmocka_unit_test(draining_finishes_requests),
         cmocka_unit_test(headers_have_a_limit),
+        cmocka_unit_test(many_parts_are_answered),
         cmocka_unit_test(connections_have_a_limit),
         cmocka_unit_test(rates_are_limited),
         cmocka_unit_test(proxies_are_believed_if_trusted),
