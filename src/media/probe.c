@@ -84,11 +84,9 @@ static AVStream *sound_stream(AVFormatContext *container)
     return found;
 }
 
-static int open_failed(int result, const AVInputFormat *format, struct failure *failure)
+/* Out of memory too: a header that asks for gigabytes is a damaged one. */
+static int open_failed(const AVInputFormat *format, struct failure *failure)
 {
-    if (result == AVERROR(ENOMEM)) {
-        return failure_no_memory(failure);
-    }
     if (strcmp(containers[container_index(format)].word, "mp4") == 0) {
         return failure_final(failure, "truncated",
                              "The file was cut off: the index that an MP4 file needs is missing.");
@@ -109,7 +107,7 @@ static int open_container(AVIOContext *io, const AVInputFormat *format, struct f
     container->max_streams = 64;
     int result = avformat_open_input(&container, NULL, format, NULL); /* frees it on failure */
     if (result < 0) {
-        return open_failed(result, format, failure);
+        return open_failed(format, failure);
     }
     *ret_container = container;
     return 0;

@@ -170,6 +170,11 @@ static const struct {
      "\\210\\172\\127\\001\\202\\0\\020\\0data\\0\\104\\0\\0' > many.wav; "
      "head -c 17408 /dev/zero >> many.wav",
      "bad-channels", "65 channels"},
+    {"head.wav",
+     "printf 'RIFF\\044\\004\\0\\0WAVEfmt \\020\\0\\0\\160\\001\\0\\002\\0\\104\\254\\0\\0"
+     "\\020\\261\\002\\0\\004\\0\\020\\0data\\0\\004\\0\\0' > head.wav; "
+     "head -c 1024 /dev/zero >> head.wav",
+     "damaged", "header"},
     {"day.flac", "ffmpeg -v error -f lavfi -i anullsrc=r=8000:cl=mono -t 43200 day.flac",
      "too-long", "longer than 6 hours"},
     {"hole.flac",
