@@ -162,6 +162,25 @@ def wait_until(condition, timeout=20):
         time.sleep(0.02)
 
 
+def test_the_artist_sees_it_go_on(people, upload, sounds):
+    track = upload(path=sounds("flac", seconds=30.0), wait=False)
+    states = [track["status"]]
+    while states[-1] not in ("ready", "failed"):
+        state = people.artist.get(f"/api/v1/tracks/{track['id']}").json()["status"]
+        states += [state] if state != states[-1] else []
+        time.sleep(0.01)
+    assert states[-2:] == ["processing", "ready"], states
+    assert set(states[:-2]) <= {"created", "uploaded"}
+    done = set()
+    while True:
+        progress = people.artist.get(f"/api/v1/tracks/{track['id']}").json().get("progress")
+        if not progress or progress["done"] == progress["of"]:
+            break
+        done.add(progress["done"])
+        time.sleep(0.02)
+    assert len(done) > 1, "renditions are counted as they are made"
+
+
 def test_killed_media_processes_cost_nothing_but_time(people, server, upload, sounds):
     track = upload(path=sounds("flac", seconds=45.0), wait=False)
     for _ in range(3):

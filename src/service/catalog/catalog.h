@@ -14,6 +14,7 @@
  *   artist.changed  {artistId} · artist.deleted {artistId}
  *   art.uploaded    {artId, bucket, key}                               an original is in place
  * Events it consumes (emitted by transcode, key "track:ID"/"art:ID"; idempotent by their content):
+ *   media.started   {trackId, version}                                 a worker has begun
  *   media.probed    {trackId, version, durationMs, samples, rate, channels, codec, lossless,
  *                    trackLufs, truePeakDb, histogram (base64), expected, tags{}, hasArt}
  *   media.rendition {trackId, version, rendition{…struct rendition}}   the first AAC 160 makes it

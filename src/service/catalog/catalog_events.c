@@ -142,6 +142,12 @@ static int apply_rendition(struct db_session *session, struct delivery *delivery
                                  number_of(delivery->payload, "version"), &rendition);
 }
 
+static int apply_started(struct db_session *session, struct delivery *delivery)
+{
+    return media_started(session, &delivery->effect, id_of(delivery->payload, "trackId"),
+                         number_of(delivery->payload, "version"));
+}
+
 static int apply_complete(struct db_session *session, struct delivery *delivery)
 {
     return media_complete(session, &delivery->effect, id_of(delivery->payload, "trackId"),
@@ -173,18 +179,15 @@ static const struct {
     const char *type;
     int (*apply)(struct db_session *session, struct delivery *delivery);
 } kinds[] = {
-    {"media.probed", apply_probed},     {"media.rendition", apply_rendition},
-    {"media.complete", apply_complete}, {"media.failed", apply_failed},
-    {"art.ready", apply_art_ready},     {"art.failed", apply_art_failed},
+    {"media.started", apply_started},     {"media.probed", apply_probed},
+    {"media.rendition", apply_rendition}, {"media.complete", apply_complete},
+    {"media.failed", apply_failed},       {"art.ready", apply_art_ready},
+    {"art.failed", apply_art_failed},
 };
 
-static const char *const types[] = {"media.probed",
-                                    "media.rendition",
-                                    "media.complete",
-                                    "media.failed",
-                                    "art.ready",
-                                    "art.failed",
-                                    NULL};
+static const char *const types[] = {
+    "media.started", "media.probed", "media.rendition", "media.complete",
+    "media.failed",  "art.ready",    "art.failed",      NULL};
 
 static int deliver(struct db_session *session, void *argument)
 {

@@ -1,6 +1,6 @@
 /* What the media pipeline reports (media.h).
  *
- *   uploaded ──probed──▶ processing ──first AAC 160──▶ ready ──complete──▶ ready, not working
+ *   uploaded ──started──▶ processing ──first AAC 160──▶ ready ──complete──▶ ready, not working
  *       └───────────failed──────┴──▶ failed     (a failure after ready leaves what plays)
  *
  * A pending version goes the same way beside the one that plays, and takes over where the diagram
@@ -51,6 +51,26 @@ static int finish(struct db_session *session, struct media_effect *effect,
     return error;
 }
 
+static void set_processing(struct track_row *row)
+{
+    if (strcmp(row->status, track_status_name(TRACK_UPLOADED)) == 0) {
+        row->status = track_status_name(TRACK_PROCESSING);
+    }
+}
+
+int media_started(struct db_session *session, struct media_effect *effect, int64_t track_id,
+                  int64_t version)
+{
+    struct track_row row;
+    int error = find(session, effect->arena, track_id, version, &row);
+    if (error != 0 || row.id == 0 || row.version != version ||
+        strcmp(row.status, track_status_name(TRACK_UPLOADED)) != 0) {
+        return error;
+    }
+    set_processing(&row);
+    return finish(session, effect, &row);
+}
+
 int media_probed(struct db_session *session, struct media_effect *effect,
                  const struct version_row *probe)
 {
@@ -65,9 +85,7 @@ int media_probed(struct db_session *session, struct media_effect *effect,
     }
     if (row.version == probe->version) {
         row.duration_ms = probe->duration_ms;
-        if (strcmp(row.status, track_status_name(TRACK_UPLOADED)) == 0) {
-            row.status = track_status_name(TRACK_PROCESSING);
-        }
+        set_processing(&row);
     }
     return finish(session, effect, &row);
 }

@@ -14,6 +14,8 @@ struct media_effect {
     int64_t artist_id;          /* its image changed */
 };
 
+int media_started(struct db_session *session, struct media_effect *effect, int64_t track_id,
+                  int64_t version);
 int media_probed(struct db_session *session, struct media_effect *effect,
                  const struct version_row *probe);
 int media_rendition(struct db_session *session, struct media_effect *effect, int64_t track_id,

@@ -35,6 +35,11 @@ static int emit_art(struct db_session *session, const struct work *work, const c
     return bus_emit(session, type, key, payload);
 }
 
+int announce_started(struct db_session *session, struct work *work)
+{
+    return emit_track(session, work, "media.started", json_object());
+}
+
 int announce_probed(struct db_session *session, struct work *work)
 {
     const json_t *probe = json_object_get(work->facts, "probe");

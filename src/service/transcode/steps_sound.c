@@ -120,7 +120,8 @@ static int first_done(void *context, unsigned output, const json_t *rendition)
 static int first_decode(struct work *work)
 {
     const struct rung *const rungs[] = {&plan_first};
-    int result = run_rungs(work, "first", rungs, 1, first_done, &work->facts);
+    int result = work_write(work, announce_started); /* the artist sees that it goes on */
+    result = result != 0 ? result : run_rungs(work, "first", rungs, 1, first_done, &work->facts);
     if (result == 0 && json_array_size(work->renditions) != 1) {
         return work_fail(work, false, "crashed", "The media process spoke nonsense.");
     }

@@ -5,10 +5,10 @@
  * as done or failed. Tables live in the `catalog` database, beside the catalog's own.
  *
  * Events it consumes: track.uploaded, track.deleted, art.uploaded (catalog.h).
- * Events it emits, each in the transaction that records the step it tells of: media.probed,
- * media.rendition, media.complete, media.failed, art.ready, art.failed (catalog.h), and
- *   media.art  {trackId, version, bucket, key, type}   the track's file had a picture in it, which
- *                                                      is an object now (key "track:ID")
+ * Events it emits, each in the transaction that records the step it tells of: media.started,
+ * media.probed, media.rendition, media.complete, media.failed, art.ready, art.failed (catalog.h),
+ * and media.art  {trackId, version, bucket, key, type}   the track's file had a picture in it,
+ * which is an object now (key "track:ID")
  *
  * Objects it writes, in the bucket "media": m/{track}/{version}/{file} for the renditions,
  * waveform.bin and the manifests; art/{id}/{size}.jpg and .webp.

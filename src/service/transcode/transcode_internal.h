@@ -123,6 +123,7 @@ int manifests_write(struct work *work, const char *fresh, bool complete);
 
 /* --- events (announce.c): all inside the session of a write --- */
 
+int announce_started(struct db_session *session, struct work *work);
 int announce_probed(struct db_session *session, struct work *work);
 int announce_rendition(struct db_session *session, struct work *work, const json_t *rendition);
 int announce_complete(struct db_session *session, struct work *work);
