@@ -238,6 +238,11 @@ def test_buckets(s3, bucket):
     assert refused(s3.get_object_acl, Bucket=bucket, Key="x") == ("NotImplemented", 501)
 
 
+def test_promises_that_are_not_kept_are_refused(s3, bucket):
+    for more in ({"ServerSideEncryption": "AES256"}, {"Tagging": "a=b"}, {"WebsiteRedirectLocation": "/x"}):
+        assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **more) == ("NotImplemented", 501)
+
+
 def test_bad_keys(key, bucket, s3):
     assert refused(key.client(secret="0" * 40).list_buckets) == ("SignatureDoesNotMatch", 403)
     assert refused(key.client(key_id="A" * 20).list_buckets) == ("InvalidAccessKeyId", 403)

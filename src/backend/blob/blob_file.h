@@ -49,14 +49,19 @@ static inline struct file_store *file_store_of(struct blob_store *store)
     return (struct file_store *)(void *)store;
 }
 
+/* blob_file_folder.c */
 /* openat, below base only and through no symbolic link. The descriptor or an error. */
 int blob_file_open_beneath(int base, const char *path, int flags);
 /* The bucket's folder; ERR_NOT_FOUND where there is none. */
 int blob_file_open_bucket(struct file_store *store, const char *bucket);
+/* Makes the folder if it is not there, durably (invariant 3), and opens it. The descriptor or an
+ * error. */
+int blob_file_make_folder(int parent, const char *name);
 /* Opens the folder that holds path's last name, making what is missing if make. The descriptor, or
  * an error (ERR_NOT_FOUND). *ret_leaf points into path. */
 int blob_file_open_parent(struct file_store *store, int base, const char *path, bool make,
                           const char **ret_leaf);
+/* blob_file_write.c */
 /* A writer to path below base (taken, also on failure). */
 int blob_file_writer_new(struct file_store *store, int base, const char *path, bool make_parents,
                          const struct blob_meta *meta, struct file_writer **ret_writer);
@@ -65,6 +70,25 @@ int blob_file_writer_commit(struct file_writer *writer, const char *etag, bool i
                             struct blob_stat *ret_stat);
 /* Appends the first bytes of a file, in the kernel where it can; not part of the MD5. */
 int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes);
+
+/* Renames the temporary file to its place and syncs that folder. ERR_PRECONDITION: if_none_match,
+ * and the name is taken. */
+int blob_file_writer_publish(struct file_writer *writer, bool if_none_match);
+/* Forgets the writer; the temporary file, if it still has its name, stays. */
+void blob_file_writer_free(struct file_writer *writer);
+int blob_file_put_open(struct blob_store *store, const char *bucket, const char *key,
+                       const struct blob_meta *meta, struct blob_writer **ret_writer);
+int blob_file_put_write(struct blob_writer *writer, const void *bytes, size_t length);
+int blob_file_put_fd(struct blob_writer *writer, int *ret_fd);
+int blob_file_put_commit(struct blob_writer *writer, bool if_none_match,
+                         struct blob_stat *ret_stat);
+void blob_file_put_abort(struct blob_writer *writer);
+
+/* blob_file.c and blob_file_copy.c */
+int blob_file_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
+                      struct blob_stat *ret_stat);
+int blob_file_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+                   const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
 
 /* blob_file_list.c */
 int blob_file_list(struct blob_store *store, const char *bucket, const char *prefix,

@@ -1,0 +1,288 @@
+/* Writing of the file engine: a temporary file, locked by its writer, takes the bytes; commit seals
+ * it with its trailer, syncs it, renames it to its place and syncs the folder. A writer is used by
+ * one thread at a time; any number of writers may go for one key, the last rename wins.
+ */
+#include "backend/blob/blob_file.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PUBLISH_TRIES_MAX = 100,
+    WRITE_BACK_BYTES = 16 * 1024 * 1024, /* started early, so that the fsync at the end is short */
+    READ_BYTES = 256 * 1024,
+};
+
+/* A new locked file in temporary/. A sweep by another process can hit between open and lock: then
+ * the file has no name any more, and a new one is made. */
+static int temporary_new(struct file_store *store, char ret_name[BLOB_TEMPORARY_MAX])
+{
+    for (unsigned tries = 0; tries < PUBLISH_TRIES_MAX; tries++) {
+        unsigned char random[16];
+        randombytes_buf(random, sizeof random);
+        (void)sodium_bin2hex(ret_name, BLOB_TEMPORARY_MAX, random, sizeof random);
+        int fd CLEANUP_CLOSE = openat(store->temporary, ret_name,
+                                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0) {
+            return error_from_errno(errno);
+        }
+        struct stat status;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &status) == 0 && status.st_nlink > 0) {
+            return TAKE_FD(fd);
+        }
+        (void)unlinkat(store->temporary, ret_name, 0);
+    }
+    return ERR_IO;
+}
+
+static void copy_text(char *out, size_t size, const char *text, const char *fallback)
+{
+    (void)snprintf(out, size, "%s", text != NULL && text[0] != '\0' ? text : fallback);
+}
+
+void blob_file_writer_free(struct file_writer *writer)
+{
+    if (writer->fd >= 0) {
+        (void)close(writer->fd);
+    }
+    if (writer->base >= 0) {
+        (void)close(writer->base);
+    }
+    free(writer);
+}
+
+int blob_file_writer_new(struct file_store *store, int base, const char *path, bool make_parents,
+                         const struct blob_meta *meta, struct file_writer **ret_writer)
+{
+    struct file_writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL) {
+        (void)close(base);
+        return ERR_NO_MEMORY;
+    }
+    writer->head.engine = &blob_file_engine;
+    writer->store = store;
+    writer->base = base;
+    writer->make_parents = make_parents;
+    md5_init(&writer->md5);
+    copy_text(writer->stat.content_type, sizeof writer->stat.content_type,
+              meta != NULL ? meta->content_type : NULL, "application/octet-stream");
+    copy_text(writer->stat.cache_control, sizeof writer->stat.cache_control,
+              meta != NULL ? meta->cache_control : NULL, "");
+    (void)snprintf(writer->path, sizeof writer->path, "%s", path);
+    writer->fd = temporary_new(store, writer->temporary);
+    if (writer->fd < 0) {
+        int error = writer->fd;
+        blob_file_writer_free(writer);
+        return error;
+    }
+    *ret_writer = writer;
+    return 0;
+}
+
+int blob_file_put_open(struct blob_store *head, const char *bucket, const char *key,
+                       const struct blob_meta *meta, struct blob_writer **ret_writer)
+{
+    struct file_store *store = file_store_of(head);
+    int base = blob_file_open_bucket(store, bucket);
+    if (base < 0) {
+        return base;
+    }
+    char path[BLOB_PATH_MAX];
+    blob_path_from_key(key, path);
+    struct file_writer *writer = NULL;
+    int error = blob_file_writer_new(store, base, path, true, meta, &writer);
+    if (error == 0) {
+        *ret_writer = &writer->head;
+    }
+    return error;
+}
+
+static int write_all(int fd, const void *bytes, size_t length)
+{
+    const char *at = bytes;
+    while (length > 0) {
+        ssize_t written = write(fd, at, length);
+        if (written < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return error_from_errno(errno);
+        }
+        at += written;
+        length -= (size_t)written;
+    }
+    return 0;
+}
+
+static void start_write_back(struct file_writer *writer)
+{
+    uint64_t waiting = writer->stat.bytes - writer->synced;
+    if (waiting >= WRITE_BACK_BYTES) {
+        (void)sync_file_range(writer->fd, (off_t)writer->synced, (off_t)waiting,
+                              SYNC_FILE_RANGE_WRITE);
+        writer->synced = writer->stat.bytes;
+    }
+}
+
+int blob_file_put_write(struct blob_writer *head, const void *bytes, size_t length)
+{
+    struct file_writer *writer = (struct file_writer *)(void *)head;
+    assert(!writer->by_descriptor);
+    if (writer->error != 0) {
+        return writer->error;
+    }
+    writer->error = write_all(writer->fd, bytes, length);
+    if (writer->error == 0) {
+        md5_update(&writer->md5, length, bytes);
+        writer->stat.bytes += length;
+        start_write_back(writer);
+    }
+    return writer->error;
+}
+
+int blob_file_put_fd(struct blob_writer *head, int *ret_fd)
+{
+    struct file_writer *writer = (struct file_writer *)(void *)head;
+    writer->by_descriptor = true;
+    *ret_fd = writer->fd;
+    return 0;
+}
+
+/* Size and MD5 of what somebody else wrote into the descriptor. */
+static int measure(struct file_writer *writer)
+{
+    struct stat status;
+    if (fstat(writer->fd, &status) != 0) {
+        return error_from_errno(errno);
+    }
+    char *bytes CLEANUP_FREE = malloc(READ_BYTES);
+    if (bytes == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    md5_init(&writer->md5);
+    writer->stat.bytes = 0;
+    while (writer->stat.bytes < (uint64_t)status.st_size) {
+        ssize_t got = pread(writer->fd, bytes, READ_BYTES, (off_t)writer->stat.bytes);
+        if (got <= 0) {
+            return got < 0 ? error_from_errno(errno) : ERR_IO;
+        }
+        md5_update(&writer->md5, (size_t)got, (const uint8_t *)bytes);
+        writer->stat.bytes += (uint64_t)got;
+    }
+    return 0;
+}
+
+/* Renames the temporary file to its place. Deleting prunes empty folders, so the one just looked up
+ * may be gone: then it is made again. */
+int blob_file_writer_publish(struct file_writer *writer, bool if_none_match)
+{
+    struct file_store *store = writer->store;
+    for (unsigned tries = 0; tries < PUBLISH_TRIES_MAX; tries++) {
+        const char *leaf = NULL;
+        int parent CLEANUP_CLOSE =
+            blob_file_open_parent(store, writer->base, writer->path, writer->make_parents, &leaf);
+        if (parent == ERR_NOT_FOUND && writer->make_parents) {
+            continue; /* pruned between its making and its opening */
+        }
+        if (parent < 0) {
+            return parent;
+        }
+        if (renameat2(store->temporary, writer->temporary, parent, leaf,
+                      if_none_match ? RENAME_NOREPLACE : 0) == 0) {
+            return fsync(parent) == 0 ? 0 : error_from_errno(errno);
+        }
+        if (errno == EEXIST) {
+            return ERR_PRECONDITION;
+        }
+        if (errno != ENOENT || !writer->make_parents) {
+            return error_from_errno(errno);
+        }
+    }
+    return ERR_BUSY;
+}
+
+static int seal(struct file_writer *writer, const char *etag)
+{
+    if (writer->error != 0) {
+        return writer->error;
+    }
+    if (writer->by_descriptor) {
+        int error = measure(writer);
+        if (error != 0) {
+            return error;
+        }
+    }
+    if (etag != NULL) {
+        (void)snprintf(writer->stat.etag, sizeof writer->stat.etag, "%s", etag);
+    } else {
+        unsigned char digest[MD5_BYTES];
+        md5_digest(&writer->md5, sizeof digest, digest);
+        blob_md5_hex(digest, writer->stat.etag);
+    }
+    int error = blob_trailer_write(writer->fd, &writer->stat);
+    if (error == 0 && fsync(writer->fd) != 0) {
+        error = error_from_errno(errno);
+    }
+    return error;
+}
+
+int blob_file_writer_commit(struct file_writer *writer, const char *etag, bool if_none_match,
+                            struct blob_stat *ret_stat)
+{
+    struct blob_stat stat;
+    int error = seal(writer, etag);
+    error = error != 0 ? error : blob_trailer_read(writer->fd, &stat);
+    error = error != 0 ? error : blob_file_writer_publish(writer, if_none_match);
+    if (error != 0) {
+        (void)unlinkat(writer->store->temporary, writer->temporary, 0);
+    } else if (ret_stat != NULL) {
+        *ret_stat = stat;
+    }
+    blob_file_writer_free(writer);
+    return error;
+}
+
+int blob_file_put_commit(struct blob_writer *head, bool if_none_match, struct blob_stat *ret_stat)
+{
+    return blob_file_writer_commit((struct file_writer *)(void *)head, NULL, if_none_match,
+                                   ret_stat);
+}
+
+void blob_file_put_abort(struct blob_writer *head)
+{
+    struct file_writer *writer = (struct file_writer *)(void *)head;
+    (void)unlinkat(writer->store->temporary, writer->temporary, 0);
+    blob_file_writer_free(writer);
+}
+
+int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes)
+{
+    loff_t offset = 0;
+    while ((uint64_t)offset < bytes) {
+        size_t rest = (size_t)(bytes - (uint64_t)offset);
+        ssize_t copied = copy_file_range(from, &offset, writer->fd, NULL, rest, 0);
+        if (copied > 0) {
+            writer->stat.bytes += (uint64_t)copied;
+            start_write_back(writer);
+            continue;
+        }
+        if (copied == 0) {
+            return ERR_IO; /* shorter than its trailer says */
+        }
+        if (errno != EINTR) {
+            return error_from_errno(errno);
+        }
+    }
+    return 0;
+}
