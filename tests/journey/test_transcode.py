@@ -2,6 +2,7 @@
 middle. The media process is the real one."""
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -162,7 +163,7 @@ def wait_until(condition, timeout=20):
         time.sleep(0.02)
 
 
-def test_the_artist_sees_it_go_on(people, upload, sounds):
+def test_the_artist_sees_it_go_on(people, server, upload, sounds):
     track = upload(path=sounds("flac", seconds=30.0), wait=False)
     states = [track["status"]]
     while states[-1] not in ("ready", "failed"):
@@ -179,6 +180,11 @@ def test_the_artist_sees_it_go_on(people, upload, sounds):
         done.add(progress["done"])
         time.sleep(0.02)
     assert len(done) > 1, "renditions are counted as they are made"
+    metrics = requests.get(server.url + "/metrics", timeout=10).text
+    assert re.search(r'tutti_transcode_jobs\{state="done"\} [1-9]', metrics)
+    assert re.search(r'tutti_transcode_job_duration_seconds_count\{kind="first"\} [1-9]', metrics)
+    sound = re.search(r"tutti_transcode_sound_seconds_sum (\S+)", metrics)
+    assert float(sound[1]) >= 30
 
 
 def test_killed_media_processes_cost_nothing_but_time(people, server, upload, sounds):

@@ -228,9 +228,9 @@ static int first_announce(struct work *work)
     int result = work_write(work, write_first);
     if (result == 0) {
         const json_t *probe = json_object_get(work->facts, "probe");
-        metric_add(metric_get(METRIC_COUNTER, "tutti_transcode_sound_ms_total",
-                              "Length of the sound whose first rung was made, in ms.", ""),
-                   json_integer_value(json_object_get(probe, "durationMs")));
+        metric_observe_us(metric_get(METRIC_HISTOGRAM, "tutti_transcode_sound_seconds",
+                                     "Length of the sounds whose first rung was made.", ""),
+                          json_integer_value(json_object_get(probe, "durationMs")) * 1000);
     }
     return result;
 }

@@ -33,6 +33,10 @@ enum {
 static const struct step *const steps_of[] = {
     [JOB_COVER] = cover_steps, [JOB_FIRST] = first_steps, [JOB_LADDER] = ladder_steps};
 
+static const char *const kind_labels[] = {[JOB_COVER] = "kind=\"cover\"",
+                                          [JOB_FIRST] = "kind=\"first\"",
+                                          [JOB_LADDER] = "kind=\"ladder\""};
+
 int work_fail(struct work *work, bool final, const char *code, const char *reason)
 {
     (void)snprintf(work->failure.code, sizeof work->failure.code, "%s", code);
@@ -233,8 +237,8 @@ void work_run(struct transcode *transcode, struct child *child, struct arena *ar
     json_decref(work.renditions);
     json_decref(work.facts);
     int64_t took_ms = clock_monotonic_ms() - begin_ms;
-    metric_add(metric_get(METRIC_COUNTER, "tutti_transcode_busy_ms_total",
-                          "Wall clock time that workers spent on jobs, in ms.", ""),
-               took_ms);
+    metric_observe_us(metric_get(METRIC_HISTOGRAM, "tutti_transcode_job_duration_seconds",
+                                 "Time that workers spent on jobs.", kind_labels[job->kind]),
+                      took_ms * 1000);
     log_end(&work, how, took_ms);
 }
