@@ -249,6 +249,8 @@ def test_a_token_is_for_what_it_says(play, upload, people):
     for wrong in (token[:-1] + ("0" if token[-1] != "0" else "1"), token.replace("lossless", "160"), token[1:], "x",
                   str(int(token.split("~")[0]) + HOUR) + token[token.index("~"):], token + "0", "~~"):
         assert status(base + wrong + rest) == 403, wrong
+    for bare in (rest[1:], rest, "", "x", token, f"{token}{rest}/more", "~" + rest):
+        assert status(base + bare) == 403, bare
     assert status(f"{base}{token}/{other['id']}/{version}/aac-160.mp4") == 403
     assert status(f"{base}{token}/{rest.split('/')[1]}/2/aac-160.mp4") == 403
     assert status(base + low + rest) == 403  # aac-320 under 96

@@ -61,6 +61,7 @@ int blob_file_make_folder(int parent, const char *name);
  * an error (ERR_NOT_FOUND). *ret_leaf points into path. */
 int blob_file_open_parent(struct file_store *store, int base, const char *path, bool make,
                           const char **ret_leaf);
+
 /* blob_file_write.c */
 /* A writer to path below base (taken, also on failure). */
 int blob_file_writer_new(struct file_store *store, int base, const char *path, bool make_parents,

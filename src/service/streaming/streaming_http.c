@@ -151,6 +151,13 @@ static int media(struct request *request)
     return reply_media(request, file, TAKE_FD(fd), &stat);
 }
 
+/* Anything else below /m/ has no token. */
+static int media_without_token(struct request *request)
+{
+    return refuse(request, "A media address has the form /m/{token}/{track}/{version}/{file}; "
+                           "/api/v1/tracks/{id}/stream gives them");
+}
+
 static int preflight(struct request *request)
 {
     int error = media_cors(request);
@@ -169,6 +176,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tracks/{id}/stream", ROLE_LISTENER | ROLE_ARTIST | ROLE_ADMIN, ROUTE_LOOP, 0,
      RATE_PLAY, stream, NULL, 0},
     {"GET", MEDIA_PATH, 0, ROUTE_LOOP, 0, RATE_NONE, media, NULL, MEDIA_FLAGS},
+    {"GET", "/m/{rest*}", 0, ROUTE_LOOP, 0, RATE_NONE, media_without_token, NULL, MEDIA_FLAGS},
     {"OPTIONS", MEDIA_PATH, 0, ROUTE_LOOP, 0, RATE_NONE, preflight, NULL, MEDIA_FLAGS},
 };
 
