@@ -290,7 +290,7 @@ static int take(const struct child_job *job, json_t *object, json_t **ret_answer
 static int converse(struct child *child, const struct child_job *job, json_t **ret_answer,
                     struct child_failure *failure)
 {
-    int64_t heard_ms = clock_monotonic_ms();
+    int64_t begin_ms = clock_monotonic_ms(), heard_ms = begin_ms;
     for (;;) {
         CLEANUP_JSON json_t *object = NULL;
         int result = receive(child, &object);
@@ -304,7 +304,8 @@ static int converse(struct child *child, const struct child_job *job, json_t **r
                 return take_answer(*ret_answer, failure);
             }
         }
-        if (result == ERR_TIMEOUT && clock_monotonic_ms() - heard_ms > job->silence_ms_max) {
+        int64_t now_ms = clock_monotonic_ms();
+        if (now_ms - heard_ms > job->silence_ms_max || now_ms - begin_ms > job->wall_ms_max) {
             return fail(failure, false, "out-of-limits", "The work on the file came to a halt.");
         }
         if (result == 0 || result == ERR_TIMEOUT) {

@@ -24,6 +24,7 @@ struct child_job {
     unsigned fd_count;
     int64_t cpu_s_max;      /* of computing time */
     int64_t silence_ms_max; /* between two words of progress */
+    int64_t wall_ms_max;    /* from begin to end */
     /* Called at least twice a second: not 0 kills the child and is returned. */
     int (*tick)(void *context);
     /* An output is whole. Not 0 kills the child and is returned. rendition is borrowed. */

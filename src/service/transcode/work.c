@@ -24,6 +24,7 @@
 
 enum {
     SILENCE_MS_MAX = 120000,
+    WALL_MS_MAX = 6 * 3600 * 1000,
     CPU_SOUND_S_MAX = 2 * 3600,
     CPU_COVER_S_MAX = 60,
     BACKOFF_MS = 1000,
@@ -118,6 +119,7 @@ int work_child(struct work *work, struct child_job *job, json_t **ret_answer)
     job->tick = tick;
     job->context = work;
     job->silence_ms_max = SILENCE_MS_MAX;
+    job->wall_ms_max = WALL_MS_MAX;
     job->cpu_s_max = work->job.kind == JOB_COVER ? CPU_COVER_S_MAX : CPU_SOUND_S_MAX;
     return child_run(work->child, job, ret_answer, &work->failure);
 }
