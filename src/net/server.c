@@ -136,9 +136,9 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-/* libmicrohttpd keeps each part of a query in the connection's small memory, and 0.9.75 forgets that
- * it has already failed where that overflows: the connection then hangs. The line it shows us is the
- * one it is about to take apart, so it is left no query to take apart; ours is a copy. */
+/* libmicrohttpd keeps each part of a query in the connection's small memory, and 0.9.75 forgets
+ * that it has already failed where that overflows: the connection then hangs. The line it shows us
+ * is the one it is about to take apart, so it is left no query to take apart; ours is a copy. */
 static void cut_query(const char *target)
 {
     char *query = target != NULL ? strchr((char *)target, '?') : NULL;
