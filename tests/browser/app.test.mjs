@@ -189,6 +189,23 @@ test('the quality can be chosen, also when the ladder was not whole at the start
   }
 });
 
+test('when its addresses have run out it asks for new ones and goes on at the same place', async () => {
+  let expired = true;
+  let asked = 0;
+  await page.route('**/m/**', (route) => (expired ? route.fulfill({ status: 403, body: '' }) : route.fallback()));
+  await page.route('**/stream?*', (route) => {
+    expired = false;
+    asked += 1;
+    return route.fallback();
+  });
+  const slider = await page.locator('.seek-slider').boundingBox();
+  await page.mouse.click(slider.x + slider.width * 0.9, slider.y + slider.height / 2);
+  await heard(99.5, 20_000);
+  assert.ok(asked >= 1);
+  await page.unroute('**/m/**');
+  await page.unroute('**/stream?*');
+});
+
 test('next goes on at once, and the end of a track leads to the one after it', async () => {
   await page.keyboard.press('n');
   await page.waitForFunction(() => document.querySelector('.now-title').textContent === 'Under the Stairs');

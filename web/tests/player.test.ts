@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, currentOf, nextIndex, previousIndex, queueFrom } from '../src/player/queue';
+import { at, currentOf, grown, nextIndex, previousIndex, queueFrom } from '../src/player/queue';
 import { exactEnd, levelFor, rungOf } from '../src/player/quality';
 import { parseWaveform, wavePath } from '../src/player/waveform';
 import { startPlaylist } from '../src/player/sources';
@@ -16,6 +16,16 @@ test('the queue holds what can be played and stands at the choice', () => {
   assert.equal(previousIndex(queue), 0);
   assert.equal(currentOf(at(queue, 0))?.id, '1');
   assert.equal(queueFrom([track('2', 'failed')]).index, -1);
+});
+
+test('tracks that become ready join the queue of their album', () => {
+  const queue = queueFrom([track('1'), track('2', 'processing'), track('3')], '3');
+  const now = grown(queue, [track('1'), track('2'), track('3')]);
+  assert.deepEqual(now.tracks.map((t) => t.id), ['1', '2', '3']);
+  assert.equal(currentOf(now)?.id, '3');
+  assert.equal(now.growing, false);
+  assert.equal(grown(queue, [track('8'), track('9')]), queue, 'another album');
+  assert.equal(grown(now, [track('3')]), now, 'a whole one stays as it is');
 });
 
 test('measured bandwidths are named by their rung', () => {

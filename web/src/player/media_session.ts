@@ -50,7 +50,7 @@ export function startMediaSession(): void {
   player.subscribe(() => {
     const { playing, position } = player.get();
     navigator.mediaSession.playbackState = playing ? 'playing' : 'paused';
-    if (currentTrack() !== shown) {
+    if (currentTrack()?.id !== shown?.id) {
       shown = currentTrack();
       showTrack();
     }

@@ -1,10 +1,11 @@
 // The player: what plays, and every command a person can give it. Views, keys and the system's media
 // controls all call these functions; the two decks do the work.
+import { api } from '../api';
 import { createStore } from '../store';
 import { tell, tellError } from '../toasts';
 import type { Track } from '../types';
 import type { Deck } from './deck';
-import { at, currentOf, emptyQueue, nextIndex, previousIndex, queueFrom, type Queue } from './queue';
+import { at, currentOf, emptyQueue, grown, nextIndex, previousIndex, queueFrom, type Queue } from './queue';
 import type { Choice } from './quality';
 import { prefetch } from './sources';
 
@@ -129,7 +130,7 @@ async function playIndex(index: number): Promise<void> {
   const duration = track.durationMs / 1000;
   set({ queue, playing: true, waiting: true, position: 0, duration, rung: 0 });
   await openDecks();
-  if (currentTrack() !== track) {
+  if (currentTrack()?.id !== track.id) {
     return;
   }
   if (spare!.trackId === track.id) {
@@ -139,9 +140,17 @@ async function playIndex(index: number): Promise<void> {
   } else {
     await active!.load(track.id);
   }
-  if (currentTrack() === track) {
+  if (currentTrack()?.id === track.id) {
     await active!.play();
   }
+  if (queue.growing) {
+    api.albumTracks(track.albumId).then((page) => growQueue(page.items), () => {});
+  }
+}
+
+/** An album's tracks as they are now: those that became playable join the queue. */
+export function growQueue(tracks: Track[]): void {
+  player.update((state) => ({ ...state, queue: grown(state.queue, tracks) }));
 }
 
 /** Plays an album from the track chosen, or from its first. */

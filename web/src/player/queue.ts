@@ -4,9 +4,11 @@ import type { Track } from '../types';
 export interface Queue {
   tracks: Track[];
   index: number;
+  /** More of its album's tracks will be playable soon. */
+  growing: boolean;
 }
 
-export const emptyQueue: Queue = { tracks: [], index: -1 };
+export const emptyQueue: Queue = { tracks: [], index: -1, growing: false };
 
 export const currentOf = (queue: Queue): Track | null => queue.tracks[queue.index] ?? null;
 
@@ -14,7 +16,17 @@ export const currentOf = (queue: Queue): Track | null => queue.tracks[queue.inde
 export function queueFrom(tracks: Track[], chosenId?: string): Queue {
   const playable = tracks.filter((track) => track.status === 'ready');
   const at = playable.findIndex((track) => track.id === chosenId);
-  return { tracks: playable, index: playable.length === 0 ? -1 : Math.max(0, at) };
+  const growing = tracks.some((track) => track.status !== 'ready' && track.status !== 'failed');
+  return { tracks: playable, index: playable.length === 0 ? -1 : Math.max(0, at), growing };
+}
+
+/** The queue with an album's list as it is now; it stands at the same track. Other albums change nothing. */
+export function grown(queue: Queue, tracks: Track[]): Queue {
+  const current = currentOf(queue);
+  if (!queue.growing || !current || !tracks.some((track) => track.id === current.id && track.status === 'ready')) {
+    return queue;
+  }
+  return queueFrom(tracks, current.id);
 }
 
 export function nextIndex(queue: Queue): number | null {

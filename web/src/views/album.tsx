@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api';
 import { plural, span, year } from '../format';
-import { currentTrack, player, playTracks, toggle } from '../player/player';
+import { currentTrack, growQueue, player, playTracks, toggle } from '../player/player';
 import { prefetch } from '../player/sources';
 import { useStore } from '../store';
 import type { Album, Track } from '../types';
@@ -105,7 +105,10 @@ function useLatest(loaded: { album: Album; tracks: Track[] } | null) {
       prefetch(first.id).catch(() => {});
     }
     const albumId = loaded.album.id;
-    const seen = (tracks: Track[]) => setWatched({ albumId, tracks });
+    const seen = (tracks: Track[]) => {
+      setWatched({ albumId, tracks });
+      growQueue(tracks);
+    };
     return loaded.tracks.every(isSettled) ? undefined : watchAlbum(albumId, seen);
   }, [loaded]);
 

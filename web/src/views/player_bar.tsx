@@ -151,7 +151,7 @@ export function PlayerBar() {
   const track = queue.index >= 0 ? currentTrack() : null;
   useEffect(() => {
     document.title = track ? `${track.title} · ${track.artistName}` : 'Tutti';
-  }, [track]);
+  }, [track?.id]);
   if (!track) {
     return null;
   }
