@@ -29,6 +29,9 @@ const config: Partial<HlsConfig> = {
 
 const RECOVERIES_MAX = 3;
 
+/** hls.js would try other rungs first: their addresses have run out too. */
+const isExpired = (data: ErrorData) => data.response?.code === 403;
+
 export class Deck {
   readonly audio = document.createElement('audio');
   trackId: string | null = null;
@@ -82,7 +85,7 @@ export class Deck {
         this.events.rung(rungOf(level.averageBitrate || level.bitrate));
       }
     });
-    hls.on(Hls.Events.ERROR, (_, data) => data.fatal && this.recover(data));
+    hls.on(Hls.Events.ERROR, (_, data) => (data.fatal || isExpired(data)) && this.recover(data));
     hls.attachMedia(this.audio);
     hls.loadSource(manifest);
   }

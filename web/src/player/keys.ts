@@ -15,11 +15,14 @@ const actions: Record<string, () => void> = {
   m: toggleMute,
 };
 
-/** Fields, buttons and menus keep their own keys. */
+/** Fields and menus keep all their keys, buttons and links the space bar, sliders the arrows. */
 function isTaken(target: EventTarget | null, key: string): boolean {
-  const element = target instanceof Element ? target : null;
-  const fields = 'input, textarea, select, [contenteditable], [role="menu"], [role="slider"]';
-  return Boolean(element?.closest(fields) || (key === ' ' && element?.closest('button, a, summary')));
+  const inside = (selector: string) => target instanceof Element && target.closest(selector) !== null;
+  return (
+    inside('input, textarea, select, [contenteditable], [role="menu"]') ||
+    (key === ' ' && inside('button, a')) ||
+    (key.startsWith('Arrow') && inside('[role="slider"]'))
+  );
 }
 
 export function startKeys(): void {
