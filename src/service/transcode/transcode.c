@@ -173,7 +173,8 @@ static int start_worker(struct transcode *transcode, enum lane lane)
     struct worker *worker = &transcode->workers[transcode->worker_count];
     worker->transcode = transcode;
     worker->lane = lane;
-    worker->child = child_new(transcode->media_path, lane == LANE_LADDER ? LADDER_NICENESS : 0);
+    worker->child =
+        child_new(transcode->media_path, lane == LANE_LADDER ? LADDER_NICENESS : FIRST_NICENESS);
     if (worker->child == NULL) {
         return ERR_NO_MEMORY;
     }

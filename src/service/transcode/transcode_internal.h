@@ -20,6 +20,7 @@ enum {
     CLAIMS_MAX = 50,     /* workers that died with it */
     CHILD_IDLE_MS = 5000,
     POLL_MS_MAX = 30000,
+    FIRST_NICENESS = 3, /* who plays goes before what is made, the first rung before the others */
     LADDER_NICENESS = 10,
     PRUNE_EVERY_MS = 3600 * 1000,
     JOBS_KEPT_MS = 8 * 86400 * 1000, /* longer than the bus keeps events (7 days) */
