@@ -303,3 +303,20 @@ def test_players_of_other_origins(play):
                                            "Access-Control-Request-Headers": "range"}, timeout=10)
     assert asked.status_code == 204 and asked.headers["Access-Control-Allow-Origin"] == "*"
     assert "Range" in asked.headers["Access-Control-Allow-Headers"]
+
+
+def test_metrics_count_what_is_played(server, play):
+    def read():
+        text = requests.get(server.url + "/metrics", timeout=10).text
+        return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.M)}
+
+    answer = play(maxBitrate="96")
+    requests.get(answer["trackUrl"], timeout=10)
+    before = read()
+    requests.get(play(maxBitrate="96")["trackUrl"], timeout=10)
+    requests.get(answer["trackUrl"].replace("~", "~0", 1), timeout=10)
+    after = read()
+    for name, more in (('tutti_streaming_answers_total{ceiling="96"}', 1), ("tutti_streaming_refused_total", 1),
+                       ('tutti_cache_hits_total{cache="open_files"}', 1)):
+        assert after[name] - before[name] == more, name
+    assert after["tutti_blob_writes_total"] > 0 and after["tutti_blob_written_bytes_total"] > 0

@@ -5,10 +5,12 @@
 
 #include "backend/blob/blob_engine.h"
 #include "backend/blob/sigv4.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
 #include "base/text.h"
+#include "net/metrics.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -17,6 +19,23 @@
 #include <string.h>
 
 static const struct blob_engine *const engines[] = {&blob_file_engine};
+
+/* Of all stores of the process; registered when the first one is opened. */
+static struct {
+    struct metric *objects, *bytes, *failed, *seconds;
+} metrics;
+
+static void register_metrics(void)
+{
+    metrics.objects = metric_get(METRIC_COUNTER, "tutti_blob_writes_total",
+                                 "Objects and parts that were written durably.", "");
+    metrics.bytes = metric_get(METRIC_COUNTER, "tutti_blob_written_bytes_total",
+                               "Bytes of objects and parts that were written durably.", "");
+    metrics.failed = metric_get(METRIC_COUNTER, "tutti_blob_failures_total",
+                                "Writes that the store could not take.", "");
+    metrics.seconds = metric_get(METRIC_HISTOGRAM, "tutti_blob_commit_seconds",
+                                 "From the last byte to a durable object.", "");
+}
 
 static char *copy_or_empty(const char *text)
 {
@@ -37,6 +56,7 @@ static int keep_signing(struct blob_store *store, const struct blob_config *conf
 int blob_store_open(const struct blob_config *config, struct blob_store **ret_store,
                     struct problem *problem)
 {
+    register_metrics();
     for (unsigned i = 0; i < COUNT_OF(engines); i++) {
         if (strncmp(config->url, engines[i]->scheme, strlen(engines[i]->scheme)) != 0) {
             continue;
@@ -191,7 +211,20 @@ int blob_put_fd(struct blob_writer *writer, int *ret_fd)
 
 int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat)
 {
-    return writer->engine->put_commit(writer, if_none_match, ret_stat);
+    struct blob_stat stat;
+    int64_t started_us = clock_monotonic_us();
+    int error = writer->engine->put_commit(writer, if_none_match, &stat);
+    if (error == 0) {
+        metric_add(metrics.objects, 1);
+        metric_add(metrics.bytes, (int64_t)stat.bytes);
+        metric_observe_us(metrics.seconds, clock_monotonic_us() - started_us);
+    } else if (error != ERR_PRECONDITION && error != ERR_NOT_FOUND) {
+        metric_add(metrics.failed, 1);
+    }
+    if (error == 0 && ret_stat != NULL) {
+        *ret_stat = stat;
+    }
+    return error;
 }
 
 void blob_put_abort(struct blob_writer *writer)

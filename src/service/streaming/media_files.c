@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "net/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,7 @@ struct set {
 
 struct media_files {
     struct blob_store *blobs;
+    struct metric *hits, *misses;
     struct set sets[SETS];
 };
 
@@ -45,7 +47,10 @@ int media_files_new(struct blob_store *blobs, struct media_files **ret_files)
     if (files == NULL) {
         return ERR_NO_MEMORY;
     }
+    static const char labels[] = "cache=\"open_files\"";
     files->blobs = blobs;
+    files->hits = metric_get(METRIC_COUNTER, "tutti_cache_hits_total", "Found", labels);
+    files->misses = metric_get(METRIC_COUNTER, "tutti_cache_misses_total", "Not found", labels);
     for (unsigned i = 0; i < SETS; i++) {
         (void)pthread_mutex_init(&files->sets[i].lock, NULL);
     }
@@ -155,8 +160,10 @@ int media_files_open(struct media_files *files, const char *key, bool may_block,
     }
     pthread_mutex_unlock(&set->lock);
     if (entry != NULL || !may_block) {
+        metric_add(entry != NULL ? files->hits : NULL, 1);
         return error;
     }
+    metric_add(files->misses, 1);
     int fd CLEANUP_CLOSE = -1;
     error = blob_open_fd(files->blobs, BLOB_MEDIA, key, &fd, ret_stat);
     if (error != 0) {

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "net/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,18 @@
 
 enum { URL_SIZE = 1024, LOSSLESS_FROM = 1411, BITRATE_MAX = 1000000 };
 
+static void register_metrics(struct streaming *streaming)
+{
+    char labels[32];
+    for (enum manifest_ceiling i = MANIFEST_CEILING_96; i < MANIFEST_CEILINGS_; i++) {
+        (void)snprintf(labels, sizeof labels, "ceiling=\"%s\"", manifest_ceiling_name(i));
+        streaming->plays[i] = metric_get(METRIC_COUNTER, "tutti_streaming_answers_total",
+                                         "Tracks whose addresses were given out.", labels);
+    }
+    streaming->refused = metric_get(METRIC_COUNTER, "tutti_streaming_refused_total",
+                                    "Media addresses that were refused.", "");
+}
+
 int streaming_open(const struct streaming_config *config, struct streaming **ret_streaming,
                    struct problem *problem)
 {
@@ -21,6 +34,7 @@ int streaming_open(const struct streaming_config *config, struct streaming **ret
     if (streaming == NULL) {
         return ERR_NO_MEMORY;
     }
+    register_metrics(streaming);
     streaming->catalog = config->catalog;
     streaming->media_url = strdup(config->media_url);
     int error = streaming->media_url != NULL ? media_files_new(config->blobs, &streaming->files)

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "net/http.h"
+#include "net/metrics.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -75,6 +76,7 @@ static int stream(struct request *request)
     if (!streaming_is_ready(playable, ceiling)) {
         return reply_not_ready(request, playable, ceiling);
     }
+    metric_add(streaming->plays[ceiling], 1);
     return reply_json(request, 200,
                       streaming_answer(streaming, playable, ceiling, clock_wall_ms()));
 }
@@ -111,6 +113,8 @@ static int reply_media(struct request *request, const char *name, int fd,
 
 static int refuse(struct request *request, const char *words)
 {
+    struct streaming *streaming = request->context;
+    metric_add(streaming->refused, 1);
     return problem_set(&request->call.problem, ERR_FORBIDDEN, "%s", words);
 }
 

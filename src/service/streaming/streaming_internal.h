@@ -10,11 +10,15 @@
 
 #include <jansson.h>
 
+struct metric;
+
 struct streaming {
     struct catalog *catalog;
     struct edge_keys *keys;
     struct media_files *files;
     char *media_url;
+    struct metric *plays[MANIFEST_CEILINGS_]; /* answers of /stream, by ceiling */
+    struct metric *refused;                   /* media addresses answered 403 */
 };
 
 /* The highest ceiling a plan allows: "premium" all, anything else 160 kbit/s. */
