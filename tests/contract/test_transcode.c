@@ -16,7 +16,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-enum { EVENTS_MAX = 256, WAIT_MS = 60000 };
+enum { EVENTS_MAX = 256, WAIT_MS = 90000 };
 
 static const char *self_path, *media_path;
 static const char quick[] = "local:?retry_ms=20&retry_max_ms=100&lease_ms=2000";
@@ -337,6 +337,38 @@ static void test_a_picture_is_scaled(void **state)
     forget(told);
 }
 
+/* Many wait: each gets its first rung before any gets another. */
+static void test_first_rungs_go_first(void **state)
+{
+    enum { TRACKS = 6, WORKERS = 2 };
+    const struct place *place = *state;
+    struct rig rig = rig_open(place->folder, place->url, false);
+    struct told *told = listen(&rig);
+    make_sound(place->folder, "a.flac", 15, "");
+    for (int track = 20; track < 20 + TRACKS; track++) {
+        char path[96], key[64];
+        (void)snprintf(path, sizeof path, "%s/a.flac", place->folder);
+        (void)snprintf(key, sizeof key, "m/%d/1/original.flac", track);
+        put_file(&rig, path, key);
+        upload(&rig, track, 1, "flac");
+    }
+    struct problem problem = {0};
+    assert_int_equal(transcode_subscribe(rig.transcode), 0);
+    assert_int_equal(bus_settle(rig.bus, 5000), 0);
+    assert_int_equal(transcode_start(rig.transcode, &problem), 0);
+    wait_for(told, "media.complete", TRACKS);
+    unsigned firsts = 0, before = 0;
+    for (unsigned i = 0; i < told->count && before == 0; i++) {
+        const json_t *rendition = json_object_get(told->events[i].payload, "rendition");
+        const char *file = json_string_value(json_object_get(rendition, "file"));
+        firsts += file != NULL && strcmp(file, "aac-160.mp4") == 0 ? 1 : 0;
+        before = file != NULL && strcmp(file, "aac-320.mp4") == 0 ? firsts : 0;
+    }
+    assert_in_range(before, TRACKS - WORKERS, TRACKS); /* the last ones may run beside a ladder */
+    rig_close(&rig);
+    forget(told);
+}
+
 static void test_a_deleted_track_is_left_alone(void **state)
 {
     const struct place *place = *state;
@@ -491,6 +523,7 @@ int main(int argc, char **argv)
         in_place(test_a_track_is_made),
         in_place(test_bad_files_fail_at_once),
         in_place(test_a_picture_is_scaled),
+        in_place(test_first_rungs_go_first),
         in_place(test_a_deleted_track_is_left_alone),
         in_place(test_killed_workers_are_resumed),
         in_place(test_a_killed_child_is_a_try),

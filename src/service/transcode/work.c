@@ -188,6 +188,12 @@ static void take_trouble(struct work *work, int result)
     }
 }
 
+/* A file's fault ends soon; a full disk or a database away shall not fail a night's uploads. */
+static bool is_ours(const struct child_failure *failure)
+{
+    return strcmp(failure->code, "crashed") != 0 && strcmp(failure->code, "out-of-limits") != 0;
+}
+
 static const char *settle(struct work *work, int result)
 {
     if (result == 0) {
@@ -198,8 +204,8 @@ static const char *settle(struct work *work, int result)
         (void)(stopping ? db_write(work->transcode->db, write_release, work) : 0);
         return stopping ? "released" : "cancelled";
     }
-    bool ours = work->failure.code[0] == '\0';
     take_trouble(work, result);
+    bool ours = is_ours(&work->failure);
     bool last = work->failure.final || work->job.tries + 1 >= (ours ? TRIES_OURS_MAX : TRIES_MAX);
     result = work_write(work, last ? write_failed : write_retry);
     return result != 0 ? "abandoned" : last ? "failed" : "retried";
