@@ -231,7 +231,10 @@ def test_media_is_nobodys(s3, bucket, key):
 def test_buckets(s3, bucket):
     assert bucket in [entry["Name"] for entry in s3.list_buckets()["Buckets"]]
     s3.head_bucket(Bucket=bucket)
-    s3.get_bucket_location(Bucket=bucket)
+    assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None  # us-east-1
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}) == \
+        ("NotImplemented", 501)
     assert refused(s3.create_bucket, Bucket=bucket) == ("BucketAlreadyOwnedByYou", 409)
     assert refused(s3.put_object, Bucket="no-such-bucket", Key="x", Body=b"x") == ("NoSuchBucket", 404)
     assert refused(s3.head_bucket, Bucket="no-such-bucket")[1] == 404

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "service/objectstore/s3_xml.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ static const char *const unknown_parts[] = {
     "acl",
     "tagging",
     "versions",
-    "versioning",
+
     "policy",
     "lifecycle",
     "cors",
@@ -41,8 +42,11 @@ static const char *const unknown_parts[] = {
     "accelerate",
 };
 
-static int refuse_unknown_parts(struct request *request)
+static int refuse_unknown_parts(struct request *request, const char *key)
 {
+    if (s3_asks(request, "versioning") && (key[0] != '\0' || strcmp(request->method, "GET") != 0)) {
+        return s3_fail(request, S3_NOT_IMPLEMENTED); /* only to be read, of a bucket */
+    }
     for (unsigned i = 0; i < COUNT_OF(unknown_parts); i++) {
         if (s3_asks(request, unknown_parts[i])) {
             return s3_fail(request, S3_NOT_IMPLEMENTED);
@@ -57,7 +61,7 @@ static int begin(struct request *request, struct s3_access *ret_access, const ch
 {
     int error = s3_object_names(request, ret_bucket, ret_key);
     error = error != 0 ? error : s3_authorize(request, *ret_bucket, ret_access);
-    error = error != 0 ? error : refuse_unknown_parts(request);
+    error = error != 0 ? error : refuse_unknown_parts(request, *ret_key);
     return error != 0 ? error : s3_cors(request);
 }
 
@@ -103,14 +107,19 @@ static int get_object(struct request *request, const char *bucket, const char *k
     return reply_file(request, &file);
 }
 
-static int bucket_location(struct request *request, const char *bucket)
+/* A property of a bucket that is the same for all: an empty element says "us-east-1" of the
+ * location and "never" of versions. */
+static int bucket_property(struct request *request, const char *bucket, const char *element)
 {
-    static const char body[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint "
-                               "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>";
     int64_t created_ms = 0;
     int error = blob_bucket_stat(s3_store(request)->blobs, bucket, &created_ms);
-    return error != 0 ? s3_fail_object(request, bucket, error)
-                      : reply_bytes(request, 200, "application/xml", body, sizeof body - 1, true);
+    if (error != 0) {
+        return s3_fail_object(request, bucket, error);
+    }
+    const char *text =
+        arena_printf(request->call.arena, S3_XML_HEAD "<%s " S3_XML_NAMESPACE "/>", element);
+    return text != NULL ? reply_bytes(request, 200, "application/xml", text, strlen(text), true)
+                        : ERR_NO_MEMORY;
 }
 
 static int head_bucket(struct request *request, const char *bucket)
@@ -139,8 +148,12 @@ static int get(struct request *request)
     if (s3_asks(request, "uploads")) {
         return s3_fail(request, S3_NOT_IMPLEMENTED);
     }
-    return s3_asks(request, "location") ? bucket_location(request, bucket)
-                                        : s3_list_objects(request, bucket);
+    if (s3_asks(request, "location")) {
+        return bucket_property(request, bucket, "LocationConstraint");
+    }
+    return s3_asks(request, "versioning")
+               ? bucket_property(request, bucket, "VersioningConfiguration")
+               : s3_list_objects(request, bucket);
 }
 
 static int get_buckets(struct request *request)
