@@ -1,12 +1,12 @@
 // Journeys through the real page, against the real program, in a real browser. They tell one story: a new
 // server is set up, somebody signs up, uploads an album over a line that breaks, and listens to it.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { complaints, openBrowser, shoot } from './browser.mjs';
+import { complaints, drop, openBrowser, shoot } from './browser.mjs';
 import { cover } from './pictures.mjs';
 import { Proxy } from './proxy.mjs';
 import { freePort, PASSWORD, Person, Server } from './server.mjs';
@@ -20,6 +20,7 @@ let browser;
 let context;
 let page;
 let wrong;
+let parent;
 let folder;
 
 before(async () => {
@@ -31,7 +32,9 @@ before(async () => {
   page = await context.newPage();
   page.setDefaultTimeout(15_000);
   wrong = complaints(page);
-  folder = mkdtempSync(join(tmpdir(), 'tutti-album-'));
+  parent = mkdtempSync(join(tmpdir(), 'tutti-album-'));
+  folder = join(parent, 'Frida Ek - Slow Weather (2019)');
+  mkdirSync(folder);
   writeFileSync(join(folder, '01 - Rain on the Roof.wav'), plucked(110, 44100, 1));
   writeFileSync(join(folder, '02 - Under the Stairs.wav'), plucked(12, 44100, 2));
   writeFileSync(join(folder, '03 - Going Home.wav'), plucked(9, 44100, 3));
@@ -42,12 +45,11 @@ after(async () => {
   await browser?.close();
   proxy?.stop();
   await server?.stop();
-  if (folder) {
-    rmSync(folder, { recursive: true, force: true });
+  if (parent) {
+    rmSync(parent, { recursive: true, force: true });
   }
 });
 
-const album = () => ['01 - Rain on the Roof.wav', '02 - Under the Stairs.wav', '03 - Going Home.wav', 'cover.png'].map((name) => join(folder, name));
 const times = () => page.$$eval('audio', (all) => all.map((audio) => audio.currentTime));
 const sounding = () => page.$$eval('audio', (all) => all.find((audio) => !audio.paused)?.currentTime ?? -1);
 const text = (selector) => page.textContent(selector);
@@ -105,17 +107,20 @@ test('somebody signs up, and is still signed in after a reload', async () => {
   await shoot(page, 'empty');
 });
 
-test('an album is uploaded over a line that is cut, and becomes ready', async () => {
+test('a folder is dropped, sent over a line that is cut, and becomes ready', async () => {
   await page.click('nav >> text=Upload');
-  await page.setInputFiles('.drop input >> nth=0', album());
+  await page.waitForSelector('.drop');
+  await drop(page, [folder]);
   await page.waitForSelector('.edit-row');
   assert.deepEqual(await page.$$eval('.edit-title', (all) => all.map((input) => input.value)), [
     'Rain on the Roof',
     'Under the Stairs',
     'Going Home',
   ]);
-  await page.fill('input[name=album]', 'Slow Weather');
-  await page.fill('input[name=artist]', 'Frida Ek');
+  assert.equal(await page.inputValue('input[name=album]'), 'Slow Weather');
+  assert.equal(await page.inputValue('input[name=artist]'), 'Frida Ek');
+  assert.equal(await page.inputValue('input[name=date]'), '2019-01-01');
+  await page.waitForSelector('.cover-field img');
   await shoot(page, 'upload-form');
 
   proxy.upRate = 12_000_000;

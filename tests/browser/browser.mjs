@@ -40,6 +40,16 @@ export async function blankPage(page, url, body) {
   await page.goto(`${url}/blank`);
 }
 
+/** Drops files or folders from the disk onto the page, as a file manager would. */
+export async function drop(page, paths) {
+  const session = await page.context().newCDPSession(page);
+  const { width, height } = page.viewportSize();
+  for (const type of ['dragEnter', 'dragOver', 'drop']) {
+    const data = { items: [], files: paths, dragOperationsMask: 1 };
+    await session.send('Input.dispatchDragEvent', { type, x: width / 2, y: height / 2, data });
+  }
+}
+
 /** A line whose speed can be set: answers a function of bytes a second. */
 export async function slowLine(page) {
   const session = await page.context().newCDPSession(page);
