@@ -544,6 +544,42 @@ static void a_kill_loses_nothing_acknowledged(void **state)
     db_close(db);
 }
 
+static void mark_until_killed(const struct place *place)
+{
+    struct db *db = NULL;
+    if (db_open(place->url, "test", &db, NULL) < 0 || db_alive_mark(db, 4711) < 0 ||
+        write(told, "x", 1) != 1) {
+        _exit(1);
+    }
+    pause_ms(60000);
+}
+
+static void the_database_knows_who_is_alive(void **state)
+{
+    int pipes[2];
+    char byte;
+    assert_int_equal(pipe(pipes), 0);
+    told = pipes[1];
+    pid_t pid = fork_with(mark_until_killed, *state);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    struct db *db = open_db(*state), *again = open_db(*state);
+    assert_true(db_is_alive(db, 4711));
+    assert_int_equal(db_alive_mark(db, 4711), ERR_EXISTS);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_false(db_is_alive(db, 4711));
+    assert_int_equal(db_alive_mark(db, 4712), 0);
+    assert_int_equal(db_alive_mark(db, 4713), 0);
+    assert_true(db_is_alive(db, 4712)); /* one's own too */
+    assert_true(db_is_alive(again, 4713));
+    assert_false(db_is_alive(again, 4714));
+    db_close(db);
+    assert_false(db_is_alive(again, 4712));
+    db_close(again);
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+}
+
 static void a_backup_is_a_database(void **state)
 {
     struct place *place = *state;
@@ -597,6 +633,7 @@ int main(void)
         in_place(commits_wake_the_listeners),
         in_place(commits_of_another_process_are_seen),
         in_place(a_kill_loses_nothing_acknowledged),
+        in_place(the_database_knows_who_is_alive),
         in_place(a_backup_is_a_database),
         cmocka_unit_test(memory_is_a_place_too),
     };

@@ -7,7 +7,8 @@
  *
  * Leases: a consumer's row names its owner and until when. It is taken when there is something to
  * handle and simply runs out when there is not. So several processes on one database share the work
- * by consumer, and what a killed one held goes on elsewhere after lease_ms.
+ * by consumer. What a killed one held goes on elsewhere, or after its restart, at once: the
+ * database knows who is alive (db_is_alive). The lease's end is for owners who live but are stuck.
  */
 #include "backend/bus/bus.h"
 
@@ -95,6 +96,9 @@ int bus_attach(struct bus *bus, struct db *db, struct problem *problem)
     int r = db_migrate(db, bus_migrations, bus_migration_count, problem);
     if (r < 0) {
         return r;
+    }
+    if ((r = db_alive_mark(db, bus->owner)) < 0) {
+        return problem_set(problem, r, "Can't attach %s to the bus: %s", db_name(db), db_words());
     }
     struct bus_source *source = calloc(1, sizeof *source);
     if (source == NULL) {

@@ -86,6 +86,30 @@ int bus_worker_lease(struct bus_worker *worker)
     return db_write(worker->source->db, take_lease, &work);
 }
 
+struct inherit_work {
+    struct bus_worker *worker;
+    int64_t dead;
+};
+
+static int inherit(struct db_session *session, void *argument)
+{
+    struct inherit_work *work = argument;
+    struct bus *bus = work->worker->bus;
+    return bus_store_inherit(session, work->worker->consumer.name, work->dead, bus->owner,
+                             clock_wall_ms() + bus->lease_ms);
+}
+
+/* Takes the lease, also before it ran out if its owner was killed. 1: ours, 0: another's. */
+static int take_or_inherit(struct bus_worker *worker, int64_t owner)
+{
+    int r = bus_worker_lease(worker);
+    if (r != 0 || db_is_alive(worker->source->db, owner)) {
+        return r;
+    }
+    struct inherit_work work = {.worker = worker, .dead = owner};
+    return db_write(worker->source->db, inherit, &work);
+}
+
 static bool is_wanted(const struct bus_consumer *consumer, const char *type)
 {
     if (consumer->types == NULL) {
@@ -375,7 +399,7 @@ static int round_once(struct bus_worker *worker, struct bus_standing *ret_standi
         }
     }
     if (!holds_lease(worker, standing, now_ms)) {
-        r = bus_worker_lease(worker);
+        r = take_or_inherit(worker, standing->owner);
         return r < 0 ? r : r == 0 ? PASS_NOT_OURS : PASS_AGAIN; /* look anew, it may have moved */
     }
     return work.due                             ? retry_due(worker)

@@ -141,6 +141,15 @@ int bus_store_lease(struct db_session *session, const char *consumer, int64_t ow
                    DB_BIND(db_text(consumer), db_int(owner), db_int(now_ms), db_int(until_ms)));
 }
 
+int bus_store_inherit(struct db_session *session, const char *consumer, int64_t dead, int64_t owner,
+                      int64_t until_ms)
+{
+    return db_exec(session,
+                   "UPDATE bus_consumer SET owner = $3, lease_until = $4"
+                   " WHERE name = $1 AND owner = $2",
+                   DB_BIND(db_text(consumer), db_int(dead), db_int(owner), db_int(until_ms)));
+}
+
 int bus_store_release(struct db_session *session, const char *consumer, int64_t owner)
 {
     return db_exec(session,

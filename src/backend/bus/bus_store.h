@@ -47,6 +47,9 @@ int bus_store_due(struct db_session *session, const char *consumer, int64_t now_
 /* 1: the lease is the owner's until then; 0: another's. */
 int bus_store_lease(struct db_session *session, const char *consumer, int64_t owner, int64_t now_ms,
                     int64_t until_ms);
+/* Takes the lease from an owner who is known to be dead: 1, or 0 if it is another's by now. */
+int bus_store_inherit(struct db_session *session, const char *consumer, int64_t dead, int64_t owner,
+                      int64_t until_ms);
 int bus_store_release(struct db_session *session, const char *consumer, int64_t owner);
 /* Moves the position (never back) and the lease's end. ERR_CANCELLED: it is another's by now. */
 int bus_store_move(struct db_session *session, const char *consumer, int64_t owner,

@@ -209,6 +209,16 @@ void db_wake_listeners(struct db *db)
     (void)pthread_mutex_unlock(&db->listeners_lock);
 }
 
+int db_alive_mark(struct db *db, int64_t mark)
+{
+    return db->engine->alive_mark(db, mark);
+}
+
+bool db_is_alive(struct db *db, int64_t mark)
+{
+    return db->engine->is_alive(db, mark);
+}
+
 int db_backup(struct db *db, const char *path, struct problem *problem)
 {
     return db->engine->backup(db, path, problem);

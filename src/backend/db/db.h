@@ -117,6 +117,11 @@ int64_t db_position(struct db *db);
 void db_on_commit(struct db *db, void (*wake)(void *argument), void *argument);
 /* Takes it back; when this returns, wake is not running and won't be called again. */
 void db_off_commit(struct db *db, void (*wake)(void *argument), void *argument);
+/* Marks a number (random, positive) as alive for all processes on the database, until db_close or
+ * this process's end, however it comes. ERR_EXISTS: another has that mark. */
+int db_alive_mark(struct db *db, int64_t mark);
+/* Whether a process that lives has that mark; true also where that can't be found out. */
+bool db_is_alive(struct db *db, int64_t mark);
 /* Online copy into a file (SQLite's backup API). */
 int db_backup(struct db *db, const char *path, struct problem *problem);
 /* A small probe for readiness. ERR_UNAVAILABLE once a commit failed to reach the disk: nothing is

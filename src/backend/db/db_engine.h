@@ -30,6 +30,8 @@ struct db_engine {
     double (*get_real)(struct db_rows *rows, unsigned column);
     const char *(*get_text)(struct db_rows *rows, unsigned column);
     const void *(*get_blob)(struct db_rows *rows, unsigned column, size_t *ret_length);
+    int (*alive_mark)(struct db *db, int64_t mark);
+    bool (*is_alive)(struct db *db, int64_t mark);
     int (*backup)(struct db *db, const char *path, struct problem *problem);
     int (*ping)(struct db *db);
 };

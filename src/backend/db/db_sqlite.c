@@ -170,7 +170,7 @@ static int set_path(struct sqlite_db *db, const char *url)
 
 static void remove_folder(struct sqlite_db *db)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-peers"};
     for (size_t i = 0; i < COUNT_OF(suffixes) && db->path != NULL; i++) {
         char path[256];
         (void)snprintf(path, sizeof path, "%s%s", db->path, suffixes[i]);
@@ -250,6 +250,7 @@ static void sqlite_close(struct db *base)
     sqlite_writer_end(db);
     sqlite_readers_done(&db->readers);
     sqlite_disconnect(&db->writer.connection);
+    mem_close_p(&db->peers_fd);
     if (db->folder != NULL) {
         remove_folder(db);
     }
@@ -279,6 +280,7 @@ static int sqlite_open(const char *url, const char *name, struct db **ret_db,
         return problem_set(problem, ERR_NO_MEMORY, "Can't start SQLite: out of memory");
     }
     db_words_set(NULL);
+    db->peers_fd = -1;
     db_base_init(&db->base, &db_engine_sqlite, name);
     sqlite_readers_init(&db->readers);
     int r = start(db, url);
@@ -413,6 +415,8 @@ const struct db_engine db_engine_sqlite = {
     .get_real = sqlite_get_real,
     .get_text = sqlite_get_text,
     .get_blob = sqlite_get_blob,
+    .alive_mark = sqlite_alive_mark,
+    .is_alive = sqlite_is_alive,
     .backup = sqlite_backup,
     .ping = sqlite_ping,
 };

@@ -1,6 +1,7 @@
 /* SQLite behind db.h: what its files share. Included by db_sqlite*.c alone.
  *
  *   db_sqlite.c            opening, closing, backup, the watcher of other processes' commits
+ *   db_sqlite_alive.c      which processes live
  *   db_sqlite_readers.c    reading: a bounded pool of connections, one snapshot a read
  *   db_sqlite_writer.c     writing: one thread, group commit
  *   db_sqlite_statement.c  kept statements, binding, rows, errors
@@ -79,12 +80,17 @@ struct sqlite_db {
     char *folder; /* of a database in memory: removed at the end; else NULL */
     struct sqlite_readers readers;
     struct sqlite_writer writer;
+    int peers_fd; /* -1: none yet; under readers.lock */
     struct sqlite_db *next_watched;
 };
 
 /* db_sqlite.c */
 int sqlite_connect(struct sqlite_db *db, bool for_writing, struct sqlite_connection *connection);
 void sqlite_disconnect(struct sqlite_connection *connection);
+
+/* db_sqlite_alive.c */
+int sqlite_alive_mark(struct db *db, int64_t mark);
+bool sqlite_is_alive(struct db *db, int64_t mark);
 
 /* db_sqlite_statement.c */
 int sqlite_error(sqlite3 *handle, int code); /* our code; keeps the words */
