@@ -2,7 +2,8 @@
  *
  *   ninja -C build bench/bench_identity && build/bench/bench_identity
  *
- * One line a figure. Threads: as many as hash at once (2). */
+ * One line a figure, in CPU time of the process, so that neighbours on the machine count little.
+ * Threads: as many as hash at once (2). */
 #include "backend/bus/bus.h"
 #include "backend/db/db.h"
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { THREADS = 2, ISSUED = 20000, VERIFIED = 20000, FOUND = 5000000, HASHES = 60, LOG_INS = 60 };
 
@@ -24,9 +26,16 @@ enum { THREADS = 2, ISSUED = 20000, VERIFIED = 20000, FOUND = 5000000, HASHES = 
 
 static struct identity *identity;
 
+static int64_t cpu_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static double seconds_since(int64_t begin_us)
 {
-    return (double)(clock_monotonic_us() - begin_us) / 1e6;
+    return (double)(cpu_us() - begin_us) / 1e6;
 }
 
 static void check(int error, const char *what)
@@ -39,13 +48,13 @@ static void check(int error, const char *what)
 
 static void say(const char *what, int count, double seconds)
 {
-    (void)printf("%-44s %12.1f ns  %12.0f /s\n", what, seconds * 1e9 / count, count / seconds);
+    (void)printf("%-44s %12.1f ns  %12.0f /CPU-s\n", what, seconds * 1e9 / count, count / seconds);
 }
 
 static const char *bench_issue(struct arena *arena)
 {
     const char *text = NULL;
-    int64_t begin_us = clock_monotonic_us();
+    int64_t begin_us = cpu_us();
     for (int i = 0; i < ISSUED; i++) {
         struct token_claims claims = {.user_id = id_next(),
                                       .session_id = id_next(),
@@ -62,7 +71,7 @@ static void bench_verify(const char *text)
     struct token_claims claims;
     const char *why;
     size_t length = strlen(text);
-    int64_t begin_us = clock_monotonic_us();
+    int64_t begin_us = cpu_us();
     for (int i = 0; i < VERIFIED; i++) {
         check(token_verify(identity->keys, identity->public_url, text, length, clock_wall_ms(),
                            &claims, &why),
@@ -87,11 +96,11 @@ static void *find_many(void *argument)
 
 static void bench_find(const char *text)
 {
-    int64_t begin_us = clock_monotonic_us();
+    int64_t begin_us = cpu_us();
     (void)find_many((void *)(uintptr_t)text);
     say("access token found (hit), one thread", FOUND, seconds_since(begin_us));
     pthread_t threads[THREADS];
-    begin_us = clock_monotonic_us();
+    begin_us = cpu_us();
     for (int i = 0; i < THREADS; i++) {
         check(pthread_create(&threads[i], NULL, find_many, (void *)(uintptr_t)text), "thread");
     }
@@ -128,7 +137,7 @@ static void *log_in_many(void *argument)
 static void bench_threads(const char *what, int count, void *(*run)(void *), void *argument)
 {
     pthread_t threads[THREADS];
-    int64_t begin_us = clock_monotonic_us();
+    int64_t begin_us = cpu_us();
     for (int i = 0; i < THREADS; i++) {
         check(pthread_create(&threads[i], NULL, run, argument), "thread");
     }
