@@ -27,8 +27,8 @@ export function freePort() {
 }
 
 export class Server {
-  /** `url`: what clients see, where something stands between. */
-  static async start({ url, port } = {}) {
+  /** `url`: what clients see, where something stands between. `environment`: more of it. */
+  static async start({ url, port, environment = {} } = {}) {
     const server = new Server();
     server.port = port ?? (await freePort());
     server.url = url ?? `http://localhost:${server.port}`;
@@ -36,7 +36,7 @@ export class Server {
     const listen = ['--data', server.data, '--listen', `127.0.0.1:${server.port}`, '--log-level', 'warning'];
     server.process = spawn(BINARY, ['serve', ...listen], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...NO_LIMITS, TUTTI_SERVER_URL: server.url },
+      env: { ...process.env, ...NO_LIMITS, TUTTI_SERVER_URL: server.url, ...environment },
     });
     server.log = '';
     for (const stream of [server.process.stdout, server.process.stderr]) {

@@ -41,6 +41,10 @@ export const api = {
       call('POST', 'auth/register', { ...signIn, json: { username, email, password, cookie: true } }),
     ),
 
+  forgot: (email: string) => call<{ mail: boolean }>('POST', 'auth/forgot', { ...signIn, json: { email } }),
+  reset: (token: string, password: string) =>
+    call<undefined>('POST', 'auth/reset', { ...signIn, json: { token, password } }),
+
   async logout(): Promise<void> {
     await call('POST', 'auth/logout', { json: { cookie: true } }).finally(endSession);
   },

@@ -9,7 +9,7 @@ import { ArtistPage } from './artist';
 import { Header } from './header';
 import { Home } from './home';
 import { PlayerBar } from './player_bar';
-import { SignIn } from './sign_in';
+import { resetToken, SignIn } from './sign_in';
 import { Toasts } from './toasts';
 import { UploadPage } from './upload';
 
@@ -46,7 +46,7 @@ export function App() {
       </div>
     );
   }
-  if (state.kind === 'out') {
+  if (state.kind === 'out' || resetToken()) {
     return (
       <>
         <SignIn />

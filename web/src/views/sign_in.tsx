@@ -1,11 +1,16 @@
-// The door: sign in, sign up, or, on a new server, the first admin.
+// The door: sign in, sign up, a forgotten password, or, on a new server, the first admin.
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { api, type Setup } from '../api';
 import { Problem, words } from '../problem';
 import { Logo } from '../ui/icons';
 
-type Mode = 'sign-in' | 'sign-up' | 'set-up';
+type Mode = 'sign-in' | 'sign-up' | 'set-up' | 'forgot' | 'reset';
+
+/** The token of a mailed link (/#/reset/TOKEN), null elsewhere. No server sees what is behind a #. */
+export function resetToken(): string | null {
+  return /^#\/reset\/([\w-]+)$/.exec(location.hash)?.[1] ?? null;
+}
 
 interface FieldProps {
   name: string;
@@ -45,28 +50,56 @@ function Field({ name, label, hint, error, type = 'text', autofocus, ...rest }: 
 
 const PASSWORD_HINT = 'At least 8 characters. A few words make a good one.';
 
-const texts: Record<Mode, { title: string; button: string }> = {
-  'sign-in': { title: 'Welcome back', button: 'Sign in' },
-  'sign-up': { title: 'Join and listen', button: 'Sign up' },
-  'set-up': { title: 'Set up this server', button: 'Create the admin account' },
+const LEAD = 'Music, streamed from here.';
+
+const texts: Record<Mode, { title: string; lead: string; button: string }> = {
+  'sign-in': { title: 'Welcome back', lead: LEAD, button: 'Sign in' },
+  'sign-up': { title: 'Join and listen', lead: LEAD, button: 'Sign up' },
+  'set-up': {
+    title: 'Set up this server',
+    lead: 'One account to look after it. Everyone else can join after that.',
+    button: 'Create the admin account',
+  },
+  forgot: {
+    title: 'Forgot your password?',
+    lead: 'We mail you a link to choose a new one.',
+    button: 'Send the mail',
+  },
+  reset: {
+    title: 'A new password',
+    lead: 'It ends your sessions everywhere else.',
+    button: 'Set the password',
+  },
 };
 
-function submit(mode: Mode, data: FormData): Promise<void> {
+/** What to say once it is done and nobody is signed in by it, else nothing. */
+async function submit(mode: Mode, data: FormData): Promise<string> {
   const text = (name: string) => String(data.get(name) ?? '');
   const password = text('password');
   switch (mode) {
     case 'sign-in':
-      return api.login(text('username'), password);
+      await api.login(text('username'), password);
+      return '';
     case 'sign-up':
-      return api.register(text('username'), text('email'), password);
+      await api.register(text('username'), text('email'), password);
+      return '';
     case 'set-up':
-      return api.setUp(text('code').trim(), text('username'), password);
+      await api.setUp(text('code').trim(), text('username'), password);
+      return '';
+    case 'forgot':
+      return (await api.forgot(text('username'))).mail
+        ? 'If there is such an account, a mail is on its way.'
+        : 'This server sends no mail. Ask its admin for a new password.';
+    case 'reset':
+      await api.reset(resetToken() ?? '', password);
+      return 'The new password is set. Sign in with it.';
   }
 }
 
 function Fields({ mode, error }: { mode: Mode; error: unknown }) {
   const field = (name: string) => (error instanceof Problem ? error.field(name) : '');
   const isNew = mode !== 'sign-in';
+  const isReset = mode === 'reset';
   return (
     <>
       {mode === 'set-up' && (
@@ -79,42 +112,58 @@ function Fields({ mode, error }: { mode: Mode; error: unknown }) {
           error={field('code')}
         />
       )}
-      <Field name="username" label="Name" autocomplete="username" autofocus={mode !== 'set-up'} error={field('username')} />
+      {!isReset && (
+        <Field
+          name="username"
+          label={mode === 'forgot' ? 'Name or e-mail' : 'Name'}
+          autocomplete="username"
+          autofocus={mode !== 'set-up'}
+          error={field('username') || (mode === 'forgot' ? field('email') : '')}
+        />
+      )}
       {mode === 'sign-up' && (
         <Field name="email" label="E-mail" type="email" autocomplete="email" error={field('email')} />
       )}
-      <Field
-        name="password"
-        label="Password"
-        type="password"
-        autocomplete={isNew ? 'new-password' : 'current-password'}
-        minLength={isNew ? 8 : undefined}
-        hint={isNew ? PASSWORD_HINT : undefined}
-        error={field('password')}
-      />
+      {mode !== 'forgot' && (
+        <Field
+          name="password"
+          label="Password"
+          type="password"
+          autocomplete={isNew ? 'new-password' : 'current-password'}
+          minLength={isNew ? 8 : undefined}
+          hint={isNew ? PASSWORD_HINT : undefined}
+          autofocus={isReset}
+          error={field('password') || field('token')}
+        />
+      )}
     </>
   );
 }
 
 export function SignIn() {
   const [setup, setSetup] = useState<Setup | null>(null);
-  const [mode, setMode] = useState<Mode>('sign-in');
+  const [mode, setMode] = useState<Mode>(resetToken() ? 'reset' : 'sign-in');
   const [error, setError] = useState<unknown>(null);
+  const [note, setNote] = useState('');
   const [busy, setBusy] = useState(false);
 
   useEffect(() => {
     api.setupState().then(
       (state) => {
         setSetup(state);
-        setMode(state.needed ? 'set-up' : 'sign-in');
+        setMode((mode) => (state.needed ? 'set-up' : mode));
       },
       () => setSetup({ needed: false, registration: 'open' }),
     );
   }, []);
 
   function choose(next: Mode): void {
+    if (resetToken()) {
+      history.replaceState(null, '', location.pathname);
+    }
     setMode(next);
     setError(null);
+    setNote('');
   }
 
   async function onSubmit(event: JSX.TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
@@ -122,7 +171,15 @@ export function SignIn() {
     const data = new FormData(event.currentTarget);
     setBusy(true);
     setError(null);
-    await submit(mode, data).catch(setError);
+    try {
+      const done = await submit(mode, data);
+      if (done) {
+        choose('sign-in');
+        setNote(done);
+      }
+    } catch (problem) {
+      setError(problem);
+    }
     setBusy(false);
   }
 
@@ -133,7 +190,7 @@ export function SignIn() {
         <div class="door-head">
           <Logo size={52} />
           <h1>{texts[mode].title}</h1>
-          <p>{mode === 'set-up' ? 'One account to look after it. Everyone else can join after that.' : 'Music, streamed from here.'}</p>
+          <p role="status">{note || texts[mode].lead}</p>
         </div>
         <form onSubmit={(event) => void onSubmit(event)} key={mode}>
           <Fields mode={mode} error={error} />
@@ -147,6 +204,11 @@ export function SignIn() {
         {mode === 'sign-in' && setup?.registration === 'open' && (
           <p class="door-foot">
             New here? <button class="link" onClick={() => choose('sign-up')}>Sign up</button>
+          </p>
+        )}
+        {mode === 'sign-in' && (
+          <p class="door-foot">
+            <button class="link" onClick={() => choose('forgot')}>Forgot your password?</button>
           </p>
         )}
         {mode !== 'sign-in' && (
