@@ -1,6 +1,7 @@
 /* A server of net/ alone, to be measured beside nginx: http_peer PORT [FILE]. GET /json answers 1
  * KB of JSON from a loop, with or without a bearer token; GET /pool the same by way of the pool;
- * GET /tree renders it each time; GET /file sends FILE by sendfile. Ends with SIGTERM or SIGINT. */
+ * GET /tree renders it each time; GET /file sends FILE by sendfile; PUT /sink
+ * takes a body to nowhere. Ends with SIGTERM or SIGINT. */
 #include "net/http.h"
 
 #include <fcntl.h>
@@ -46,6 +47,36 @@ static int send_file(struct request *request)
                                                     .cache_control = "max-age=86400"});
 }
 
+static int sink_open(struct request *request, void **ret_state)
+{
+    (void)request;
+    *ret_state = NULL;
+    return 0;
+}
+
+static int sink_write(struct request *request, void *state, const void *bytes, size_t length)
+{
+    (void)request;
+    (void)state;
+    (void)bytes;
+    (void)length;
+    return 0;
+}
+
+static void sink_close(struct request *request, void *state, bool complete)
+{
+    (void)request;
+    (void)state;
+    (void)complete;
+}
+
+static int sink_done(struct request *request)
+{
+    return reply_empty(request, 204);
+}
+
+static const struct body_sink sink = {sink_open, sink_write, sink_close};
+
 /* What a cache of verified tokens does, without the hash. */
 static int authenticate(void *context, struct request *request, const char *bearer)
 {
@@ -75,6 +106,12 @@ static const struct route rows[] = {
      .rate = RATE_READ,
      .handle = send_tree},
     {.method = "GET", .pattern = "/file", .run = ROUTE_LOOP, .handle = send_file},
+    {.method = "PUT",
+     .pattern = "/sink",
+     .run = ROUTE_POOL,
+     .body_bytes_max = (size_t)1 << 40,
+     .handle = sink_done,
+     .sink = &sink},
 };
 
 static int serve(const char *port)

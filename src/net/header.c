@@ -12,6 +12,22 @@ static bool is_alphanumeric(char byte)
     return (byte >= '0' && byte <= '9') || (lower >= 'a' && lower <= 'z');
 }
 
+/* b64token's characters (RFC 6750 section 2.1); tokens are long and come with every request. */
+static bool is_token_byte(unsigned char byte)
+{
+#define RANGE_BIT(c, low) (1ull << ((c) - (low)))
+    /* One bit a character: 0x20 to 0x5f, and 0x60 to 0x7f. */
+    static const uint64_t upper_half =
+        0x07fffffeull /* A-Z */ << 32 | 0x3ffull << 16 /* 0-9 */ | RANGE_BIT('-', 0x20) |
+        RANGE_BIT('.', 0x20) | RANGE_BIT('+', 0x20) | RANGE_BIT('/', 0x20) | RANGE_BIT('_', 0x20);
+    static const uint64_t lower_half = 0x07fffffeull /* a-z */ | RANGE_BIT('~', 0x60);
+#undef RANGE_BIT
+    if (byte < 0x20 || byte >= 0x80) {
+        return false;
+    }
+    return ((byte < 0x60 ? upper_half >> (byte - 0x20) : lower_half >> (byte - 0x60)) & 1) != 0;
+}
+
 const char *header_bearer(const char *value)
 {
     if (strncasecmp(value, "Bearer ", 7) != 0) {
@@ -22,7 +38,7 @@ const char *header_bearer(const char *value)
         token++;
     }
     const char *at = token;
-    while (is_alphanumeric(*at) || (*at != '\0' && strchr("-._~+/", *at) != NULL)) {
+    while (is_token_byte((unsigned char)*at)) {
         at++;
     }
     if (at == token) {
