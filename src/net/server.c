@@ -33,16 +33,52 @@ enum {
 
 /* ---- requests: taken when the first line is there, given back with the last reference ---- */
 
-static struct request_private *take_spare(struct http_server *server)
+/* A loop's own: spare requests, with their arena's first block, and its shard of what is counted.
+ */
+struct loop {
+    struct request_private *spare;
+    unsigned spare_count, shard;
+};
+
+static pthread_once_t loop_once = PTHREAD_ONCE_INIT;
+static pthread_key_t loop_key;
+static _Thread_local struct loop *this_loop; /* NULL in other threads */
+
+static void request_delete(struct request_private *request)
 {
-    pthread_mutex_lock(&server->spare_lock);
-    struct request_private *request = server->spare;
-    if (request != NULL) {
-        server->spare = request->spare_next;
-        server->spare_count--;
+    arena_free(request->request.call.arena);
+    free(request);
+}
+
+static void loop_end(void *argument)
+{
+    struct loop *loop = argument;
+    while (loop->spare != NULL) {
+        struct request_private *request = loop->spare;
+        loop->spare = request->spare_next;
+        request_delete(request);
     }
-    pthread_mutex_unlock(&server->spare_lock);
-    return request;
+    free(loop);
+}
+
+static void make_loop_key(void)
+{
+    (void)pthread_key_create(&loop_key, loop_end);
+}
+
+/* Of the calling loop thread; NULL when out of memory. */
+static struct loop *loop_get(void)
+{
+    static _Atomic unsigned next;
+    if (this_loop == NULL) {
+        (void)pthread_once(&loop_once, make_loop_key);
+        this_loop = calloc(1, sizeof *this_loop);
+        if (this_loop != NULL) {
+            this_loop->shard = atomic_fetch_add(&next, 1) % RUNNING_SHARDS;
+            (void)pthread_setspecific(loop_key, this_loop);
+        }
+    }
+    return this_loop;
 }
 
 static struct request_private *request_new(void)
@@ -59,18 +95,21 @@ static struct request_private *request_new(void)
     return request;
 }
 
-static void request_delete(struct request_private *request)
+static struct request_private *take_spare(struct loop *loop)
 {
-    arena_free(request->request.call.arena);
-    free(request);
+    struct request_private *request = loop->spare;
+    if (request == NULL) {
+        return request_new();
+    }
+    loop->spare = request->spare_next;
+    loop->spare_count--;
+    return request;
 }
 
 struct request_private *request_acquire(struct http_server *server, struct connection *connection)
 {
-    struct request_private *request = take_spare(server);
-    if (request == NULL) {
-        request = request_new();
-    }
+    struct loop *loop = loop_get();
+    struct request_private *request = loop != NULL ? take_spare(loop) : NULL;
     if (request == NULL) {
         return NULL;
     }
@@ -89,7 +128,9 @@ struct request_private *request_acquire(struct http_server *server, struct conne
     request->connection = connection;
     request->mhd = connection->mhd;
     request->started_us = clock_monotonic_us();
+    request->running_shard = loop->shard;
     atomic_store_explicit(&request->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->running[loop->shard].count, 1, memory_order_relaxed);
     return request;
 }
 
@@ -105,18 +146,16 @@ void request_unref(struct request_private *request)
     json_decref(request->json);
     arena_reset(request->request.call.arena);
     request->magic = 0;
-    pthread_mutex_lock(&server->spare_lock);
-    bool keep = server->spare_count < REQUESTS_SPARE_MAX;
-    if (keep) {
-        request->spare_next = server->spare;
-        server->spare = request;
-        server->spare_count++;
-    }
-    pthread_mutex_unlock(&server->spare_lock);
-    if (!keep) {
+    unsigned shard = request->running_shard;
+    struct loop *loop = this_loop;
+    if (loop != NULL && loop->spare_count < REQUESTS_SPARE_MAX) {
+        request->spare_next = loop->spare;
+        loop->spare = request;
+        loop->spare_count++;
+    } else {
         request_delete(request);
     }
-    atomic_fetch_sub(&server->running, 1);
+    atomic_fetch_sub(&server->running[shard].count, 1);
 }
 
 void request_suspend(struct request_private *request)
@@ -159,7 +198,6 @@ static void *on_target(void *argument, const char *target, struct MHD_Connection
     if (request == NULL) {
         return NULL;
     }
-    atomic_fetch_add(&server->running, 1);
     connection->request = request;
     request->request.method = "";
     request->request.remote = connection->peer_text;
@@ -401,16 +439,16 @@ static int build(struct http_server *server, const struct http_config *config,
 int http_server_new(const struct http_config *config, const struct http_hooks *hooks,
                     struct http_server **ret_server, struct problem *problem)
 {
-    struct http_server *server = calloc(1, sizeof *server);
+    struct http_server *server = aligned_alloc(_Alignof(struct http_server), sizeof *server);
     if (server == NULL) {
         return ERR_NO_MEMORY;
     }
+    memset(server, 0, sizeof *server);
     server->listen_fd = -1;
     if (hooks != NULL) {
         server->hooks = *hooks;
     }
     pthread_mutex_init(&server->connections_lock, NULL);
-    pthread_mutex_init(&server->spare_lock, NULL);
     pthread_mutex_init(&server->linger_lock, NULL);
     pthread_mutex_init(&server->deadline_lock, NULL);
     pthread_cond_init(&server->deadline_wake, NULL);
@@ -503,6 +541,15 @@ static void sleep_ms(long ms)
     (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
+static int count_running(struct http_server *server)
+{
+    int count = 0;
+    for (unsigned i = 0; i < RUNNING_SHARDS; i++) {
+        count += atomic_load(&server->running[i].count);
+    }
+    return count;
+}
+
 /* Ends connections that wait for a request; with all: also those that are at work on one. */
 static void shut_connections(struct http_server *server, bool all)
 {
@@ -527,17 +574,8 @@ void http_server_drain(struct http_server *server)
         server->listen_fd = -1;
     }
     shut_connections(server, false);
-    while (atomic_load(&server->running) > 0 && clock_monotonic_ms() < end_ms) {
+    while (count_running(server) > 0 && clock_monotonic_ms() < end_ms) {
         sleep_ms(10);
-    }
-}
-
-static void free_spares(struct http_server *server)
-{
-    while (server->spare != NULL) {
-        struct request_private *request = server->spare;
-        server->spare = request->spare_next;
-        request_delete(request);
     }
 }
 
@@ -546,7 +584,7 @@ static void stop(struct http_server *server)
     http_server_drain(server);
     shut_connections(server, true);
     /* Suspended connections belong to jobs; each job ends and resumes its own. */
-    while (atomic_load(&server->running) > 0) {
+    while (count_running(server) > 0) {
         sleep_ms(5);
     }
     MHD_stop_daemon(server->daemon);
@@ -567,7 +605,6 @@ void http_server_free(struct http_server *server)
     if (server->listen_fd >= 0) {
         (void)close(server->listen_fd);
     }
-    free_spares(server);
     router_free(server->router);
     rates_free(server->rates);
     for (struct settings *at = atomic_load(&server->settings); at != NULL;) {
@@ -577,7 +614,6 @@ void http_server_free(struct http_server *server)
     }
     access_log_done(&server->access_log);
     pthread_mutex_destroy(&server->connections_lock);
-    pthread_mutex_destroy(&server->spare_lock);
     pthread_mutex_destroy(&server->linger_lock);
     pthread_mutex_destroy(&server->deadline_lock);
     pthread_cond_destroy(&server->deadline_wake);

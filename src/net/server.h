@@ -28,7 +28,8 @@
 #include <stdatomic.h>
 
 enum {
-    REQUESTS_SPARE_MAX = 64,
+    REQUESTS_SPARE_MAX = 32, /* a loop */
+    RUNNING_SHARDS = 8,
     ADDRESS_BUCKETS = 1024,
     DISCARD_BYTES_MAX = 64 * 1024, /* of a refused body, so that the connection can stay */
     CONNECTION_MAGIC = 0x434f4e4e,
@@ -97,6 +98,7 @@ struct request_private {
     struct request request;
     uint32_t magic;
     struct request_private *spare_next;
+    unsigned running_shard;
     struct http_server *server;
     const struct settings *settings;
     struct connection *connection;
@@ -152,16 +154,15 @@ struct http_server {
     unsigned port;
     bool started;
     _Atomic bool draining;
-    _Atomic unsigned running; /* requests between READ and LOG */
+    /* Requests between READ and LOG, counted apart by loop, so that loops share no cache line. */
+    struct {
+        _Alignas(64) _Atomic int count;
+    } running[RUNNING_SHARDS];
 
     pthread_mutex_t connections_lock;
     struct connection *connections;
     struct owner *owners[ADDRESS_BUCKETS];
     unsigned connection_count;
-
-    pthread_mutex_t spare_lock;
-    struct request_private *spare;
-    unsigned spare_count;
 
     pthread_t deadline_thread;
     pthread_mutex_t deadline_lock;
