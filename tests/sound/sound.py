@@ -61,6 +61,13 @@ def encode(folder, samples, *renditions, rate=44100, bits=16):
     return dict(zip(renditions, files))
 
 
+def write_manifests(folder, files):
+    """HLS and DASH manifests of encoded files, as a server writes them."""
+    plain = [{key: value for key, value in file.items() if key != "path"} for file in files]
+    tool = pathlib.Path(TOOL).with_name("media-manifest")
+    subprocess.run([str(tool), str(folder)], input=json.dumps(plain).encode(), check=True, timeout=60)
+
+
 def decode(path, *options):
     """By ffmpeg, all it gives: samples × 2 floats. Any word of complaint is an error."""
     run = subprocess.run(["ffmpeg", "-v", "warning", *options, "-i", str(path), "-ac", "2", "-f", "f32le", "-"],

@@ -42,27 +42,82 @@ async function fill(source, plan) {
     return buffer.buffered.length;
 }
 
-// What was heard: interleaved stereo float, in base64, and how many ranges were buffered.
-async function record(plan) {
-    const context = new AudioContext({ sampleRate: plan.rate });
+// Tapes what an audio element plays at a rate; the function it returns ends that and gives interleaved stereo float,
+// in base64.
+async function tape(audio, rate) {
+    const context = new AudioContext({ sampleRate: rate }), blocks = [];
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([worklet], { type: "text/javascript" })));
-    const audio = new Audio(), tape = new AudioWorkletNode(context, "tape", { channelCount: 2, channelCountMode: "explicit" });
-    const source = new MediaSource(), blocks = [];
-    tape.port.onmessage = ({ data }) => blocks.push(data);
+    const node = new AudioWorkletNode(context, "tape", { channelCount: 2, channelCountMode: "explicit" });
+    node.port.onmessage = ({ data }) => blocks.push(data);
+    context.createMediaElementSource(audio).connect(node).connect(context.destination);
+    return async () => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        const samples = new Float32Array(blocks.length * 256);
+        blocks.forEach((planes, block) => planes.forEach((plane, channel) => plane.forEach((value, i) => {
+            samples[block * 256 + 2 * i + channel] = value;
+        })));
+        const bytes = new Uint8Array(samples.buffer);
+        let text = "";
+        for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+        return btoa(text);
+    };
+}
+
+async function record(plan) {
+    const audio = new Audio(), source = new MediaSource();
     audio.src = URL.createObjectURL(source);
     await event(source, "sourceopen");
     const ranges = await fill(source, plan);
-    context.createMediaElementSource(audio).connect(tape).connect(context.destination);
-    const ended = event(audio, "ended");
+    const stop = await tape(audio, plan.rate), ended = event(audio, "ended");
     await audio.play();
     await ended;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const samples = new Float32Array(blocks.length * 256);
-    blocks.forEach((planes, block) => planes.forEach((plane, channel) => plane.forEach((value, i) => {
-        samples[block * 256 + 2 * i + channel] = value;
-    })));
-    const bytes = new Uint8Array(samples.buffer);
-    let text = "";
-    for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-    return { ranges, recording: btoa(text) };
+    return { ranges, duration: audio.duration, recording: await stop() };
+}
+
+// The players, each with a rung chosen by hand: start it, and a function that changes to rung i (0 is the lowest) at the
+// next fragment. Small buffers, so that there is a next one to load.
+const players = {
+    hls(audio, url, error) {
+        const hls = new Hls({ startLevel: 0, maxBufferLength: 4, maxMaxBufferLength: 4, enableWorker: false });
+        // A stall that hls.js gets over by itself is a starved machine's, not the file's.
+        hls.on("hlsError", (_, { type, details, fatal }) => {
+            if (fatal || details !== "bufferStalledError") error(`${type} ${details}`);
+        });
+        hls.on("hlsManifestParsed", () => { hls.nextLoadLevel = 0; });
+        hls.loadSource(url);
+        hls.attachMedia(audio);
+        return (rung) => { hls.nextLoadLevel = rung; };
+    },
+    async shaka(audio, url, error) {
+        const player = new shaka.Player();
+        await player.attach(audio);
+        player.configure({ streaming: { bufferingGoal: 4, rebufferingGoal: 1 }, abr: { enabled: false, defaultBandwidthEstimate: 100e3 } });
+        player.addEventListener("error", ({ detail }) => error(`shaka ${detail.code}`));
+        await player.load(url);
+        const rungs = player.getVariantTracks().sort((a, b) => a.bandwidth - b.bandwidth);
+        return (rung) => player.selectVariantTrack(rungs[rung], false);
+    },
+    dash(audio, url, error) {
+        const player = dashjs.MediaPlayer().create(), size = 4;
+        player.updateSettings({ streaming: {
+            buffer: { bufferTimeDefault: size, bufferTimeAtTopQuality: size, bufferTimeAtTopQualityLongForm: size, fastSwitchEnabled: false },
+            abr: { autoSwitchBitrate: { audio: false }, initialBitrate: { audio: 100 } },
+        } });
+        player.on("error", (event) => error(`dash ${event.error?.code} ${event.error?.message}`));
+        player.initialize(audio, url, false);
+        return (rung) => player.setRepresentationForTypeByIndex("audio", rung, false);
+    },
+};
+
+// plan: {rate, player, url, switches: [[second, rung], …]}
+async function recordPlayer(plan) {
+    const audio = document.body.appendChild(new Audio()), errors = [], switches = [...plan.switches];
+    const stop = await tape(audio, plan.rate), ended = event(audio, "ended");
+    const change = await players[plan.player](audio, plan.url, (text) => errors.push(text));
+    audio.addEventListener("timeupdate", () => {
+        if (switches.length > 0 && audio.currentTime > switches[0][0]) change(switches.shift()[1]);
+    });
+    await audio.play();
+    await ended;
+    return { ranges: audio.buffered.length, duration: audio.duration, errors, recording: await stop() };
 }

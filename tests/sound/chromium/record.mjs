@@ -1,5 +1,5 @@
-// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays each in headless Chromium from a server of
-// FOLDER on loopback, and writes FOLDER/name.f32 (interleaved stereo) and FOLDER/results.json.
+// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays all at once in pages of a headless Chromium,
+// from a server of FOLDER on loopback, and writes FOLDER/name.f32 (interleaved stereo) and FOLDER/results.json.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { readFile, writeFile } from "node:fs/promises";
@@ -7,8 +7,15 @@ import { fileURLToPath } from "node:url";
 import path from "node:path";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
+const modules = path.join(here, "../../browser/node_modules");
 const { chromium } = createRequire(path.join(here, "../../browser/package.json"))("playwright-core");
 const folder = path.resolve(process.argv[2]);
+const libraries = {
+    hls: "hls.js/dist/hls.min.js",
+    shaka: "shaka-player/dist/shaka-player.compiled.js",
+    dash: "dashjs/dist/modern/umd/dash.all.min.js",
+};
+const types = { ".m3u8": "application/vnd.apple.mpegurl", ".mpd": "application/dash+xml", ".mp4": "audio/mp4" };
 
 async function answer(request, response) {
     const name = decodeURIComponent(new URL(request.url, "http://x").pathname);
@@ -19,6 +26,8 @@ async function answer(request, response) {
     const bytes = await readFile(path.join(folder, path.basename(path.dirname(name)), path.basename(name)));
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
     response.statusCode = range ? 206 : 200;
+    response.setHeader("Content-Type", types[path.extname(name)] ?? "application/octet-stream");
+    if (range) response.setHeader("Content-Range", `bytes ${range[1]}-${Math.min(range[2], bytes.length - 1)}/${bytes.length}`);
     response.end(range ? bytes.subarray(Number(range[1]), Number(range[2]) + 1) : bytes);
 }
 
@@ -32,16 +41,21 @@ const browser = await chromium.launch({
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
 });
-try {
+
+async function play(name, plan) {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    const results = {};
-    for (const [name, plan] of Object.entries(JSON.parse(await readFile(path.join(folder, "plans.json"), "utf8")))) {
-        const { ranges, recording } = await page.evaluate((plan) => record(plan), plan);
-        await writeFile(path.join(folder, `${name}.f32`), Buffer.from(recording, "base64"));
-        results[name] = { ranges };
-    }
-    await writeFile(path.join(folder, "results.json"), JSON.stringify(results));
+    if (plan.player) await page.addScriptTag({ path: path.join(modules, libraries[plan.player]) });
+    const { recording, ...result } = await page.evaluate((plan) => (plan.player ? recordPlayer(plan) : record(plan)), plan);
+    await writeFile(path.join(folder, `${name}.f32`), Buffer.from(recording, "base64"));
+    await page.close();
+    return [name, result];
+}
+
+try {
+    const plans = Object.entries(JSON.parse(await readFile(path.join(folder, "plans.json"), "utf8")));
+    const results = await Promise.all(plans.map(([name, plan]) => play(name, plan)));
+    await writeFile(path.join(folder, "results.json"), JSON.stringify(Object.fromEntries(results)));
 } finally {
     await browser.close();
     server.close();
