@@ -222,7 +222,7 @@ static int art_put(struct request *request)
                             .work = art_put_work,
                             .status = 202};
     error = change_run(&change);
-    if (error != 0) {
+    if (error != 0 || change.once.replayed) { /* no row names these bytes */
         (void)blob_delete(upload->catalog->blobs, BLOB_MEDIA, upload->key);
     }
     return error;

@@ -226,7 +226,7 @@ static int create_work(struct db_session *session, void *argument)
         error =
             catalog_track_create(session, write->call, &write->fields, write->track_id, &source);
     }
-    return error != 0 ? error : write_answer(session, write);
+    return error != 0 ? error : write_ends(session, write, 201);
 }
 
 int tracks_post(struct request *request)
