@@ -204,7 +204,8 @@ int http_server_add_routes(struct http_server *server, const struct route *rows,
 int http_server_start(struct http_server *server, struct problem *problem);
 /* The port it listens on (for port 0). */
 unsigned http_server_port(const struct http_server *server);
-/* Readiness off, no new connections, running requests finished or drain_timeout_ms over. */
+/* Readiness off, new connections closed at once, running requests finished or drain_timeout_ms
+ * over. Any thread; returns when that is so. */
 void http_server_drain(struct http_server *server);
 void http_server_free(struct http_server *server);
 /* SIGHUP: what can change while running (limits, CORS, proxies). */

@@ -562,17 +562,14 @@ static void shut_connections(struct http_server *server, bool all)
     pthread_mutex_unlock(&server->connections_lock);
 }
 
+/* New connections are closed as they come (connection_admit). MHD_quiesce_daemon would stop them
+ * sooner, but in 0.9.75 it aborts the process when a loop notices at the same moment. */
 void http_server_drain(struct http_server *server)
 {
     if (!server->started || atomic_exchange(&server->draining, true)) {
         return;
     }
     int64_t end_ms = clock_monotonic_ms() + server_settings(server)->config.drain_timeout_ms;
-    int fd = MHD_quiesce_daemon(server->daemon);
-    if (fd >= 0) {
-        (void)close(fd);
-        server->listen_fd = -1;
-    }
     shut_connections(server, false);
     while (count_running(server) > 0 && clock_monotonic_ms() < end_ms) {
         sleep_ms(10);
@@ -588,6 +585,7 @@ static void stop(struct http_server *server)
         sleep_ms(5);
     }
     MHD_stop_daemon(server->daemon);
+    server->listen_fd = -1; /* libmicrohttpd has closed it */
     deadlines_stop(server);
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,7 +97,8 @@ static const struct route basic_rows[] = {
 static void expect(struct http_server *server, const char *request, int status, const char *body)
 {
     struct answer answer = client_ask(server, request);
-    if (answer.status != status || (body != NULL && strstr(answer.body, body) == NULL)) {
+    if (answer.status != status ||
+        (body != NULL && (answer.body == NULL || strstr(answer.body, body) == NULL))) {
         fail_msg("%.60s → %d %s (wanted %d %s)", request, answer.status,
                  answer.body != NULL ? answer.body : "", status, body != NULL ? body : "");
     }
@@ -119,6 +121,9 @@ static void routes_are_found(void **state)
     expect(server, GET("/a/%ff"), 400, NULL);
     expect(server, GET("/s/b/../x"), 400, NULL);
     expect(server, GET("/a/5?q=%ff"), 400, "query");
+    expect(server, GET("http://t/a/5"), 200, "{\"id\":\"5\",\"q\":null}");
+    expect(server, "GET /a/5 HTTP/1.0\r\n\r\n", 200, "{\"id\":\"5\",\"q\":null}");
+    expect(server, "OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n", 204, NULL);
     expect(server, GET("/healthz"), 200, "ok");
     expect(server, GET("/readyz"), 200, "ready");
     expect(server, GET("/metrics"), 200,
@@ -459,6 +464,39 @@ static void sinks_may_fail(void **state)
     http_server_free(server);
 }
 
+static void sinks_continue_when_expected(void **state)
+{
+    (void)state;
+    struct http_server *server = SERVE(sink_rows, NULL, NULL);
+    memset(&sink_log, 0, sizeof sink_log);
+    int fd = client_connect(server);
+    client_say(fd, "PUT /put/1 HTTP/1.1\r\nHost: t\r\nX-Name: n\r\nContent-Length: 5\r\n"
+                   "Expect: 100-continue\r\n\r\n");
+    char word[25];
+    assert_int_equal(recv(fd, word, sizeof word, MSG_WAITALL), sizeof word);
+    assert_memory_equal(word, "HTTP/1.1 100 Continue\r\n\r\n", sizeof word);
+    assert_int_equal(sink_log.opened, 1);
+    client_say(fd, "hello");
+    struct answer answer = client_read(fd, false);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(sink_log.bytes, 5);
+    answer_done(&answer);
+    /* In chunks, past the route's limit. */
+    client_say(fd, "PUT /put/1 HTTP/1.1\r\nHost: t\r\nX-Name: n\r\n"
+                   "Transfer-Encoding: chunked\r\n\r\n");
+    char chunk[65546] = "10000\r\n";
+    memset(chunk + 7, 'x', 65536);
+    memcpy(chunk + 7 + 65536, "\r\n", 2);
+    for (int i = 0; i < 1030; i++) {
+        client_send(fd, chunk, 7 + 65536 + 2);
+    }
+    answer = client_read(fd, false);
+    assert_int_equal(answer.status, 413);
+    answer_done(&answer);
+    (void)close(fd);
+    http_server_free(server);
+}
+
 /* ---- the pool ---- */
 
 static _Atomic int block_now, blocked;
@@ -569,6 +607,9 @@ static void draining_finishes_requests(void **state)
     pthread_t thread;
     pthread_create(&thread, NULL, drain_thread, server);
     assert_true(client_is_closed_within(idle, 2000));
+    int late = client_connect(server);
+    assert_true(client_is_closed_within(late, 2000));
+    (void)close(late);
     block_now = 0;
     answer = client_read(fd, false);
     assert_int_equal(answer.status, 204);
@@ -771,6 +812,7 @@ int main(void)
         cmocka_unit_test(sinks_close_cut_bodies),
         cmocka_unit_test(sinks_may_refuse),
         cmocka_unit_test(sinks_may_fail),
+        cmocka_unit_test(sinks_continue_when_expected),
         cmocka_unit_test(a_full_pool_refuses),
         cmocka_unit_test(a_flood_of_hashing_waits_for_itself),
         cmocka_unit_test(draining_finishes_requests),
