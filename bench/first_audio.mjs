@@ -43,6 +43,7 @@ function watch() {
 }
 
 async function once(page, album, at, warm) {
+  await page.mouse.move(0, 0);
   await page.goto(`${url}/album/${album}`);
   const button = page.locator('.row-play').nth(at);
   await button.waitFor();

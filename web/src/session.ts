@@ -1,6 +1,7 @@
 // Who is signed in. The access token lives in memory only; the refresh token is a cookie that
 // scripts can't read. One refresh at a time, over all tabs: a Web Lock serialises them, and a
 // BroadcastChannel hands the new token to the others.
+import { pause } from './backoff';
 import { Problem } from './problem';
 import { createStore } from './store';
 import type { Role, Session, User } from './types';
@@ -21,6 +22,8 @@ type Message = { kind: 'token'; token: Token; user: User } | { kind: 'out' };
 
 /** Set while a cookie may exist, so that a newcomer's first visit asks for nothing. */
 const HINT = 'tutti.signedIn';
+/** So long the lock is kept after a token came: its message reaches the other tabs before their turn does. */
+const HAND_OVER_MS = 100;
 const EARLY_MS = 30_000;
 
 let token: Token | null = null;
@@ -76,14 +79,25 @@ async function askForToken(): Promise<void> {
 }
 
 /** Runs alone among all tabs, where the browser can promise that. */
-async function alone(run: () => Promise<void>): Promise<void> {
-  await (navigator.locks ? navigator.locks.request('tutti.refresh', run) : run());
+function alone(run: () => Promise<void>): Promise<void> {
+  if (!navigator.locks) {
+    return run();
+  }
+  return new Promise((resolve, reject) => {
+    void navigator.locks.request('tutti.refresh', async () => {
+      await run().then(resolve, reject);
+      await pause(HAND_OVER_MS);
+    });
+  });
 }
+
+const isReplaced = (stale: string | null) =>
+  token !== null && token.value !== stale && token.expiresAt - EARLY_MS > Date.now();
 
 /** Replaces `stale`, unless this or another tab has done so meanwhile. */
 export function refresh(stale: string | null): Promise<void> {
   refreshing ??= alone(async () => {
-    if (token && token.value !== stale && token.expiresAt - EARLY_MS > Date.now()) {
+    if (isReplaced(stale)) {
       return;
     }
     try {

@@ -10,7 +10,7 @@ export interface DeckEvents {
   time(): void;
   state(): void;
   ended(): void;
-  rung(rung: number): void;
+  rung(): void;
   failed(error: unknown): void;
 }
 
@@ -22,12 +22,14 @@ const config: Partial<HlsConfig> = {
   startFragPrefetch: true,
   testBandwidth: false,
   abrEwmaDefaultEstimate: 2_000_000,
-  maxBufferLength: 24,
+  maxBufferLength: 3, // until it plays: one fragment
   maxMaxBufferLength: 60,
   backBufferLength: 30,
 };
 
 const RECOVERIES_MAX = 3;
+/** Buffered ahead while it plays. */
+const AHEAD_S = 24;
 
 /** hls.js would try other rungs first: their addresses have run out too. */
 const isExpired = (data: ErrorData) => data.response?.code === 403;
@@ -35,6 +37,9 @@ const isExpired = (data: ErrorData) => data.response?.code === 403;
 export class Deck {
   readonly audio = document.createElement('audio');
   trackId: string | null = null;
+  /** kbit/s of what sounds, or is about to; 0 while nothing is there. */
+  rung = 0;
+  private loading: Promise<void> = Promise.resolve();
   private hls: Hls | null = null;
   private recoveries = 0;
   private choice: Choice = 'auto';
@@ -50,13 +55,26 @@ export class Deck {
     document.body.append(this.audio);
   }
 
-  /** Gets a track ready to play from its beginning, or from `startAt` seconds. */
-  async load(trackId: string, startAt = 0): Promise<void> {
-    this.unload();
-    this.trackId = trackId;
-    const stream = await source(trackId);
-    if (this.trackId === trackId) {
-      this.attach(stream, startAt);
+  /** Gets a track ready to play from its beginning, or from `startAt` seconds: its first fragment is
+   * decoded, so that play() sounds at once. Calling it again for the same track changes nothing. */
+  load(trackId: string, startAt = 0): Promise<void> {
+    if (this.trackId !== trackId) {
+      this.unload();
+      this.trackId = trackId;
+      this.loading = this.fetchAndAttach(trackId, startAt);
+    }
+    return this.loading;
+  }
+
+  private async fetchAndAttach(trackId: string, startAt: number): Promise<void> {
+    try {
+      const stream = await source(trackId);
+      if (this.trackId === trackId) {
+        this.attach(stream, startAt);
+      }
+    } catch (error) {
+      this.trackId = this.trackId === trackId ? null : this.trackId;
+      throw error;
     }
   }
 
@@ -82,7 +100,8 @@ export class Deck {
     hls.on(Hls.Events.FRAG_CHANGED, (_, { frag }) => {
       const level = hls.levels[frag.level];
       if (level) {
-        this.events.rung(rungOf(level.averageBitrate || level.bitrate));
+        this.rung = rungOf(level.averageBitrate || level.bitrate);
+        this.events.rung();
       }
     });
     hls.on(Hls.Events.ERROR, (_, data) => (data.fatal || isExpired(data)) && this.recover(data));
@@ -117,6 +136,7 @@ export class Deck {
   private reload(trackId: string): void {
     const { currentTime, paused } = this.audio;
     forgetSource(trackId);
+    this.unload();
     this.load(trackId, currentTime).then(
       () => (paused ? undefined : this.play()),
       (error) => this.events.failed(error),
@@ -144,6 +164,9 @@ export class Deck {
   }
 
   async play(): Promise<void> {
+    if (this.hls) {
+      this.hls.config.maxBufferLength = AHEAD_S;
+    }
     try {
       await this.audio.play();
       this.recoveries = 0;
@@ -155,12 +178,19 @@ export class Deck {
     }
   }
 
+  rewind(): void {
+    if (this.audio.currentTime > 0) {
+      this.audio.currentTime = 0;
+    }
+  }
+
   pause(): void {
     this.audio.pause();
   }
 
   unload(): void {
     this.trackId = null;
+    this.rung = 0;
     this.hls?.destroy();
     this.hls = null;
   }

@@ -67,8 +67,8 @@ function newDeck(make: typeof Deck): Deck {
     time: mine(onTime),
     state: mine(onState),
     ended: mine(() => void skip(1)),
-    rung: (rung) => deck === active && set({ rung }),
-    failed: (error) => deck === active && onFailure(error),
+    rung: mine(() => set({ rung: deck.rung })),
+    failed: (error) => (deck === active ? onFailure(error) : deck.unload()),
   });
   deck.setChoice(player.get().choice);
   return deck;
@@ -109,14 +109,27 @@ function onFailure(error: unknown): void {
   tellError(error);
 }
 
-/** Loads the next track into the spare deck. */
+/** Loads a track into the spare deck: it may be wanted next. */
+function poise(trackId: string): void {
+  prefetch(trackId).catch(() => {});
+  openDecks().then(() => spare!.load(trackId)).catch(() => {});
+}
+
+const isEnding = () => player.get().playing && player.get().duration - positionNow() < READY_AHEAD_S;
+
 function readyNext(): void {
   const { queue } = player.get();
   const index = nextIndex(queue);
-  const track = index === null ? null : queue.tracks[index];
-  if (track && spare && spare.trackId !== track.id) {
-    prefetch(track.id).catch(() => {});
-    spare.load(track.id).catch(() => {});
+  if (index !== null) {
+    poise(queue.tracks[index]!.id);
+  }
+}
+
+/** Somebody is about to click on this track: everything but the click is done now. The spare deck is
+ * left to the next track of the queue when that comes soon. */
+export function expect(trackId: string): void {
+  if (trackId !== active?.trackId && !isEnding()) {
+    poise(trackId);
   }
 }
 
@@ -133,15 +146,19 @@ async function playIndex(index: number): Promise<void> {
   if (currentTrack()?.id !== track.id) {
     return;
   }
+  const left = active!.trackId;
   if (spare!.trackId === track.id) {
     [active, spare] = [spare!, active!];
-    spare.unload();
-    active.audio.currentTime = 0;
-  } else {
-    await active!.load(track.id);
   }
-  if (currentTrack()?.id === track.id) {
-    await active!.play();
+  const deck = active!;
+  await deck.load(track.id);
+  if (currentTrack()?.id === track.id && deck === active) {
+    set({ rung: deck.rung });
+    deck.rewind();
+    await deck.play();
+  }
+  if (spare!.trackId === left) {
+    spare!.unload();
   }
   if (queue.growing) {
     api.albumTracks(track.albumId).then((page) => growQueue(page.items), () => {});

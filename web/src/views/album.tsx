@@ -2,8 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api';
 import { plural, span, year } from '../format';
-import { currentTrack, growQueue, player, playTracks, toggle } from '../player/player';
-import { prefetch } from '../player/sources';
+import { currentTrack, expect, growQueue, player, playTracks, toggle } from '../player/player';
 import { useStore } from '../store';
 import type { Album, Track } from '../types';
 import { isSettled, watchAlbum } from '../upload/watch';
@@ -102,7 +101,7 @@ function useLatest(loaded: { album: Album; tracks: Track[] } | null) {
     }
     const first = loaded.tracks.find((track) => track.status === 'ready');
     if (first) {
-      prefetch(first.id).catch(() => {});
+      expect(first.id);
     }
     const albumId = loaded.album.id;
     const seen = (tracks: Track[]) => {

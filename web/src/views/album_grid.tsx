@@ -1,8 +1,7 @@
 // Albums as a grid of covers; each plays by its button and opens by its title.
 import { api } from '../api';
 import { year } from '../format';
-import { playTracks } from '../player/player';
-import { prefetch } from '../player/sources';
+import { expect, playTracks } from '../player/player';
 import { tellError } from '../toasts';
 import type { Album, Track } from '../types';
 import { Cover } from '../ui/cover';
@@ -25,7 +24,7 @@ function tracksOf(albumId: string): Promise<Track[]> {
 async function warmUp(albumId: string): Promise<void> {
   const first = (await tracksOf(albumId)).find((track) => track.status === 'ready');
   if (first) {
-    await prefetch(first.id);
+    expect(first.id);
   }
 }
 

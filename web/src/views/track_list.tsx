@@ -1,7 +1,6 @@
 // An album's tracks: number, title, state while the server works on it, length.
 import { clock } from '../format';
-import { currentTrack, player, playTracks, toggle } from '../player/player';
-import { prefetch } from '../player/sources';
+import { currentTrack, expect, player, playTracks, toggle } from '../player/player';
 import { useStore } from '../store';
 import type { Track } from '../types';
 import { onIntent } from '../ui/hover';
@@ -45,7 +44,7 @@ function Row({ track, position, onPlay }: RowProps) {
   const isCurrent = useStore(player, () => currentTrack()?.id === track.id);
   const playing = useStore(player, (state) => isCurrent && state.playing);
   const ready = track.status === 'ready';
-  const warm = () => void (ready && prefetch(track.id).catch(() => {}));
+  const warm = () => ready && expect(track.id);
   const label = `${playing ? 'Pause' : 'Play'} ${track.title}`;
   return (
     <li class={`row ${track.status}${isCurrent ? ' current' : ''}`} {...onIntent(warm)}>
