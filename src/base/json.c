@@ -40,9 +40,10 @@ int json_read(const char *bytes, size_t length, struct problem *problem, json_t 
     json_error_t error;
     json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (value == NULL) {
+        bool nul = json_error_code(&error) == json_error_null_character;
         return problem_set(problem, ERR_MALFORMED,
                            "The JSON is malformed at line %d, column %d: %s", error.line,
-                           error.column, error.text);
+                           error.column, nul ? "\\u0000 is not allowed" : error.text);
     }
     *ret_value = value;
     return 0;

@@ -153,7 +153,7 @@ struct catalog_source {
     const char *bucket, *key, *filename;
     int64_t bytes;
 };
-/* The track, its version 1, the event track.uploaded. ERR_NOT_FOUND, ERR_FORBIDDEN (album). */
+/* The track, its version 1, the event track.uploaded. ERR_INVALID, ERR_FORBIDDEN (album). */
 int catalog_track_create(struct db_session *session, struct call *call,
                          const struct track_fields *fields, int64_t track_id,
                          const struct catalog_source *source);

@@ -73,7 +73,7 @@ static int take_album(struct db_session *session, struct call *call, int64_t alb
     struct album_row album;
     int error = catalog_permit(session, call, CATALOG_ALBUM, album_id, CATALOG_EDIT);
     if (error == ERR_NOT_FOUND) {
-        return problem_set(&call->problem, ERR_NOT_FOUND, "albumId names no album");
+        return problem_field(&call->problem, "albumId", "names no album");
     }
     if (error == 0) {
         error = album_get(session, call->arena, album_id, &album);
