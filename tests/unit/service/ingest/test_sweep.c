@@ -1,0 +1,201 @@
+/* service/ingest/sweep: what nobody came back for goes, and nothing else. */
+#include "../catalog/support.h"
+
+#include "backend/blob/blob.h"
+#include "base/error.h"
+#include "service/ingest/ingest_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { LATER_US = 20 * 1000, ACROSS_MS = 5 };
+
+static struct ingest *open_ingest(struct world *world, int64_t life_ms, int64_t orphan_grace_ms)
+{
+    struct problem problem = {0};
+    struct ingest *ingest = NULL;
+    const struct ingest_config config = {.db = world->db,
+                                         .bus = world->bus,
+                                         .blobs = world->blobs,
+                                         .catalog = world->catalog,
+                                         .objects_url = "http://localhost/s3",
+                                         .upload_life_ms = life_ms,
+                                         .orphan_grace_ms = orphan_grace_ms};
+    assert_int_equal(ingest_open(&config, &ingest, &problem), 0);
+    return ingest;
+}
+
+static void put_object(struct world *world, const char *bucket, const char *key)
+{
+    const struct blob_meta meta = {0};
+    struct blob_writer *writer = NULL;
+    struct blob_stat stat;
+    assert_int_equal(blob_put_open(world->blobs, bucket, key, &meta, &writer), 0);
+    assert_int_equal(blob_put_write(writer, "bytes", 5), 0);
+    assert_int_equal(blob_put_commit(writer, false, &stat), 0);
+}
+
+static bool has_object(struct world *world, const char *bucket, const char *key)
+{
+    struct blob_stat stat;
+    int error = blob_stat(world->blobs, bucket, key, &stat);
+    assert_true(error == 0 || error == ERR_NOT_FOUND);
+    return error == 0;
+}
+
+static struct ingest_swept sweep(struct ingest *ingest)
+{
+    struct ingest_swept swept;
+    assert_int_equal(ingest_sweep(ingest, &swept), 0);
+    return swept;
+}
+
+struct state_step {
+    struct world *world;
+    int64_t id;
+    const char *state;
+};
+
+static int read_state(struct db_session *session, void *argument)
+{
+    struct state_step *step = argument;
+    struct call *call = &step->world->call;
+    struct upload_row row = {0};
+    int error = upload_get(session, call->arena, step->id, call->actor.user_id, &row);
+    step->state = row.state;
+    return error;
+}
+
+static const char *state_of(struct world *world, int64_t id)
+{
+    struct state_step step = {.world = world, .id = id};
+    world_read(world, read_state, &step);
+    return step.state;
+}
+
+static int use(struct db_session *session, void *argument)
+{
+    const struct state_step *step = argument;
+    return upload_set_state(session, step->id, "used", 1);
+}
+
+static int no_part(void *argument, const struct blob_part *part)
+{
+    (void)argument;
+    (void)part;
+    return 0;
+}
+
+static void an_abandoned_upload_goes(void **state)
+{
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, ACROSS_MS, 0);
+    const struct upload_wish single = {.filename = "a.flac", .bytes = 5};
+    const struct upload_wish parts = {.filename = "b.flac", .bytes = 5, .parts = true};
+    struct upload_row put, cut, used;
+    assert_int_equal(upload_begin(ingest, &world->call, &single, &put), 0);
+    assert_int_equal(upload_begin(ingest, &world->call, &parts, &cut), 0);
+    assert_int_equal(upload_begin(ingest, &world->call, &single, &used), 0);
+    put_object(world, BLOB_UPLOADS, put.object_key);
+    world_write(world, use, &(struct state_step){.id = used.id});
+    (void)usleep(LATER_US);
+    assert_int_equal(sweep(ingest).uploads, 2);
+    assert_string_equal(state_of(world, put.id), "aborted");
+    assert_string_equal(state_of(world, cut.id), "aborted");
+    assert_string_equal(state_of(world, used.id), "used");
+    assert_false(has_object(world, BLOB_UPLOADS, put.object_key));
+    assert_int_equal(blob_multipart_list(world->blobs, BLOB_UPLOADS, cut.object_key,
+                                         cut.multipart_id, 0, 10, no_part, NULL),
+                     ERR_NOT_FOUND);
+    assert_int_equal(sweep(ingest).uploads, 0);
+    ingest_close(ingest);
+}
+
+static void an_upload_in_its_day_stays(void **state)
+{
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, 0, ACROSS_MS);
+    const struct upload_wish wish = {.filename = "a.flac", .bytes = 5};
+    struct upload_row row;
+    assert_int_equal(upload_begin(ingest, &world->call, &wish, &row), 0);
+    assert_int_equal(row.expires_at - row.created_at, 24 * 3600 * 1000);
+    put_object(world, BLOB_UPLOADS, row.object_key);
+    (void)usleep(LATER_US);
+    assert_int_equal(sweep(ingest).uploads, 0);
+    assert_string_equal(state_of(world, row.id), "open");
+    assert_true(has_object(world, BLOB_UPLOADS, row.object_key));
+    ingest_close(ingest);
+}
+
+static void what_no_row_names_goes(void **state)
+{
+    struct world *world = *state;
+    struct ingest *young = open_ingest(world, 0, 0), *ingest = open_ingest(world, 0, ACROSS_MS);
+    char named[64];
+    int64_t track_id = world_add_track(world, "One");
+    (void)snprintf(named, sizeof named, "m/%" PRId64 "/1/original.flac", track_id);
+    const char *const orphans[] = {"m/77/1/original.flac", "art/77/64.jpg", "stray"};
+    put_object(world, BLOB_MEDIA, named);
+    put_object(world, BLOB_UPLOADS, "1/77.flac");
+    for (unsigned i = 0; i < 3; i++) {
+        put_object(world, BLOB_MEDIA, orphans[i]);
+    }
+    (void)usleep(LATER_US);
+    assert_int_equal(sweep(young).objects, 0); /* a row might still come */
+    assert_int_equal(sweep(ingest).objects, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(has_object(world, BLOB_MEDIA, orphans[i]));
+    }
+    assert_false(has_object(world, BLOB_UPLOADS, "1/77.flac"));
+    assert_true(has_object(world, BLOB_MEDIA, named));
+    ingest_close(young);
+    ingest_close(ingest);
+}
+
+static int end_grace(struct db_session *session, void *argument)
+{
+    (void)argument;
+    int changed = db_exec(session, "UPDATE cleanup SET due_at = $1", DB_BIND(db_int(1)));
+    return changed < 0 ? changed : 0;
+}
+
+static void a_replaced_file_goes_after_its_grace(void **state)
+{
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, 0, ACROSS_MS);
+    char first[64], second[64];
+    int64_t track_id = world_add_track(world, "One");
+    (void)snprintf(first, sizeof first, "m/%" PRId64 "/1/original.flac", track_id);
+    put_object(world, BLOB_MEDIA, first);
+    int version = world_replace(world, track_id); /* nothing played yet: it takes over at once */
+    (void)snprintf(second, sizeof second, "m/%" PRId64 "/%d/original.flac", track_id, version);
+    put_object(world, BLOB_MEDIA, second);
+    (void)usleep(LATER_US);
+    assert_int_equal(sweep(ingest).objects, 0); /* who listens now hears it to its end */
+    assert_true(has_object(world, BLOB_MEDIA, first));
+    world_write(world, end_grace, NULL);
+    assert_int_equal(sweep(ingest).objects, 1);
+    assert_false(has_object(world, BLOB_MEDIA, first));
+    assert_true(has_object(world, BLOB_MEDIA, second));
+    assert_int_equal(sweep(ingest).objects, 0);
+    ingest_close(ingest);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_abandoned_upload_goes, world_new, world_free),
+        cmocka_unit_test_setup_teardown(an_upload_in_its_day_stays, world_new, world_free),
+        cmocka_unit_test_setup_teardown(what_no_row_names_goes, world_new, world_free),
+        cmocka_unit_test_setup_teardown(a_replaced_file_goes_after_its_grace, world_new,
+                                        world_free),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
