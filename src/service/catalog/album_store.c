@@ -20,8 +20,9 @@
     "AND ($3 = '' OR EXISTS (SELECT 1 FROM album_genre g WHERE g.album_id = a.id "                 \
     "AND g.name_key = $3)) "
 
-static int album_read(struct db_rows *rows, struct arena *arena, struct album_row *row)
+static int album_read(struct db_rows *rows, struct arena *arena, void *ret_row)
 {
+    struct album_row *row = ret_row;
     *row = (struct album_row){
         .id = db_get_int(rows, 0),
         .artist_id = db_get_int(rows, 1),
@@ -52,27 +53,14 @@ static int album_read(struct db_rows *rows, struct arena *arena, struct album_ro
     return whole ? 0 : ERR_NO_MEMORY;
 }
 
-static int album_collect(struct db_rows *cursor, struct arena *arena, unsigned limit,
+static int album_collect(struct db_rows *rows, struct arena *arena, unsigned limit,
                          struct album_list *ret_list)
 {
-    DB_ROWS rows = cursor;
-    struct album_list list = {.rows = arena_array(arena, limit, sizeof *list.rows)};
-    if (list.rows == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    int more = 0;
-    while (list.count < limit && (more = db_next(rows)) > 0) {
-        int error = album_read(rows, arena, &list.rows[list.count]);
-        if (error != 0) {
-            return error;
-        }
-        list.count++;
-    }
-    if (more < 0) {
-        return more;
-    }
-    *ret_list = list;
-    return 0;
+    void *list = NULL;
+    int error = rows_collect(rows, arena, limit, sizeof *ret_list->rows, album_read, &list,
+                             &ret_list->count);
+    ret_list->rows = list;
+    return error;
 }
 
 int album_insert(struct db_session *session, const struct album_row *row)
@@ -90,13 +78,9 @@ int album_insert(struct db_session *session, const struct album_row *row)
 int album_get(struct db_session *session, struct arena *arena, int64_t id,
               struct album_row *ret_row)
 {
-    DB_ROWS rows = NULL;
+    struct db_rows *rows = NULL;
     int error = db_query(session, &rows, ALBUM_SELECT "AND a.id = $1", DB_BIND(db_int(id)));
-    if (error != 0) {
-        return error;
-    }
-    int more = db_next(rows);
-    return more > 0 ? album_read(rows, arena, ret_row) : more < 0 ? more : ERR_NOT_FOUND;
+    return error != 0 ? error : rows_first(rows, arena, album_read, ret_row);
 }
 
 int album_update(struct db_session *session, const struct album_row *row)

@@ -86,38 +86,29 @@ int cleanup_insert(struct db_session *session, const char *bucket, const char *p
                                DB_BIND(db_text(bucket), db_text(prefix), db_int(due_at))));
 }
 
+static int cleanup_read(struct db_rows *rows, struct arena *arena, void *ret_row)
+{
+    struct cleanup_row *row = ret_row;
+    *row = (struct cleanup_row){.bucket = row_text(arena, rows, 0),
+                                .prefix = row_text(arena, rows, 1),
+                                .due_at = db_get_int(rows, 2)};
+    return row->bucket != NULL && row->prefix != NULL ? 0 : ERR_NO_MEMORY;
+}
+
 int cleanup_due(struct db_session *session, struct arena *arena, int64_t now_ms, unsigned limit,
                 struct cleanup_row **ret_rows, unsigned *ret_count)
 {
-    struct cleanup_row *list = arena_array(arena, limit, sizeof *list);
-    if (list == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    DB_ROWS rows = NULL;
+    struct db_rows *rows = NULL;
+    void *list = NULL;
     int error = db_query(session, &rows,
                          "SELECT bucket, prefix, due_at FROM cleanup WHERE due_at <= $1 "
                          "ORDER BY due_at LIMIT $2",
                          DB_BIND(db_int(now_ms), db_int(limit)));
-    if (error != 0) {
-        return error;
-    }
-    unsigned count = 0;
-    int more = 0;
-    while (count < limit && (more = db_next(rows)) > 0) {
-        list[count] = (struct cleanup_row){.bucket = row_text(arena, rows, 0),
-                                           .prefix = row_text(arena, rows, 1),
-                                           .due_at = db_get_int(rows, 2)};
-        if (list[count].bucket == NULL || list[count].prefix == NULL) {
-            return ERR_NO_MEMORY;
-        }
-        count++;
-    }
-    if (more < 0) {
-        return more;
+    if (error == 0) {
+        error = rows_collect(rows, arena, limit, sizeof **ret_rows, cleanup_read, &list, ret_count);
     }
     *ret_rows = list;
-    *ret_count = count;
-    return 0;
+    return error;
 }
 
 int cleanup_delete(struct db_session *session, const char *bucket, const char *prefix)

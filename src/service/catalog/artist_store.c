@@ -7,8 +7,9 @@
     "SELECT id, owner_user_id, name, name_key, bio, image_art_id, pending_art_id, revision, "      \
     "created_at, updated_at FROM artist WHERE deleted_at IS NULL "
 
-static int artist_read(struct db_rows *rows, struct arena *arena, struct artist_row *row)
+static int artist_read(struct db_rows *rows, struct arena *arena, void *ret_row)
 {
+    struct artist_row *row = ret_row;
     *row = (struct artist_row){
         .id = db_get_int(rows, 0),
         .owner_user_id = db_get_int(rows, 1),
@@ -24,27 +25,14 @@ static int artist_read(struct db_rows *rows, struct arena *arena, struct artist_
     return row->name != NULL && row->name_key != NULL && row->bio != NULL ? 0 : ERR_NO_MEMORY;
 }
 
-static int artist_collect(struct db_rows *cursor, struct arena *arena, unsigned limit,
+static int artist_collect(struct db_rows *rows, struct arena *arena, unsigned limit,
                           struct artist_list *ret_list)
 {
-    DB_ROWS rows = cursor;
-    struct artist_list list = {.rows = arena_array(arena, limit, sizeof *list.rows)};
-    if (list.rows == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    int more = 0;
-    while (list.count < limit && (more = db_next(rows)) > 0) {
-        int error = artist_read(rows, arena, &list.rows[list.count]);
-        if (error != 0) {
-            return error;
-        }
-        list.count++;
-    }
-    if (more < 0) {
-        return more;
-    }
-    *ret_list = list;
-    return 0;
+    void *list = NULL;
+    int error = rows_collect(rows, arena, limit, sizeof *ret_list->rows, artist_read, &list,
+                             &ret_list->count);
+    ret_list->rows = list;
+    return error;
 }
 
 int artist_insert(struct db_session *session, const struct artist_row *row)
@@ -60,13 +48,9 @@ int artist_insert(struct db_session *session, const struct artist_row *row)
 int artist_get(struct db_session *session, struct arena *arena, int64_t id,
                struct artist_row *ret_row)
 {
-    DB_ROWS rows = NULL;
+    struct db_rows *rows = NULL;
     int error = db_query(session, &rows, ARTIST_SELECT "AND id = $1", DB_BIND(db_int(id)));
-    if (error != 0) {
-        return error;
-    }
-    int more = db_next(rows);
-    return more > 0 ? artist_read(rows, arena, ret_row) : more < 0 ? more : ERR_NOT_FOUND;
+    return error != 0 ? error : rows_first(rows, arena, artist_read, ret_row);
 }
 
 int artist_update(struct db_session *session, const struct artist_row *row)

@@ -36,36 +36,28 @@ int genre_link(struct db_session *session, const char *name_key, const char *nam
                                        db_text(album->title_key), db_int(published))));
 }
 
+static int genre_read(struct db_rows *rows, struct arena *arena, void *ret_row)
+{
+    struct genre_row *row = ret_row;
+    *row = (struct genre_row){.name_key = row_text(arena, rows, 0),
+                              .name = row_text(arena, rows, 1),
+                              .albums = db_get_int(rows, 2)};
+    return row->name_key != NULL && row->name != NULL ? 0 : ERR_NO_MEMORY;
+}
+
 int genre_list(struct db_session *session, struct arena *arena, const struct list_place *place,
                struct genre_row **ret_rows, unsigned *ret_count)
 {
-    struct genre_row *list = arena_array(arena, place->limit, sizeof *list);
-    if (list == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    DB_ROWS rows = NULL;
+    struct db_rows *rows = NULL;
+    void *list = NULL;
     int error = db_query(session, &rows,
                          "SELECT name_key, name, albums FROM genre WHERE albums > 0 "
                          "AND name_key > $1 ORDER BY name_key LIMIT $2",
                          DB_BIND(db_text(place->key), db_int(place->limit)));
-    if (error != 0) {
-        return error;
-    }
-    unsigned count = 0;
-    int more = 0;
-    while (count < place->limit && (more = db_next(rows)) > 0) {
-        list[count] = (struct genre_row){.name_key = row_text(arena, rows, 0),
-                                         .name = row_text(arena, rows, 1),
-                                         .albums = db_get_int(rows, 2)};
-        if (list[count].name_key == NULL || list[count].name == NULL) {
-            return ERR_NO_MEMORY;
-        }
-        count++;
-    }
-    if (more < 0) {
-        return more;
+    if (error == 0) {
+        error = rows_collect(rows, arena, place->limit, sizeof **ret_rows, genre_read, &list,
+                             ret_count);
     }
     *ret_rows = list;
-    *ret_count = count;
-    return 0;
+    return error;
 }

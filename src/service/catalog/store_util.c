@@ -3,6 +3,38 @@
 
 #include <string.h>
 
+int rows_first(struct db_rows *rows, struct arena *arena, row_reader *read, void *ret_row)
+{
+    DB_ROWS open = rows;
+    int more = db_next(open);
+    return more > 0 ? read(open, arena, ret_row) : more < 0 ? more : ERR_NOT_FOUND;
+}
+
+int rows_collect(struct db_rows *rows, struct arena *arena, unsigned limit, size_t row_bytes,
+                 row_reader *read, void **ret_rows, unsigned *ret_count)
+{
+    DB_ROWS open = rows;
+    char *list = arena_array(arena, limit, row_bytes);
+    if (list == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    unsigned count = 0;
+    int more = 0;
+    while (count < limit && (more = db_next(open)) > 0) {
+        int error = read(open, arena, list + count * row_bytes);
+        if (error != 0) {
+            return error;
+        }
+        count++;
+    }
+    if (more < 0) {
+        return more;
+    }
+    *ret_rows = list;
+    *ret_count = count;
+    return 0;
+}
+
 static int ids_grow(struct arena *arena, int64_t **ids, unsigned count, unsigned *capacity)
 {
     if (count < *capacity) {

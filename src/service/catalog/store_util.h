@@ -25,6 +25,13 @@ static inline int changed_any(int changed)
     return changed < 0 ? changed : 0;
 }
 
+/* Reads the row a cursor stands at into a struct of the store's own. */
+typedef int row_reader(struct db_rows *rows, struct arena *arena, void *ret_row);
+/* The first row. ERR_NOT_FOUND without one. Closes the cursor. */
+int rows_first(struct db_rows *rows, struct arena *arena, row_reader *read, void *ret_row);
+/* Up to limit rows, each a struct of row_bytes, as an array in the arena. Closes the cursor. */
+int rows_collect(struct db_rows *rows, struct arena *arena, unsigned limit, size_t row_bytes,
+                 row_reader *read, void **ret_rows, unsigned *ret_count);
 /* Column 0 of all rows of an open cursor, ids. Closes it. */
 int rows_ids(struct db_rows *rows, struct arena *arena, int64_t **ret_ids, unsigned *ret_count);
 /* Column 0 of the first row. ERR_NOT_FOUND without one. Closes it. */

@@ -34,8 +34,9 @@ static void track_read_version(struct db_rows *rows, struct arena *arena, struct
     row->expected = db_get_int(rows, 37);
 }
 
-static int track_read(struct db_rows *rows, struct arena *arena, struct track_row *row)
+static int track_read(struct db_rows *rows, struct arena *arena, void *ret_row)
 {
+    struct track_row *row = ret_row;
     *row = (struct track_row){
         .id = db_get_int(rows, 0),
         .album_id = db_get_int(rows, 1),
@@ -74,27 +75,14 @@ static int track_read(struct db_rows *rows, struct arena *arena, struct track_ro
     return whole ? 0 : ERR_NO_MEMORY;
 }
 
-static int track_collect(struct db_rows *cursor, struct arena *arena, unsigned limit,
+static int track_collect(struct db_rows *rows, struct arena *arena, unsigned limit,
                          struct track_list *ret_list)
 {
-    DB_ROWS rows = cursor;
-    struct track_list list = {.rows = arena_array(arena, limit, sizeof *list.rows)};
-    if (list.rows == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    int more = 0;
-    while (list.count < limit && (more = db_next(rows)) > 0) {
-        int error = track_read(rows, arena, &list.rows[list.count]);
-        if (error != 0) {
-            return error;
-        }
-        list.count++;
-    }
-    if (more < 0) {
-        return more;
-    }
-    *ret_list = list;
-    return 0;
+    void *list = NULL;
+    int error = rows_collect(rows, arena, limit, sizeof *ret_list->rows, track_read, &list,
+                             &ret_list->count);
+    ret_list->rows = list;
+    return error;
 }
 
 int track_insert(struct db_session *session, const struct track_row *row)
@@ -116,13 +104,9 @@ int track_insert(struct db_session *session, const struct track_row *row)
 int track_get(struct db_session *session, struct arena *arena, int64_t id,
               struct track_row *ret_row)
 {
-    DB_ROWS rows = NULL;
+    struct db_rows *rows = NULL;
     int error = db_query(session, &rows, TRACK_SELECT "AND t.id = $1", DB_BIND(db_int(id)));
-    if (error != 0) {
-        return error;
-    }
-    int more = db_next(rows);
-    return more > 0 ? track_read(rows, arena, ret_row) : more < 0 ? more : ERR_NOT_FOUND;
+    return error != 0 ? error : rows_first(rows, arena, track_read, ret_row);
 }
 
 int track_update(struct db_session *session, const struct track_row *row)
