@@ -105,75 +105,79 @@ int art_create(struct db_session *session, const struct art_row *row)
     return error != 0 ? error : emit_art(session, row->id, row->object_key);
 }
 
+/* Where an album or artist keeps what it shows, what it waits for, and its state. */
+struct art_owner {
+    int64_t *shown, *pending, *revision, *updated_at;
+};
+
 /* The owner waits for art_id from now on, or (0) shows none; what it waited for before goes. */
+static int expect_art(struct db_session *session, struct change *change, int64_t art_id,
+                      const struct art_owner *owner)
+{
+    int error = request_if_match(change->request, *owner->revision);
+    if (error == 0) {
+        error = remove_art(session, *owner->pending, change->now_ms);
+    }
+    if (error == 0 && art_id == 0) {
+        error = remove_art(session, *owner->shown, change->now_ms);
+        *owner->shown = 0;
+    }
+    *owner->pending = art_id;
+    *owner->updated_at = change->now_ms;
+    change->revision = ++*owner->revision;
+    return error;
+}
+
 static int album_expect(struct db_session *session, struct change *change, int64_t art_id)
 {
     struct album_row row;
+    const struct art_owner owner = {&row.cover_art_id, &row.pending_art_id, &row.revision,
+                                    &row.updated_at};
     int error = album_get(session, change->call->arena, change->id, &row);
     if (error == 0) {
-        error = request_if_match(change->request, row.revision);
+        error = expect_art(session, change, art_id, &owner);
     }
     if (error == 0) {
-        error = remove_art(session, row.pending_art_id, change->now_ms);
-    }
-    if (error == 0 && art_id == 0) {
-        error = remove_art(session, row.cover_art_id, change->now_ms);
-        row.cover_art_id = 0;
-    }
-    if (error != 0) {
-        return error;
-    }
-    row.pending_art_id = art_id;
-    row.revision++;
-    row.updated_at = change->now_ms;
-    change->revision = row.revision;
-    error = album_update(session, &row);
-    if (error == 0) {
-        error = change_touch_tracks(session, change, row.id);
+        error = album_update(session, &row);
     }
     if (error == 0) {
-        error = change_emit(session, CATALOG_ALBUM, row.id, "album.changed");
+        error = change_touch_tracks(session, change, change->id);
     }
-    return error != 0 ? error : change_touch(change, CATALOG_ALBUM, row.id);
+    return error;
 }
 
 static int artist_expect(struct db_session *session, struct change *change, int64_t art_id)
 {
     struct artist_row row;
+    const struct art_owner owner = {&row.image_art_id, &row.pending_art_id, &row.revision,
+                                    &row.updated_at};
     int error = artist_get(session, change->call->arena, change->id, &row);
     if (error == 0) {
-        error = request_if_match(change->request, row.revision);
+        error = expect_art(session, change, art_id, &owner);
+    }
+    return error != 0 ? error : artist_update(session, &row);
+}
+
+static int owner_expect(struct db_session *session, struct change *change, enum catalog_kind kind,
+                        int64_t art_id)
+{
+    bool album = kind == CATALOG_ALBUM;
+    int error = catalog_permit(session, change->call, kind, change->id, CATALOG_EDIT);
+    if (error == 0) {
+        error =
+            album ? album_expect(session, change, art_id) : artist_expect(session, change, art_id);
     }
     if (error == 0) {
-        error = remove_art(session, row.pending_art_id, change->now_ms);
+        error = change_emit(session, kind, change->id, album ? "album.changed" : "artist.changed");
     }
-    if (error == 0 && art_id == 0) {
-        error = remove_art(session, row.image_art_id, change->now_ms);
-        row.image_art_id = 0;
-    }
-    if (error != 0) {
-        return error;
-    }
-    row.pending_art_id = art_id;
-    row.revision++;
-    row.updated_at = change->now_ms;
-    change->revision = row.revision;
-    error = artist_update(session, &row);
-    if (error == 0) {
-        error = change_emit(session, CATALOG_ARTIST, row.id, "artist.changed");
-    }
-    return error != 0 ? error : change_touch(change, CATALOG_ARTIST, row.id);
+    return error != 0 ? error : change_touch(change, kind, change->id);
 }
 
 static int art_put_work(struct db_session *session, struct change *change)
 {
     const struct art_upload *upload = change->fields;
     bool album = upload->owner_kind == CATALOG_ALBUM;
-    int error = catalog_permit(session, change->call, upload->owner_kind, change->id, CATALOG_EDIT);
-    if (error == 0) {
-        error = album ? album_expect(session, change, upload->art_id)
-                      : artist_expect(session, change, upload->art_id);
-    }
+    int error = owner_expect(session, change, upload->owner_kind, upload->art_id);
     const struct art_row row = {.id = upload->art_id,
                                 .owner_kind = album ? "album" : "artist",
                                 .owner_id = change->id,
@@ -240,8 +244,7 @@ int image_put(struct request *request)
 
 static int cover_delete_work(struct db_session *session, struct change *change)
 {
-    int error = catalog_permit(session, change->call, CATALOG_ALBUM, change->id, CATALOG_EDIT);
-    return error != 0 ? error : album_expect(session, change, 0);
+    return owner_expect(session, change, CATALOG_ALBUM, 0);
 }
 
 int cover_delete(struct request *request)
@@ -254,8 +257,7 @@ int cover_delete(struct request *request)
 
 static int image_delete_work(struct db_session *session, struct change *change)
 {
-    int error = catalog_permit(session, change->call, CATALOG_ARTIST, change->id, CATALOG_EDIT);
-    return error != 0 ? error : artist_expect(session, change, 0);
+    return owner_expect(session, change, CATALOG_ARTIST, 0);
 }
 
 int image_delete(struct request *request)
