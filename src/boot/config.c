@@ -24,7 +24,6 @@ struct slot {
 struct config {
     struct slot slots[CONFIG_SETTINGS_];
     char *data;
-    bool url_follows_port;
 };
 
 static const struct config_row rows[CONFIG_SETTINGS_] = {
@@ -370,6 +369,13 @@ static int check_listen(const struct config *config, struct problem *problem)
                            "127.0.0.1:4040 or [::1]:4040",
                            slot->origin, slot->text);
     }
+    if (strcmp(port_of(slot->text), "0") == 0 &&
+        config_text(config, CONFIG_SERVER_URL)[0] == '\0') {
+        return problem_set(problem, ERR_INVALID,
+                           "%s: server.listen has port 0 (any); server.url must then say what "
+                           "clients see",
+                           slot->origin);
+    }
     return 0;
 }
 
@@ -440,13 +446,6 @@ static int derive_urls(struct config *config, const char *port)
     return error != 0 ? error : derive(config, CONFIG_BLOB_PUBLIC_URL, server, "/s3");
 }
 
-int config_listening_on(struct config *config, unsigned port)
-{
-    char text[16];
-    (void)snprintf(text, sizeof text, "%u", port);
-    return config->url_follows_port ? derive_urls(config, text) : 0;
-}
-
 static int derive_all(struct config *config)
 {
     char sqlite[4200];
@@ -457,14 +456,8 @@ static int derive_all(struct config *config)
     error = error != 0 ? error : derive(config, CONFIG_DATABASE_USERS, sqlite, "/users.db");
     error = error != 0 ? error : derive(config, CONFIG_BLOB_STORE, file, "/objects");
     error = error != 0 ? error : derive(config, CONFIG_KEYS_STORE, config->data, "/keys");
-    const char *port = port_of(config_text(config, CONFIG_SERVER_LISTEN));
-    if (strcmp(port, "0") == 0) {
-        config->url_follows_port = config_text(config, CONFIG_SERVER_URL)[0] == '\0';
-    }
-    if (error != 0 || config->url_follows_port) {
-        return error;
-    }
-    return derive_urls(config, port);
+    return error != 0 ? error
+                      : derive_urls(config, port_of(config_text(config, CONFIG_SERVER_LISTEN)));
 }
 
 int config_new(struct config **ret_config)

@@ -148,9 +148,6 @@ const char *config_text(const struct config *config, enum config_setting setting
 int64_t config_number(const struct config *config, enum config_setting setting);
 bool config_switch(const struct config *config, enum config_setting setting);
 const char *config_data(const struct config *config); /* the data directory */
-/* The port of server.listen came to be another one (port 0): server.url follows where it was empty.
- */
-int config_listening_on(struct config *config, unsigned port);
 
 /* All settings as a file that config_load takes, secrets masked, each with where it came from. */
 void config_write(const struct config *config, FILE *out);

@@ -109,8 +109,11 @@ static int start(struct serving *serving, struct problem *problem)
     struct http_hooks hooks = platform_hooks(serving->platform);
     error = http_server_new(&http, &hooks, &serving->server, problem);
     error = error != 0 ? error : platform_add_routes(serving->platform, serving->server);
-    error = error != 0 ? error : http_server_start(serving->server, problem);
-    return error != 0 ? error : platform_start(serving->platform, problem);
+    error = error != 0 ? error : platform_start(serving->platform, problem);
+    if (error == 0) {
+        platform_announce(serving->platform);
+    }
+    return error != 0 ? error : http_server_start(serving->server, problem);
 }
 
 static void reread(struct serving *serving)
@@ -184,7 +187,6 @@ int serve_run(const struct command_line *line)
               log_text("url", config_text(line->config, CONFIG_SERVER_URL)),
               log_text("data", config_data(line->config)),
               log_number("startUs", clock_monotonic_us() - began_us));
-    platform_announce(serving.platform);
     notify_state("READY=1");
     run_until_ended(&serving, &signals);
     log_event(LOG_INFO, "server.draining", log_text("by", "signal"));
