@@ -62,6 +62,18 @@ void bus_close(struct bus *bus);
 /* For tests: waits until every consumer has seen all committed events, or timeout. */
 int bus_settle(struct bus *bus, int64_t timeout_ms);
 
+/* For caches, which every process has its own of: the next events of the outbox after *place, which
+ * moves on; at most BUS_NEWS_MAX, so ask again while as many come. A negative *place gives none and
+ * becomes the newest: from now on. Inside a read; strings in the arena. No position is kept, and
+ * what came while nobody asked for days may be gone. */
+enum { BUS_NEWS_MAX = 256 };
+struct bus_news {
+    const char *type, *key;
+};
+struct arena;
+int bus_news(struct db_session *session, struct arena *arena, int64_t *place,
+             struct bus_news **ret_news, unsigned *ret_count);
+
 /* Parked events, for people (`tutti doctor`). */
 struct bus_parked {
     const char *consumer;
@@ -70,7 +82,6 @@ struct bus_parked {
     const char *error; /* the name of the last error */
     int64_t behind;    /* later events of its key that wait for it */
 };
-struct arena;
 /* The oldest first, at most limit; strings in the arena. */
 int bus_parked_list(struct db *db, struct arena *arena, unsigned limit,
                     struct bus_parked **ret_parked, unsigned *ret_count);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "service/catalog/catalog_rows.h"
 #include "service/catalog/gone.h"
+#include "service/catalog/watch.h"
 #include "service/idempotency.h"
 
 #include <stdlib.h>
@@ -59,6 +60,9 @@ int catalog_open(const struct catalog_config *config, struct catalog **ret_catal
     catalog->identity = config->identity;
     catalog->gone = gone_new();
     error = catalog->gone != NULL ? recall_gone(catalog) : ERR_NO_MEMORY;
+    if (error == 0) {
+        error = watch_start(catalog, &catalog->watch);
+    }
     if (error != 0) {
         catalog_close(catalog);
         return problem_set(problem, error, "The catalog's tables can't be read");
@@ -70,6 +74,7 @@ int catalog_open(const struct catalog_config *config, struct catalog **ret_catal
 void catalog_close(struct catalog *catalog)
 {
     if (catalog != NULL) {
+        watch_stop(catalog->watch);
         gone_free(catalog->gone);
         free(catalog);
     }

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 struct gone_set;
+struct watch;
 
 struct catalog {
     struct db *db;
@@ -16,6 +17,7 @@ struct catalog {
     struct cache *cache;
     struct blob_store *blobs;
     struct identity *identity;
+    struct watch *watch;         /* other processes' changes (watch.c) */
     struct gone_set *gone;       /* tracks deleted within the life of a token (catalog_gone.c) */
     _Atomic uint64_t generation; /* moves with every change that a list may show */
 };
