@@ -155,7 +155,8 @@ def test_tracks_are_numbered_as_they_come(people, album, upload, sounds):
     assert second["trackNumber"] == 1
     listed = pages(people.listener, f"/api/v1/albums/{made['id']}/tracks", 2)
     assert [track["id"] for track in listed] == [track["id"] for track in tracks + [second]]
-    assert pages(people.listener, "/api/v1/tracks", 3, albumId=made["id"]) == listed
+    again = pages(people.listener, "/api/v1/tracks", 3, albumId=made["id"])
+    assert [track["id"] for track in again] == [track["id"] for track in listed]
 
 
 def test_lyrics(people, upload):
