@@ -54,7 +54,7 @@ enum config_kind {
       false, "connections in all")                                                                 \
     X(CONFIG_LIMIT_PER_ADDRESS, "limits", "connections_per_address", CONFIG_NUMBER, "256", 1,      \
       1000000, true, "connections from one address")                                               \
-    X(CONFIG_LIMIT_HEADER, "limits", "header_bytes", CONFIG_NUMBER, "8K", 1024, 1048576, true,    \
+    X(CONFIG_LIMIT_HEADER, "limits", "header_bytes", CONFIG_NUMBER, "8K", 1024, 1048576, true,     \
       "size of a request's header")                                                                \
     X(CONFIG_LIMIT_HEADER_TIME, "limits", "header_timeout_ms", CONFIG_NUMBER, "10000", 100,        \
       600000, true, "time for a request's whole header")                                           \

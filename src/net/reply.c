@@ -3,6 +3,7 @@
 #include "net/server.h"
 
 #include "base/error.h"
+#include "base/id.h"
 #include "net/header.h"
 
 #include <stdio.h>
@@ -156,7 +157,9 @@ int reply_json(struct request *request, int status, json_t *object)
 
 static void format_revision(int64_t revision, char out[32])
 {
-    (void)snprintf(out, 32, "\"%lld\"", (long long)revision);
+    out[0] = '"';
+    size_t digits = strlen(id_format(revision, out + 1));
+    memcpy(out + 1 + digits, "\"", 2);
 }
 
 bool request_is_fresh(struct request *request, const char *etag)

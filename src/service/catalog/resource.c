@@ -25,7 +25,9 @@ static const char *const words[] = {"artist", "album", "track"};
 
 static void resource_key(char key[KEY_MAX], enum catalog_kind kind, int64_t id)
 {
-    (void)snprintf(key, KEY_MAX, "%s:%" PRId64, words[kind], id);
+    char *at = stpcpy(key, words[kind]);
+    *at++ = ':';
+    (void)id_format(id, at);
 }
 
 static void unref(void *entry)
@@ -43,8 +45,9 @@ static int answer_headers(struct request *request, const struct answer_head *hea
     if (error != 0 || head->revision == 0) {
         return error;
     }
-    char etag[ID_TEXT_SIZE + 2];
-    (void)snprintf(etag, sizeof etag, "\"%" PRId64 "\"", head->revision);
+    char etag[ID_TEXT_SIZE + 2] = "\"";
+    size_t digits = strlen(id_format(head->revision, etag + 1));
+    memcpy(etag + 1 + digits, "\"", 2);
     *ret_fresh = head->settled && request_is_fresh(request, etag);
     return reply_header(request, "ETag", etag);
 }

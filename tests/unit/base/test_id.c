@@ -75,12 +75,31 @@ static void parsing(void **state)
     assert_false(id_parse(NULL, &id));
 }
 
+static void formatting(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t id;
+        const char *text;
+    } rows[] = {{0, "0"},
+                {7, "7"},
+                {-1, "-1"},
+                {1000, "1000"},
+                {INT64_MAX, "9223372036854775807"},
+                {INT64_MIN, "-9223372036854775808"}};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[ID_TEXT_SIZE];
+        assert_string_equal(id_format(rows[i].id, text), rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_never_share_one),
         cmocka_unit_test(they_rise_when_the_clock_goes_back),
         cmocka_unit_test(parsing),
+        cmocka_unit_test(formatting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
