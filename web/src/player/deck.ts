@@ -1,6 +1,7 @@
 // One audio element and the hls.js that feeds it. The player has two: while one plays, the other
 // holds the start of what comes next.
 import Hls, { type ErrorData, type HlsConfig } from 'hls.js/light';
+import { pause } from '../backoff';
 import { exactEnd, levelFor, rungOf, type Choice } from './quality';
 import { forgetSource, source, START_RUNG } from './sources';
 import { WarmLoader } from './warm_loader';
@@ -28,6 +29,8 @@ const config: Partial<HlsConfig> = {
 };
 
 const RECOVERIES_MAX = 3;
+/** Within this an element has at least begun to load. */
+const BEGUN_MS = 400;
 /** Buffered ahead while it plays. */
 const AHEAD_S = 24;
 
@@ -40,6 +43,8 @@ export class Deck {
   /** kbit/s of what sounds, or is about to; 0 while nothing is there. */
   rung = 0;
   private loading: Promise<void> = Promise.resolve();
+  /** The element has let go of what it held: a new source set before that may never begin to load. */
+  private emptied: Promise<void> = Promise.resolve();
   private hls: Hls | null = null;
   private recoveries = 0;
   private choice: Choice = 'auto';
@@ -68,7 +73,7 @@ export class Deck {
 
   private async fetchAndAttach(trackId: string, startAt: number): Promise<void> {
     try {
-      const stream = await source(trackId);
+      const [stream] = await Promise.all([source(trackId), this.emptied]);
       if (this.trackId === trackId) {
         this.attach(stream, startAt);
       }
@@ -167,6 +172,7 @@ export class Deck {
     if (this.hls) {
       this.hls.config.maxBufferLength = AHEAD_S;
     }
+    const watch = setTimeout(() => this.checkBegun(this.trackId), BEGUN_MS);
     try {
       await this.audio.play();
       this.recoveries = 0;
@@ -174,6 +180,20 @@ export class Deck {
       // A newer load or pause took over: that is no failure.
       if (!(error instanceof DOMException && error.name === 'AbortError')) {
         throw error;
+      }
+    } finally {
+      clearTimeout(watch);
+    }
+  }
+
+  /** An element that has a source and yet does not begin to load it is given it again. A slow line looks
+   * otherwise: the element is loading then. */
+  private checkBegun(trackId: string | null): void {
+    const { networkState, NETWORK_NO_SOURCE, error } = this.audio;
+    if (trackId && this.trackId === trackId && networkState === NETWORK_NO_SOURCE && !error) {
+      this.recoveries += 1;
+      if (this.recoveries <= RECOVERIES_MAX) {
+        this.reload(trackId);
       }
     }
   }
@@ -191,7 +211,10 @@ export class Deck {
   unload(): void {
     this.trackId = null;
     this.rung = 0;
-    this.hls?.destroy();
-    this.hls = null;
+    if (this.hls) {
+      this.hls.destroy();
+      this.hls = null;
+      this.emptied = pause(0);
+    }
   }
 }
