@@ -132,6 +132,25 @@ def test_names_are_shown_everywhere_they_are_repeated(people, upload):
     assert [one["albumTitle"] for one in listed] == [new + " album"]
 
 
+def test_a_new_name_is_shown_although_the_etag_stays(people, upload):
+    """The ETag counts what is written on the track; a copy under it must not be called fresh when something
+    else it shows has changed."""
+    track = upload()
+    path = f"/api/v1/tracks/{track['id']}"
+    album = f"/api/v1/albums/{track['albumId']}"
+    wait_until(lambda: people.listener.get(path).headers["Cache-Control"] != "no-store")
+    kept = {one: {"If-None-Match": people.listener.get(one).headers["ETag"]} for one in (path, album)}
+    assert all(people.listener.get(one, headers=kept[one]).status_code == 304 for one in kept)
+    new = name("Renamed")
+    ok(people.artist.patch(f"/api/v1/artists/{track['artistId']}", json={"name": new}))
+    for one, headers in kept.items():
+        assert ok(people.listener.get(one, headers=headers))["artistName"] == new
+        assert people.listener.get(one).headers["ETag"] == headers["If-None-Match"]
+    ok(people.artist.patch(path, json={"title": "Edited"}, headers={"If-Match": kept[path]["If-None-Match"]}))
+    edited = people.listener.get(path).headers["ETag"]
+    assert people.listener.get(path, headers={"If-None-Match": edited}).status_code == 304
+
+
 def test_a_tracks_metadata(people, upload):
     track = upload(title="Der Lindenbaum", trackNumber=5, discNumber=2, explicit=True, isrc="de-a12-34-56789",
                    lyrics="Am Brunnen vor dem Tore", wait=False)

@@ -8,7 +8,7 @@
 #define ALBUM_COLUMNS                                                                              \
     "SELECT a.id, a.artist_id, r.owner_user_id, r.name, a.title, a.title_key, a.type, a.status, "  \
     "a.release_date, a.genres, a.cover_art_id, a.pending_art_id, a.track_count, a.duration_ms, "   \
-    "a.working, a.lufs, a.peak_db, a.revision, a.created_at, a.updated_at "
+    "a.working, a.lufs, a.peak_db, a.revision, a.created_at, a.updated_at, a.stale "
 #define ALBUM_SELECT                                                                               \
     ALBUM_COLUMNS "FROM album a JOIN artist r ON r.id = a.artist_id WHERE a.deleted_at IS NULL "
 #define ALBUM_SELECT_GENRE                                                                         \
@@ -46,6 +46,7 @@ static int album_read(struct db_rows *rows, struct arena *arena, void *ret_row)
         .revision = db_get_int(rows, 17),
         .created_at = db_get_int(rows, 18),
         .updated_at = db_get_int(rows, 19),
+        .stale = db_get_int(rows, 20) != 0,
     };
     bool whole = row->artist_name != NULL && row->title != NULL && row->title_key != NULL &&
                  row->type != NULL && row->status != NULL && row->release_date != NULL &&
@@ -89,7 +90,7 @@ int album_update(struct db_session *session, const struct album_row *row)
         session,
         "UPDATE album SET artist_id = $2, title = $3, title_key = $4, type = $5, status = $6, "
         "release_date = $7, genres = $8, cover_art_id = $9, pending_art_id = $10, revision = $11, "
-        "updated_at = $12 WHERE id = $1 AND deleted_at IS NULL",
+        "updated_at = $12, stale = 0 WHERE id = $1 AND deleted_at IS NULL",
         DB_BIND(db_int(row->id), db_int(row->artist_id), db_text(row->title),
                 db_text(row->title_key), db_text(row->type), db_text(row->status),
                 db_text(row->release_date), db_text(row->genres), db_int_or_null(row->cover_art_id),
@@ -110,10 +111,19 @@ int album_bury(struct db_session *session, int64_t id, int64_t now_ms)
 
 int album_touch(struct db_session *session, int64_t id, int64_t now_ms)
 {
+    return changed_any(
+        db_exec(session,
+                "UPDATE album SET revision = revision + 1, updated_at = $2, stale = 0 "
+                "WHERE id = $1 AND deleted_at IS NULL",
+                DB_BIND(db_int(id), db_int(now_ms))));
+}
+
+int album_stale_of_artist(struct db_session *session, int64_t artist_id)
+{
     return changed_any(db_exec(session,
-                               "UPDATE album SET revision = revision + 1, updated_at = $2 "
-                               "WHERE id = $1 AND deleted_at IS NULL",
-                               DB_BIND(db_int(id), db_int(now_ms))));
+                               "UPDATE album SET stale = 1 WHERE artist_id = $1 "
+                               "AND deleted_at IS NULL",
+                               DB_BIND(db_int(artist_id))));
 }
 
 int album_tally(struct db_session *session, int64_t id, struct album_tally *ret_tally)

@@ -138,6 +138,9 @@ static int album_expect(struct db_session *session, struct change *change, int64
         error = expect_art(session, change, art_id, &owner);
     }
     if (error == 0) {
+        error = track_stale_of_album(session, change->id, 0);
+    }
+    if (error == 0) {
         error = album_update(session, &row);
     }
     if (error == 0) {

@@ -156,6 +156,12 @@ static int artist_patch_work(struct db_session *session, struct change *change)
     row.updated_at = change->now_ms;
     error = artist_update(session, &row);
     if (error == 0) {
+        error = album_stale_of_artist(session, row.id);
+    }
+    if (error == 0) {
+        error = track_stale_of_artist(session, row.id);
+    }
+    if (error == 0) {
         error = change_emit(session, CATALOG_ARTIST, row.id, "artist.changed");
     }
     if (error == 0) {

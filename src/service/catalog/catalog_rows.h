@@ -52,6 +52,7 @@ struct album_row {
     const char *genres; /* a JSON array of names */
     int64_t cover_art_id, pending_art_id;
     int64_t track_count, duration_ms, working;
+    bool stale; /* shows something new under its ETag */
     bool has_lufs, has_peak;
     double lufs, peak_db;
     int64_t revision, created_at, updated_at;
@@ -82,6 +83,8 @@ int album_refresh(struct db_session *session, int64_t id);
 int album_touch(struct db_session *session, int64_t id, int64_t now_ms);
 int album_list(struct db_session *session, struct arena *arena, const struct album_filter *filter,
                const struct list_place *place, struct album_list *ret_list);
+/* The artist's name is in their answers. */
+int album_stale_of_artist(struct db_session *session, int64_t artist_id);
 /* Ids of all living albums of an artist. */
 int album_ids_of_artist(struct db_session *session, struct arena *arena, int64_t artist_id,
                         int64_t **ret_ids, unsigned *ret_count);
@@ -118,6 +121,7 @@ struct track_row {
     int64_t source_bytes, rate, channels;
     bool lossless, has_track_lufs, has_true_peak;
     double track_lufs, true_peak_db;
+    bool settled; /* nothing under way, and nothing stale: its ETag tells all that it shows */
     /* of the version that workers are at: */
     int64_t done, expected;
 };
@@ -137,6 +141,10 @@ int track_update_state(struct db_session *session, const struct track_row *row);
 int track_bury(struct db_session *session, int64_t id, int64_t now_ms);
 int track_publish_of_album(struct db_session *session, int64_t album_id, bool published);
 int track_move_of_album(struct db_session *session, int64_t album_id, int64_t artist_id);
+/* What the album's tracks show of it is about to change: while nothing is under way in the album,
+ * copies of their answers may be kept, and their ETags won't tell. except_id 0: all of them. */
+int track_stale_of_album(struct db_session *session, int64_t album_id, int64_t except_id);
+int track_stale_of_artist(struct db_session *session, int64_t artist_id);
 int track_list_of_album(struct db_session *session, struct arena *arena, int64_t album_id,
                         const struct list_place *place, struct track_list *ret_list);
 int track_list_newest(struct db_session *session, struct arena *arena,

@@ -58,6 +58,9 @@ int remove_track(struct db_session *session, struct change *change, int64_t id)
     struct track_row row;
     int error = track_get(session, change->call->arena, id, &row);
     if (error == 0) {
+        error = track_stale_of_album(session, row.album_id, id);
+    }
+    if (error == 0) {
         error = bury_track(session, change, id);
     }
     if (error == 0) {

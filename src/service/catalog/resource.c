@@ -18,7 +18,7 @@ struct answer_head {
     int64_t owner_user_id;
     int64_t revision; /* 0: no ETag */
     int32_t published;
-    int32_t settled; /* no worker is at it: its ETag says all */
+    int32_t settled; /* no worker is at it, nothing is stale: its ETag tells all */
 };
 
 static const char *const words[] = {"artist", "album", "track"};
@@ -130,7 +130,7 @@ static int load_album(struct db_session *session, struct load *load)
     }
     load->head =
         (struct answer_head){row.owner_user_id, row.revision, strcmp(row.status, "published") == 0,
-                             row.working == 0 && row.pending_art_id == 0};
+                             row.working == 0 && row.pending_art_id == 0 && !row.stale};
     load->object = album_json(&row);
     return 0;
 }
@@ -142,7 +142,7 @@ static int load_track(struct db_session *session, struct load *load)
     if (error != 0) {
         return error;
     }
-    load->head = (struct answer_head){row.owner_user_id, row.revision, row.published, !row.working};
+    load->head = (struct answer_head){row.owner_user_id, row.revision, row.published, row.settled};
     load->object = track_json(&row);
     return 0;
 }

@@ -10,7 +10,9 @@
     "t.isrc, t.status, t.failure_code, t.failure_reason, t.version, t.pending_version, "           \
     "t.version_last, t.working, t.duration_ms, t.revision, t.created_at, t.updated_at, a.lufs, "   \
     "v.filename, v.codec, v.summary, v.source_bytes, v.rate, v.channels, v.lossless, "             \
-    "v.track_lufs, v.true_peak_db, w.done, w.expected "                                            \
+    "v.track_lufs, v.true_peak_db, w.done, w.expected, "                                           \
+    "CASE WHEN t.stale = 0 AND t.working = 0 AND a.working = 0 AND a.pending_art_id IS NULL "      \
+    "THEN 1 ELSE 0 END "                                                                           \
     "FROM track t JOIN album a ON a.id = t.album_id JOIN artist r ON r.id = t.artist_id "          \
     "LEFT JOIN track_version v ON v.track_id = t.id AND v.version = t.version "                    \
     "LEFT JOIN track_version w ON w.track_id = t.id AND w.version = "                              \
@@ -32,6 +34,7 @@ static void track_read_version(struct db_rows *rows, struct arena *arena, struct
     row->true_peak_db = db_get_real(rows, 35);
     row->done = db_get_int(rows, 36);
     row->expected = db_get_int(rows, 37);
+    row->settled = db_get_int(rows, 38) != 0;
 }
 
 static int track_read(struct db_rows *rows, struct arena *arena, void *ret_row)
@@ -115,7 +118,7 @@ int track_update(struct db_session *session, const struct track_row *row)
         db_exec(session,
                 "UPDATE track SET album_id = $2, artist_id = $3, title = $4, title_key = $5, "
                 "track_number = $6, disc_number = $7, explicit = $8, isrc = $9, has_lyrics = $10, "
-                "published = $11, updated_at = $12, revision = revision + 1 "
+                "published = $11, updated_at = $12, revision = revision + 1, stale = 0 "
                 "WHERE id = $1 AND deleted_at IS NULL",
                 DB_BIND(db_int(row->id), db_int(row->album_id), db_int(row->artist_id),
                         db_text(row->title), db_text(row->title_key), db_int(row->track_number),
@@ -159,6 +162,23 @@ int track_move_of_album(struct db_session *session, int64_t album_id, int64_t ar
                                "UPDATE track SET artist_id = $2 WHERE album_id = $1 "
                                "AND deleted_at IS NULL",
                                DB_BIND(db_int(album_id), db_int(artist_id))));
+}
+
+int track_stale_of_album(struct db_session *session, int64_t album_id, int64_t except_id)
+{
+    return changed_any(db_exec(session,
+                               "UPDATE track SET stale = 1 WHERE album_id = $1 AND id <> $2 "
+                               "AND deleted_at IS NULL AND EXISTS (SELECT 1 FROM album a "
+                               "WHERE a.id = $1 AND a.working = 0 AND a.pending_art_id IS NULL)",
+                               DB_BIND(db_int(album_id), db_int(except_id))));
+}
+
+int track_stale_of_artist(struct db_session *session, int64_t artist_id)
+{
+    return changed_any(db_exec(session,
+                               "UPDATE track SET stale = 1 WHERE artist_id = $1 "
+                               "AND deleted_at IS NULL",
+                               DB_BIND(db_int(artist_id))));
 }
 
 int track_list_of_album(struct db_session *session, struct arena *arena, int64_t album_id,
