@@ -56,6 +56,9 @@ int upload_open_sums(struct db_session *session, int64_t user_id, int64_t *ret_c
                      int64_t *ret_bytes);
 int upload_expired(struct db_session *session, struct arena *arena, int64_t now_ms, unsigned limit,
                    struct upload_row **ret_rows, unsigned *ret_count);
+/* Used and given-up ones that ran out before before_ms; their trackUrl is then one that never was.
+ */
+int upload_forget_ended(struct db_session *session, int64_t before_ms);
 int upload_key_lives(struct db_session *session, const char *object_key, bool *ret_lives);
 
 /* upload.c: what the upload routes share. */

@@ -134,6 +134,15 @@ int upload_expired(struct db_session *session, struct arena *arena, int64_t now_
     return 0;
 }
 
+int upload_forget_ended(struct db_session *session, int64_t before_ms)
+{
+    int changed = db_exec(session,
+                          "DELETE FROM upload WHERE expires_at < $1 "
+                          "AND state IN ('used', 'aborted')",
+                          DB_BIND(db_int(before_ms)));
+    return changed < 0 ? changed : 0;
+}
+
 int upload_key_lives(struct db_session *session, const char *object_key, bool *ret_lives)
 {
     DB_ROWS rows = NULL;

@@ -13,6 +13,7 @@
 
 /* Uploads in parts that no row of ours knows: begun by outside keys of the built-in store, and
  * left. */
+static const int64_t ended_life_ms = (int64_t)30 * 24 * 3600 * 1000;
 static const int64_t foreign_upload_life_ms = (int64_t)7 * 24 * 3600 * 1000;
 
 enum { UPLOADS_AT_ONCE = 100, CLEANUPS_AT_ONCE = 100, KEYS_AT_ONCE = 1000 };
@@ -121,6 +122,15 @@ static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
     return error;
 }
 
+/* Rows that tell of what is over: uploads that ended a month ago, answers kept for a day. */
+static int forget_work(struct db_session *session, void *argument)
+{
+    (void)argument;
+    int64_t now_ms = clock_wall_ms();
+    int error = idempotency_sweep(session, now_ms);
+    return error != 0 ? error : upload_forget_ended(session, now_ms - ended_life_ms);
+}
+
 int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
 {
     struct ingest_swept swept = {0};
@@ -129,6 +139,9 @@ int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
     if (error == 0) {
         error = catalog_cleanup_sweep(ingest->config.catalog, CLEANUPS_AT_ONCE, &removed);
         swept.objects += removed;
+    }
+    if (error == 0) {
+        error = db_write(ingest->config.db, forget_work, NULL);
     }
     if (error == 0) {
         error = walk_bucket(ingest, BLOB_UPLOADS, ingest->walk_uploads, &swept);

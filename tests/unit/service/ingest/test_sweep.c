@@ -2,6 +2,7 @@
 #include "../catalog/support.h"
 
 #include "backend/blob/blob.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "service/ingest/ingest_internal.h"
 
@@ -118,6 +119,60 @@ static void an_abandoned_upload_goes(void **state)
     ingest_close(ingest);
 }
 
+static int keep_answer(struct db_session *session, void *argument)
+{
+    struct world *world = argument;
+    struct idempotency once = {.key = "k", .user_id = 1, .now_ms = clock_wall_ms()};
+    int error = idempotency_begin(session, &world->call, &once);
+    return error != 0 || once.replayed ? ERR_EXISTS
+                                       : idempotency_finish(session, &once, 204, 0, NULL);
+}
+
+static int count_answers(struct db_session *session, void *argument)
+{
+    DB_ROWS rows = NULL;
+    int error = db_query(session, &rows, "SELECT COUNT(*) FROM idempotency", DB_NO_BIND);
+    if (error != 0 || (error = db_next(rows)) < 0) {
+        return error;
+    }
+    *(int64_t *)argument = db_get_int(rows, 0);
+    return 0;
+}
+
+static int find_ended(struct db_session *session, void *argument)
+{
+    struct state_step *step = argument;
+    struct call *call = &step->world->call;
+    struct upload_row row;
+    return upload_get(session, call->arena, step->id, call->actor.user_id, &row);
+}
+
+static void what_is_long_over_is_forgotten(void **state)
+{
+    static const int64_t day_ms = 24 * 3600 * 1000;
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, ACROSS_MS, 0);
+    const struct upload_wish wish = {.filename = "a.flac", .bytes = 5};
+    struct upload_row row;
+    assert_int_equal(upload_begin(ingest, &world->call, &wish, &row), 0);
+    struct state_step step = {.world = world, .id = row.id};
+    world_write(world, use, &step);
+    world_write(world, keep_answer, world);
+    int64_t answers = 0;
+    world_read(world, count_answers, &answers);
+    assert_int_equal(answers, 1);
+    clock_wall_skew_ms(29 * day_ms);
+    (void)sweep(ingest);
+    world_read(world, find_ended, &step);
+    world_read(world, count_answers, &answers);
+    assert_int_equal(answers, 0); /* kept for a day */
+    clock_wall_skew_ms(2 * day_ms);
+    (void)sweep(ingest);
+    assert_int_equal(db_read(world->db, find_ended, &step), ERR_NOT_FOUND);
+    clock_wall_skew_ms(-31 * day_ms);
+    ingest_close(ingest);
+}
+
 static void an_upload_in_its_day_stays(void **state)
 {
     struct world *world = *state;
@@ -193,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_abandoned_upload_goes, world_new, world_free),
         cmocka_unit_test_setup_teardown(an_upload_in_its_day_stays, world_new, world_free),
+        cmocka_unit_test_setup_teardown(what_is_long_over_is_forgotten, world_new, world_free),
         cmocka_unit_test_setup_teardown(what_no_row_names_goes, world_new, world_free),
         cmocka_unit_test_setup_teardown(a_replaced_file_goes_after_its_grace, world_new,
                                         world_free),

@@ -1,0 +1,1 @@
+CREATE INDEX upload_ended ON upload (expires_at) WHERE state IN ('used', 'aborted')
