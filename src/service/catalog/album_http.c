@@ -123,7 +123,7 @@ static int album_apply(struct call *call, const struct album_fields *fields, boo
 {
     if (fields->has_title) {
         row->title = fields->title;
-        row->title_key = text_fold(call->arena, fields->title);
+        row->title_key = field_sort_key(call->arena, fields->title);
     }
     if (create || fields->has_type) {
         row->type = fields->type;

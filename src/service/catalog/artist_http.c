@@ -45,7 +45,7 @@ static int artist_apply(struct call *call, const struct artist_fields *fields,
 {
     if (fields->has_name) {
         row->name = fields->name;
-        row->name_key = text_fold(call->arena, fields->name);
+        row->name_key = field_sort_key(call->arena, fields->name);
     }
     if (fields->has_bio) {
         row->bio = fields->bio;

@@ -184,6 +184,19 @@ int field_isrc(struct call *call, const json_t *object, const char *name, const 
     return *ret_isrc != NULL ? 0 : ERR_NO_MEMORY;
 }
 
+const char *field_sort_key(struct arena *arena, const char *text)
+{
+    const char *folded = text_fold(arena, text);
+    if (folded == NULL || strlen(folded) <= SORT_KEY_BYTES_MAX) {
+        return folded;
+    }
+    size_t length = SORT_KEY_BYTES_MAX;
+    while ((folded[length] & 0xc0) == 0x80) { /* never within a character */
+        length--;
+    }
+    return arena_strndup(arena, folded, length);
+}
+
 int field_required(struct call *call, const char *name, bool there)
 {
     return there ? 0 : problem_field(&call->problem, name, "is required");

@@ -29,5 +29,9 @@ int field_date(struct call *call, const json_t *object, const char *name, const 
  * for null. */
 int field_isrc(struct call *call, const json_t *object, const char *name, const char **ret_isrc,
                bool *ret_there);
+/* What a name or title is sorted by: case-folded, and cut, since folding may make 33 bytes of one
+ * character and a cursor holds it. NULL: out of memory. */
+enum { SORT_KEY_BYTES_MAX = 512 };
+const char *field_sort_key(struct arena *arena, const char *text);
 /* Adds "is required" where it was not there. */
 int field_required(struct call *call, const char *name, bool there);

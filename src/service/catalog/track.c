@@ -96,7 +96,7 @@ static int apply(struct call *call, const struct track_fields *fields, struct tr
 {
     if (fields->has_title) {
         row->title = fields->title;
-        row->title_key = text_fold(call->arena, fields->title);
+        row->title_key = field_sort_key(call->arena, fields->title);
     }
     if (fields->has_track_number) {
         row->track_number = fields->track_number;

@@ -103,6 +103,22 @@ static void all_that_is_wrong_is_told(void **state)
     }
 }
 
+static void sort_keys_have_a_limit(void **state)
+{
+    struct call *call = *state;
+    assert_string_equal(field_sort_key(call->arena, "\xc3\x84"
+                                                    "B"),
+                        "\xc3\xa4"
+                        "b");
+    char title[300 * 3 + 1] = "";
+    for (int i = 0; i < 300; i++) {
+        strcat(title, "\xef\xb7\xba"); /* U+FDFA folds to 18 characters */
+    }
+    const char *key = field_sort_key(call->arena, title);
+    assert_in_range(strlen(key), SORT_KEY_BYTES_MAX - 3, SORT_KEY_BYTES_MAX);
+    assert_true(text_is_utf8(key, strlen(key)));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -110,6 +126,7 @@ int main(void)
         TEST(dates_exist),
         TEST(isrcs_are_normal),
         TEST(all_that_is_wrong_is_told),
+        TEST(sort_keys_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
