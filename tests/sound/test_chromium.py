@@ -84,7 +84,7 @@ PLAYERS = {"hls.js": ("hls", "hls-320.m3u8"), "shaka-dash": ("shaka", "dash-320.
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """Everything is encoded, then played in one browser at once: {name: (expected, heard, result)}."""
+    """Everything is encoded, then played in one browser: {name: (expected, heard, result)}."""
     folder = tmp_path_factory.mktemp("chromium")
     cases = mse_cases(folder)
     rungs = sound.encode(folder / "rungs", sound.chords(LONG), *RUNGS)

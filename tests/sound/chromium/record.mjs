@@ -1,4 +1,4 @@
-// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays all at once in pages of a headless Chromium,
+// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays one after another in a headless Chromium,
 // from a server of FOLDER on loopback, and writes FOLDER/name.f32 (interleaved stereo) and FOLDER/results.json.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -54,7 +54,8 @@ async function play(name, plan) {
 
 try {
     const plans = Object.entries(JSON.parse(await readFile(path.join(folder, "plans.json"), "utf8")));
-    const results = await Promise.all(plans.map(([name, plan]) => play(name, plan)));
+    const results = [];
+    for (const [name, plan] of plans) results.push(await play(name, plan));
     await writeFile(path.join(folder, "results.json"), JSON.stringify(Object.fromEntries(results)));
 } finally {
     await browser.close();
