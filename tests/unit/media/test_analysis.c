@@ -56,16 +56,16 @@ static const struct {
     {"chord.flac", "-f lavfi -i \"" SUPPORT_CHORD "12\"", "ebur128=peak=true"},
     {"swell.flac", "-f lavfi -i \"" SUPPORT_CHORD "30\" -af volume='0.02+t/30':eval=frame",
      "ebur128=peak=true"},
-    {"noise.mp3", "-f lavfi -i anoisesrc=d=12:c=pink:a=0.4:r=48000 -ac 2 -b:a 256k",
+    {"noise.mp3", "-f lavfi -i anoisesrc=seed=7:d=12:c=pink:a=0.4:r=48000 -ac 2 -b:a 256k",
      "ebur128=peak=true"},
     {"quiet.wav", "-f lavfi -i \"" SUPPORT_CHORD "12\" -af volume=-40dB -c:a pcm_s24le",
      "ebur128=peak=true"},
     {"surround.flac",
-     "-f lavfi -i anoisesrc=d=8:c=brown:r=48000 -filter_complex "
+     "-f lavfi -i anoisesrc=seed=7:d=8:c=brown:r=48000 -filter_complex "
      "[0:a]pan=5.1\\|FL=c0\\|FR=0.5*c0\\|FC=0.7*c0\\|LFE=c0\\|BL=0.8*c0\\|BR=0.9*c0",
      "ebur128=peak=true"},
-    {"low.wav", "-f lavfi -i anoisesrc=d=12:c=pink:r=8000 -ac 2", "ebur128=peak=true"},
-    {"mono.flac", "-f lavfi -i anoisesrc=d=8:c=pink:r=44100", "ebur128=dualmono=true:peak=true"},
+    {"low.wav", "-f lavfi -i anoisesrc=seed=7:d=12:c=pink:r=8000 -ac 2", "ebur128=peak=true"},
+    {"mono.flac", "-f lavfi -i anoisesrc=seed=7:d=8:c=pink:r=44100", "ebur128=dualmono=true:peak=true"},
 };
 
 static void test_loudness_is_ffmpegs(void **state)
