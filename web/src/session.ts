@@ -23,7 +23,7 @@ type Message = { kind: 'token'; token: Token; user: User } | { kind: 'out' };
 /** Set while a cookie may exist, so that a newcomer's first visit asks for nothing. */
 const HINT = 'tutti.signedIn';
 /** So long the lock is kept after a token came: its message reaches the other tabs before their turn does. */
-const HAND_OVER_MS = 100;
+const HAND_OVER_MS = 400;
 const EARLY_MS = 30_000;
 
 let token: Token | null = null;

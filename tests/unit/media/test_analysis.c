@@ -65,7 +65,8 @@ static const struct {
      "[0:a]pan=5.1\\|FL=c0\\|FR=0.5*c0\\|FC=0.7*c0\\|LFE=c0\\|BL=0.8*c0\\|BR=0.9*c0",
      "ebur128=peak=true"},
     {"low.wav", "-f lavfi -i anoisesrc=seed=7:d=12:c=pink:r=8000 -ac 2", "ebur128=peak=true"},
-    {"mono.flac", "-f lavfi -i anoisesrc=seed=7:d=8:c=pink:r=44100", "ebur128=dualmono=true:peak=true"},
+    {"mono.flac", "-f lavfi -i anoisesrc=seed=7:d=8:c=pink:r=44100",
+     "ebur128=dualmono=true:peak=true"},
 };
 
 static void test_loudness_is_ffmpegs(void **state)
