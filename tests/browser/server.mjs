@@ -1,11 +1,15 @@
 // The real program on a data directory of its own, and its API as a client sees it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import dns from 'node:dns';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+// Node 18 asks the first address of "localhost" alone, which may be ::1; the server listens on 127.0.0.1.
+dns.setDefaultResultOrder('ipv4first');
 
 const BINARY = process.env.TUTTI_BINARY;
 export const PASSWORD = 'correct horse battery';
