@@ -46,7 +46,12 @@ export class Server {
     for (const stream of [server.process.stdout, server.process.stderr]) {
       stream.on('data', (text) => (server.log += text));
     }
-    await server.ready();
+    try {
+      await server.ready();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
     return server;
   }
 
