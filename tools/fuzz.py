@@ -14,6 +14,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -153,7 +154,9 @@ def replay_one(build, name, runs, seconds):
         nothing = Result(name, False, 0, f"no seeds: {FUZZ}/seeds/{name}/ is empty")
         return [("kept inputs", nothing)]
     once = run(build, name, kept, 120)
-    short = run(build, name, [f"-runs={runs}", "-seed=1", f"-max_total_time={seconds}", *folders(name)], 120)
+    with tempfile.TemporaryDirectory() as fresh:  # where libFuzzer puts what it grows
+        short = run(build, name, [f"-runs={runs}", "-seed=1", f"-max_total_time={seconds}", fresh, *folders(name)],
+                    120)
     return [("kept inputs", once), (f"{runs} runs", short)]
 
 

@@ -66,7 +66,8 @@ int range_parse(const char *header, uint64_t size, struct range ranges[RANGES_MA
     }
     int count = 0;
     unsigned specs = 0;
-    uint64_t total = 0;
+    uint64_t left = size; /* of what may be asked for in all */
+    bool too_much = false;
     for (const char *at = header + 6; *at != '\0';) {
         at = skip_space(at);
         if (*at == ',') { /* empty list elements are legal */
@@ -86,11 +87,12 @@ int range_parse(const char *header, uint64_t size, struct range ranges[RANGES_MA
             return RANGE_IGNORE;
         }
         if (satisfiable) {
-            total += range.length;
+            too_much = too_much || range.length > left;
+            left -= too_much ? 0 : range.length;
             ranges[count++] = range;
         }
     }
-    if (specs == 0 || (count > 1 && total > size)) {
+    if (specs == 0 || too_much) {
         return RANGE_IGNORE;
     }
     return count;

@@ -57,6 +57,15 @@ static void headers_mean_ranges(void **state)
     }
 }
 
+/* Sixteen times half of all that 64 bits count: a sum that wraps is no sum. */
+static void lengths_are_not_added_past_64_bits(void **state)
+{
+    (void)state;
+    struct range ranges[RANGES_MAX];
+    assert_int_equal(range_parse("bytes=0-,0-,0-,0-", (uint64_t)1 << 62, ranges), RANGE_IGNORE);
+    assert_int_equal(range_parse("bytes=0-", (uint64_t)1 << 62, ranges), 1);
+}
+
 static void nothing_is_satisfiable_in_nothing(void **state)
 {
     (void)state;
@@ -69,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_mean_ranges),
+        cmocka_unit_test(lengths_are_not_added_past_64_bits),
         cmocka_unit_test(nothing_is_satisfiable_in_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
