@@ -649,6 +649,119 @@ static void a_damaged_file_is_not_served(void **state)
     assert_int_equal(blob_delete(store, BLOB_UPLOADS, "dmg"), 0);
 }
 
+struct mirrored {
+    unsigned already, now, damaged;
+};
+
+static int count_mirrored(void *argument, const char *path, uint64_t bytes,
+                          enum blob_mirrored outcome)
+{
+    (void)path;
+    (void)bytes;
+    struct mirrored *seen = argument;
+    seen->already += outcome == BLOB_MIRRORED_ALREADY ? 1 : 0;
+    seen->now += outcome == BLOB_MIRRORED_NOW ? 1 : 0;
+    seen->damaged += outcome == BLOB_MIRRORED_DAMAGED ? 1 : 0;
+    return 0;
+}
+
+static struct mirrored mirror_into(struct blob_store *to, const char *bucket)
+{
+    struct mirrored seen = {0};
+    const struct blob_mirror mirror = {count_mirrored, &seen};
+    assert_int_equal(blob_mirror(store, to, bucket, &mirror), 0);
+    return seen;
+}
+
+static struct blob_store *open_second(char path[200])
+{
+    (void)snprintf(path, 200, "%s-second-XXXXXX", url + 5);
+    assert_non_null(mkdtemp(path));
+    char place[220];
+    (void)snprintf(place, sizeof place, "file:%s", path);
+    return open_store(place);
+}
+
+static void a_mirror_holds_the_same_and_takes_only_what_is_new(void **state)
+{
+    (void)state;
+    if (!is_file_engine()) {
+        skip(); /* the second store is a folder */
+    }
+    char path[200];
+    struct blob_store *second = open_second(path);
+    assert_int_equal(put_text("mir/a", "first", false), 0);
+    assert_int_equal(put_text("mir/b", "second", false), 0);
+    struct mirrored seen = mirror_into(second, NULL);
+    assert_true(seen.now >= 2 && seen.already == 0);
+    unsigned all = seen.now;
+
+    struct blob_stat here, there;
+    assert_int_equal(blob_stat(store, BLOB_UPLOADS, "mir/a", &here), 0);
+    assert_int_equal(blob_stat(second, BLOB_UPLOADS, "mir/a", &there), 0);
+    assert_memory_equal(&here, &there, sizeof here); /* types, ETag and time too */
+
+    assert_int_equal(put_text("mir/b", "replaced", false), 0);
+    assert_int_equal(put_text("mir/c", "third", false), 0);
+    assert_int_equal(blob_delete(store, BLOB_UPLOADS, "mir/a"), 0);
+    seen = mirror_into(second, NULL);
+    assert_int_equal(seen.now, 2);
+    assert_int_equal(seen.already, all - 2);
+    assert_int_equal(blob_stat(second, BLOB_UPLOADS, "mir/a", &there), 0); /* never removed */
+    assert_int_equal(blob_stat(second, BLOB_UPLOADS, "mir/b", &there), 0);
+    assert_int_equal(there.bytes, strlen("replaced"));
+    blob_store_close(second);
+}
+
+static void a_mirror_leaves_damaged_objects_out(void **state)
+{
+    (void)state;
+    if (!is_file_engine()) {
+        skip(); /* nothing to damage */
+    }
+    char path[600], second_path[200];
+    struct blob_stat stat;
+    struct blob_store *second = open_second(second_path);
+    unsigned damaged_before = mirror_into(second, BLOB_UPLOADS).damaged;
+    assert_int_equal(put_text("bad", "flip me", false), 0);
+    (void)snprintf(path, sizeof path, "%s/objects/uploads/bad.obj", url + 5);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "F", 1, 0), 1); /* the trailer is sound, the bytes are not */
+    (void)close(fd);
+    struct mirrored seen = mirror_into(second, BLOB_UPLOADS);
+    assert_int_equal(seen.damaged, damaged_before + 1);
+    assert_int_equal(seen.now, 0);
+    assert_int_equal(blob_stat(second, BLOB_UPLOADS, "bad", &stat), ERR_NOT_FOUND);
+    assert_int_equal(blob_delete(store, BLOB_UPLOADS, "bad"), 0);
+    blob_store_close(second);
+}
+
+static void parts_are_mirrored_and_can_be_joined_there(void **state)
+{
+    (void)state;
+    if (!is_file_engine()) {
+        skip(); /* the second store is a folder */
+    }
+    char second_path[200], upload_id[BLOB_UPLOAD_ID_MAX];
+    struct blob_store *second = open_second(second_path);
+    assert_int_equal(blob_multipart_create(store, BLOB_UPLOADS, "parts", NULL, upload_id), 0);
+    struct blob_writer *writer = NULL;
+    assert_int_equal(blob_multipart_put_open(store, BLOB_UPLOADS, "parts", upload_id, 1, &writer),
+                     0);
+    assert_int_equal(blob_put_write(writer, "one part", 8), 0);
+    struct blob_stat stat;
+    assert_int_equal(blob_put_commit(writer, false, &stat), 0);
+    (void)mirror_into(second, BLOB_UPLOADS);
+    struct blob_part part = {.number = 1};
+    (void)snprintf(part.etag, sizeof part.etag, "%s", stat.etag);
+    assert_int_equal(
+        blob_multipart_complete(second, BLOB_UPLOADS, "parts", upload_id, &part, 1, &stat, NULL),
+        0);
+    assert_int_equal(stat.bytes, 8);
+    assert_int_equal(blob_multipart_abort(store, BLOB_UPLOADS, "parts", upload_id), 0);
+    blob_store_close(second);
+}
+
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
     (void)status;
@@ -680,6 +793,9 @@ int main(int count, char **arguments)
         cmocka_unit_test(a_full_disk_says_so_and_leaves_nothing),
         cmocka_unit_test(a_link_on_the_way_is_not_followed),
         cmocka_unit_test(a_damaged_file_is_not_served),
+        cmocka_unit_test(a_mirror_holds_the_same_and_takes_only_what_is_new),
+        cmocka_unit_test(a_mirror_leaves_damaged_objects_out),
+        cmocka_unit_test(parts_are_mirrored_and_can_be_joined_there),
     };
     char folder[] = "/tmp/tutti-blob-XXXXXX";
     char own[64];

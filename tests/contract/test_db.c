@@ -3,9 +3,12 @@
 
 #include "backend/db/db.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const struct db_migration tables[] = {
     {1, "test",
@@ -602,6 +605,92 @@ static void a_backup_is_a_database(void **state)
     db_close(db);
 }
 
+struct both {
+    struct db *other;
+    struct db_snapshot *snapshot, *other_snapshot;
+};
+
+static int take_other(struct db_session *session, void *argument)
+{
+    (void)session;
+    struct both *both = argument;
+    return db_snapshot_take(both->other, &both->other_snapshot, NULL);
+}
+
+static void a_snapshot_stays_at_its_moment(void **state)
+{
+    struct place *place = *state;
+    struct place second = {0};
+    (void)snprintf(second.url, sizeof second.url, "sqlite:%s/second.db", place->folder);
+    struct db *db = open_db(place), *other = open_db(&second);
+    struct parent parent = {1, "before"};
+    assert_int_equal(db_write(other, add_parent, &parent), 1);
+    struct both both = {.other = other};
+    assert_int_equal(db_write(db, take_other, &both), 0); /* inside of a write of the first one */
+    parent = (struct parent){2, "after"};
+    assert_int_equal(db_write(other, add_parent, &parent), 1);
+
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/moment.db", place->folder);
+    struct problem problem = {0};
+    assert_int_equal(db_snapshot_copy(both.other_snapshot, path, NULL, &problem), 0);
+    db_snapshot_free(both.other_snapshot);
+    assert_int_equal(parents(other), 2);
+    db_close(db);
+    db_close(other);
+    struct place copy = {0};
+    (void)snprintf(copy.url, sizeof copy.url, "sqlite:%s", path);
+    db = open_db(&copy);
+    assert_int_equal(parents(db), 1);
+    db_close(db);
+}
+
+static void damage_is_found(void **state)
+{
+    struct place *place = *state;
+    struct db *db = open_db(place);
+    for (int i = 1; i <= 300; i++) {
+        char name[80];
+        (void)snprintf(name, sizeof name, "name %d, which takes its room in the pages of a file",
+                       i);
+        struct parent parent = {i, name};
+        assert_int_equal(db_write(db, add_parent, &parent), 1);
+    }
+    struct problem problem = {0};
+    assert_int_equal(db_check(db, &problem), 0);
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/damaged.db", place->folder);
+    assert_int_equal(db_backup(db, path, &problem), 0);
+    db_close(db);
+
+    int fd = open(path, O_RDWR);
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    char noise[4096];
+    memset(noise, 0x5a, sizeof noise);
+    assert_int_equal(pwrite(fd, noise, sizeof noise, status.st_size - 4096), sizeof noise);
+    (void)close(fd);
+    struct place copy = {0};
+    (void)snprintf(copy.url, sizeof copy.url, "sqlite:%s", path);
+    assert_int_equal(db_open(copy.url, "test", &db, &problem), 0);
+    assert_int_equal(db_check(db, &problem), ERR_CORRUPT);
+    assert_non_null(strstr(problem.detail, "damaged"));
+    db_close(db);
+}
+
+static void a_database_in_use_is_known(void **state)
+{
+    struct place *place = *state;
+    assert_false(db_in_use(place->url));
+    struct db *db = open_db(place);
+    assert_false(db_in_use(place->url));
+    assert_int_equal(db_alive_mark(db, 4711), 0);
+    assert_true(db_in_use(place->url));
+    db_close(db);
+    assert_false(db_in_use(place->url));
+    assert_false(db_in_use("nonsense:x"));
+}
+
 static void memory_is_a_place_too(void **state)
 {
     (void)state;
@@ -635,6 +724,9 @@ int main(void)
         in_place(a_kill_loses_nothing_acknowledged),
         in_place(the_database_knows_who_is_alive),
         in_place(a_backup_is_a_database),
+        in_place(a_snapshot_stays_at_its_moment),
+        in_place(damage_is_found),
+        in_place(a_database_in_use_is_known),
         cmocka_unit_test(memory_is_a_place_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,6 +274,13 @@ int blob_list(struct blob_store *store, const char *bucket, const char *prefix, 
     return store->engine->list(store, bucket, prefix, after, limit, visit, argument);
 }
 
+int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
+                const struct blob_mirror *mirror)
+{
+    return from->engine == to->engine ? from->engine->mirror(from, to, bucket, mirror)
+                                      : ERR_UNSUPPORTED;
+}
+
 int blob_multipart_create(struct blob_store *store, const char *bucket, const char *key,
                           const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX])
 {

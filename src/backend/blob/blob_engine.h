@@ -38,6 +38,9 @@ struct blob_engine {
                 int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
                 void *argument);
 
+    int (*mirror)(struct blob_store *from, struct blob_store *to, const char *bucket,
+                  const struct blob_mirror *mirror); /* both of this engine */
+
     int (*multipart_create)(struct blob_store *store, const char *bucket, const char *key,
                             const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX]);
     int (*multipart_put_open)(struct blob_store *store, const char *bucket, const char *key,

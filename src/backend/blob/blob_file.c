@@ -252,6 +252,7 @@ const struct blob_engine blob_file_engine = {
     .remove = file_remove,
     .copy = blob_file_copy,
     .list = blob_file_list,
+    .mirror = blob_file_mirror,
     .multipart_create = blob_file_multipart_create,
     .multipart_put_open = blob_file_multipart_put_open,
     .multipart_list = blob_file_multipart_list,

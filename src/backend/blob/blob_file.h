@@ -97,6 +97,10 @@ int blob_file_list(struct blob_store *store, const char *bucket, const char *pre
                    int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
                    void *argument);
 
+/* blob_file_mirror.c */
+int blob_file_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
+                     const struct blob_mirror *mirror);
+
 /* blob_file_multipart.c */
 int blob_file_multipart_create(struct blob_store *store, const char *bucket, const char *key,
                                const struct blob_meta *meta,

@@ -24,19 +24,35 @@ struct db_value db_text(const char *text)
     return (struct db_value){.kind = DB_TEXT_, .bytes = text, .length = strlen(text)};
 }
 
-int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem)
+/* The engine of a URL; NULL for none. */
+static const struct db_engine *find_engine(const char *url)
 {
-    assert(strlen(name) < DB_NAME_MAX);
     const char *colon = strchr(url, ':');
     size_t length = colon != NULL ? (size_t)(colon - url) : 0;
     for (size_t i = 0; i < COUNT_OF(engines); i++) {
         const char *scheme = engines[i]->scheme;
         if (length == strlen(scheme) && memcmp(scheme, url, length) == 0) {
-            return engines[i]->open(url, name, ret_db, problem);
+            return engines[i];
         }
     }
-    return problem_set(problem, ERR_INVALID,
-                       "The database %s has a URL of an unknown kind; use sqlite:PATH", name);
+    return NULL;
+}
+
+int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem)
+{
+    assert(strlen(name) < DB_NAME_MAX);
+    const struct db_engine *engine = find_engine(url);
+    if (engine == NULL) {
+        return problem_set(problem, ERR_INVALID,
+                           "The database %s has a URL of an unknown kind; use sqlite:PATH", name);
+    }
+    return engine->open(url, name, ret_db, problem);
+}
+
+bool db_in_use(const char *url)
+{
+    const struct db_engine *engine = find_engine(url);
+    return engine != NULL && engine->in_use(url);
 }
 
 void db_base_init(struct db *db, const struct db_engine *engine, const char *name)
@@ -219,9 +235,37 @@ bool db_is_alive(struct db *db, int64_t mark)
     return db->engine->is_alive(db, mark);
 }
 
+int db_snapshot_take(struct db *db, struct db_snapshot **ret_snapshot, struct problem *problem)
+{
+    assert(db->magic == DB_MAGIC);
+    return db->engine->snapshot_take(db, ret_snapshot, problem);
+}
+
+int db_snapshot_copy(struct db_snapshot *snapshot, const char *path,
+                     const struct db_progress *progress, struct problem *problem)
+{
+    return snapshot->engine->snapshot_copy(snapshot, path, progress, problem);
+}
+
+void db_snapshot_free(struct db_snapshot *snapshot)
+{
+    if (snapshot != NULL) {
+        snapshot->engine->snapshot_free(snapshot);
+    }
+}
+
 int db_backup(struct db *db, const char *path, struct problem *problem)
 {
-    return db->engine->backup(db, path, problem);
+    struct db_snapshot *snapshot = NULL;
+    int r = db_snapshot_take(db, &snapshot, problem);
+    r = r < 0 ? r : db_snapshot_copy(snapshot, path, NULL, problem);
+    db_snapshot_free(snapshot);
+    return r;
+}
+
+int db_check(struct db *db, struct problem *problem)
+{
+    return db->engine->check(db, problem);
 }
 
 int db_ping(struct db *db)

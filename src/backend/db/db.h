@@ -122,8 +122,28 @@ void db_off_commit(struct db *db, void (*wake)(void *argument), void *argument);
 int db_alive_mark(struct db *db, int64_t mark);
 /* Whether a process that lives has that mark; true also where that can't be found out. */
 bool db_is_alive(struct db *db, int64_t mark);
-/* Online copy into a file (SQLite's backup API). */
+/* Whether a process that marked itself alive has this database open. */
+bool db_in_use(const char *url);
+
+/* One moment of a database, held while others go on writing. Taking one inside of another
+ * database's write (the one exception to what work may do) gives the same moment of both: the
+ * write's lock keeps that one still. Any thread; ends with free, NULL is fine. */
+struct db_snapshot;
+int db_snapshot_take(struct db *db, struct db_snapshot **ret_snapshot, struct problem *problem);
+/* Copies it into a new file, which appears whole and durable or not at all. progress: NULL for
+ * none; else called now and then with the bytes so far and in all, of the copy. It is one file,
+ * without a log beside it. */
+struct db_progress {
+    void (*show)(void *argument, int64_t done_bytes, int64_t all_bytes);
+    void *argument;
+};
+int db_snapshot_copy(struct db_snapshot *snapshot, const char *path,
+                     const struct db_progress *progress, struct problem *problem);
+void db_snapshot_free(struct db_snapshot *snapshot);
+/* Both at once. */
 int db_backup(struct db *db, const char *path, struct problem *problem);
+/* Goes through the whole database: ERR_CORRUPT with the first damage in problem. */
+int db_check(struct db *db, struct problem *problem);
 /* A small probe for readiness. ERR_UNAVAILABLE once a commit failed to reach the disk: nothing is
  * written any more, since nobody knows what is there, until the process starts anew. */
 int db_ping(struct db *db);

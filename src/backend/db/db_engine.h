@@ -32,7 +32,12 @@ struct db_engine {
     const void *(*get_blob)(struct db_rows *rows, unsigned column, size_t *ret_length);
     int (*alive_mark)(struct db *db, int64_t mark);
     bool (*is_alive)(struct db *db, int64_t mark);
-    int (*backup)(struct db *db, const char *path, struct problem *problem);
+    bool (*in_use)(const char *url);
+    int (*snapshot_take)(struct db *db, struct db_snapshot **ret_snapshot, struct problem *problem);
+    int (*snapshot_copy)(struct db_snapshot *snapshot, const char *path,
+                         const struct db_progress *progress, struct problem *problem);
+    void (*snapshot_free)(struct db_snapshot *snapshot);
+    int (*check)(struct db *db, struct problem *problem);
     int (*ping)(struct db *db);
 };
 
@@ -45,6 +50,11 @@ extern const struct db_migration db_migrations[];
 struct db_listener {
     void (*wake)(void *argument);
     void *argument;
+};
+
+/* First member of each engine's own snapshot. */
+struct db_snapshot {
+    const struct db_engine *engine;
 };
 
 /* First member of each engine's own struct. */

@@ -1,4 +1,4 @@
-/* SQLite behind db.h: opening and closing, backup, and the watcher.
+/* SQLite behind db.h: opening and closing, and the watcher.
  *
  * A database is a file in WAL mode with synchronous=FULL. One writer thread a database and a pool
  * of readers (db_sqlite_writer.c, db_sqlite_readers.c); one watcher thread for all databases of the
@@ -136,8 +136,7 @@ static int prepare_file(sqlite3 *handle)
     return run(handle, "COMMIT");
 }
 
-/* Creates the file for its owner alone; SQLite gives its log the same mode. */
-static int create_file(const char *path)
+int sqlite_create_file(const char *path)
 {
     int fd CLEANUP_CLOSE = open(path, O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
@@ -263,7 +262,7 @@ static void sqlite_close(struct db *base)
 static int start(struct sqlite_db *db, const char *url)
 {
     int r = set_path(db, url);
-    if (r < 0 || (r = create_file(db->path)) < 0 ||
+    if (r < 0 || (r = sqlite_create_file(db->path)) < 0 ||
         (r = sqlite_connect(db, true, &db->writer.connection)) < 0 ||
         (r = prepare_file(db->writer.connection.handle)) < 0 || (r = sqlite_writer_start(db)) < 0) {
         return r;
@@ -293,90 +292,6 @@ static int sqlite_open(const char *url, const char *name, struct db **ret_db,
     }
     sqlite_readers_watch(db); /* the position, before anybody asks */
     *ret_db = &db->base;
-    return 0;
-}
-
-static int copy_pages(sqlite3 *from, sqlite3 *to)
-{
-    sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-    if (backup == NULL) {
-        return sqlite_error(to, sqlite3_extended_errcode(to));
-    }
-    int code;
-    do {
-        code = sqlite3_backup_step(backup, 1024);
-    } while (code == SQLITE_OK);
-    int finished = sqlite3_backup_finish(backup);
-    if (code != SQLITE_DONE) {
-        return sqlite_error(to, finished != SQLITE_OK ? finished : code);
-    }
-    return run(to, "PRAGMA journal_mode=DELETE"); /* one file, without a log beside it */
-}
-
-/* Copies one moment of the database: the source's snapshot is held, so writers go on and the copy
- * never starts over. */
-static int copy_snapshot(struct sqlite_db *db, const char *path)
-{
-    struct sqlite_connection from = {.handle = NULL};
-    int r = sqlite_connect(db, false, &from);
-    if (r < 0) {
-        return r;
-    }
-    sqlite3 *to = NULL;
-    int code = sqlite3_open_v2(
-        path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    r = code == SQLITE_OK ? 0 : sqlite_error(to, code);
-    if (r >= 0) {
-        r = run(from.handle, "BEGIN; SELECT position FROM db_position");
-    }
-    if (r >= 0) {
-        r = copy_pages(from.handle, to);
-    }
-    (void)sqlite3_close(to);
-    sqlite_disconnect(&from);
-    return r;
-}
-
-static int sync_folder_of(const char *path)
-{
-    char *copy CLEANUP_FREE = strdup(path);
-    if (copy == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    char *slash = strrchr(copy, '/');
-    if (slash != NULL) {
-        slash[slash == copy ? 1 : 0] = '\0';
-    }
-    int fd CLEANUP_CLOSE = open(slash != NULL ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* cppcheck-suppress memleak ; the copy goes by its CLEANUP_FREE */
-    return fd >= 0 && fsync(fd) == 0 ? 0 : error_from_errno(errno);
-}
-
-static int sqlite_backup(struct db *base, const char *path, struct problem *problem)
-{
-    struct sqlite_db *db = (struct sqlite_db *)base;
-    char *temporary CLEANUP_FREE = NULL;
-    if (asprintf(&temporary, "%s.part", path) < 0) {
-        temporary = NULL;
-        return ERR_NO_MEMORY;
-    }
-    (void)unlink(temporary);
-    db_words_set(NULL);
-    int r = create_file(temporary);
-    if (r >= 0) {
-        r = copy_snapshot(db, temporary);
-    }
-    if (r >= 0 && rename(temporary, path) != 0) {
-        r = error_from_errno(errno);
-    }
-    if (r >= 0) {
-        r = sync_folder_of(path);
-    }
-    if (r < 0) {
-        (void)unlink(temporary);
-        return problem_set(problem, r, "Can't copy the database %s to %s: %s", base->name, path,
-                           db_words()[0] != '\0' ? db_words() : error_title(r));
-    }
     return 0;
 }
 
@@ -417,6 +332,10 @@ const struct db_engine db_engine_sqlite = {
     .get_blob = sqlite_get_blob,
     .alive_mark = sqlite_alive_mark,
     .is_alive = sqlite_is_alive,
-    .backup = sqlite_backup,
+    .in_use = sqlite_in_use,
+    .snapshot_take = sqlite_snapshot_take,
+    .snapshot_copy = sqlite_snapshot_copy,
+    .snapshot_free = sqlite_snapshot_free,
+    .check = sqlite_check,
     .ping = sqlite_ping,
 };

@@ -1,9 +1,10 @@
 /* SQLite behind db.h: what its files share. Included by db_sqlite*.c alone.
  *
- *   db_sqlite.c            opening, closing, backup, the watcher of other processes' commits
+ *   db_sqlite.c            opening, closing, the watcher of other processes' commits
  *   db_sqlite_alive.c      which processes live
  *   db_sqlite_readers.c    reading: a bounded pool of connections, one snapshot a read
  *   db_sqlite_writer.c     writing: one thread, group commit
+ *   db_sqlite_snapshot.c   one moment held and copied; checking
  *   db_sqlite_statement.c  kept statements, binding, rows, errors
  */
 #pragma once
@@ -87,10 +88,21 @@ struct sqlite_db {
 /* db_sqlite.c */
 int sqlite_connect(struct sqlite_db *db, bool for_writing, struct sqlite_connection *connection);
 void sqlite_disconnect(struct sqlite_connection *connection);
+/* Makes the file, if it is not there, for its owner alone; SQLite gives its log the same mode. */
+int sqlite_create_file(const char *path);
 
 /* db_sqlite_alive.c */
 int sqlite_alive_mark(struct db *db, int64_t mark);
 bool sqlite_is_alive(struct db *db, int64_t mark);
+
+bool sqlite_in_use(const char *url);
+
+/* db_sqlite_snapshot.c */
+int sqlite_snapshot_take(struct db *db, struct db_snapshot **ret_snapshot, struct problem *problem);
+int sqlite_snapshot_copy(struct db_snapshot *snapshot, const char *path,
+                         const struct db_progress *progress, struct problem *problem);
+void sqlite_snapshot_free(struct db_snapshot *snapshot);
+int sqlite_check(struct db *db, struct problem *problem);
 
 /* db_sqlite_statement.c */
 int sqlite_error(sqlite3 *handle, int code); /* our code; keeps the words */

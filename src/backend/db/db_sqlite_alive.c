@@ -15,14 +15,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_peers(const struct sqlite_db *db)
+static int open_peers_of(const char *database, int flags)
 {
     char *path CLEANUP_FREE = NULL;
-    if (asprintf(&path, "%s-peers", db->path) < 0) {
+    if (asprintf(&path, "%s-peers", database) < 0) {
         path = NULL;
         return -1;
     }
-    return open(path, O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    return open(path, O_RDWR | O_CLOEXEC | flags, S_IRUSR | S_IWUSR);
+}
+
+static int open_peers(const struct sqlite_db *db)
+{
+    return open_peers_of(db->path, O_CREAT);
 }
 
 /* Locks of an open file description: not lost when another descriptor of the file is closed. */
@@ -55,4 +60,11 @@ bool sqlite_is_alive(struct db *base, int64_t mark)
     int fd CLEANUP_CLOSE = open_peers((struct sqlite_db *)base);
     struct flock lock = byte_of(mark);
     return fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool sqlite_in_use(const char *url)
+{
+    int fd CLEANUP_CLOSE = open_peers_of(url + strlen("sqlite:"), 0);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fd >= 0 && (fcntl(fd, F_OFD_GETLK, &whole) != 0 || whole.l_type != F_UNLCK);
 }

@@ -1,0 +1,216 @@
+/* Mirroring of the file engine (blob.h): one store's folder is made to hold what another's holds.
+ * Files are taken as they are, bytes and trailer, so that ETags, types and whatever the store made
+ * of the bytes stay; their times are kept too, since the sweep judges by them. Since a file never
+ * changes (invariant 2), one of the same path, length and trailer is the same object.
+ *
+ * Uploads in parts go before the buckets: an upload that is joined in between has its parts copied,
+ * or its object. Any thread; `from` may be written to meanwhile.
+ */
+#include "backend/blob/blob_file.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CHECK_BYTES = 256 * 1024 };
+
+struct mirroring {
+    struct file_store *to;
+    int base; /* where paths begin in `to` */
+    const struct blob_mirror *mirror;
+    size_t length;
+    char path[BLOB_PATH_MAX];
+};
+
+static bool same_trailer(int left, int right, off_t bytes)
+{
+    unsigned char trailers[2][BLOB_TRAILER_BYTES];
+    off_t at = bytes - BLOB_TRAILER_BYTES;
+    return pread(left, trailers[0], BLOB_TRAILER_BYTES, at) == BLOB_TRAILER_BYTES &&
+           pread(right, trailers[1], BLOB_TRAILER_BYTES, at) == BLOB_TRAILER_BYTES &&
+           memcmp(trailers[0], trailers[1], BLOB_TRAILER_BYTES) == 0;
+}
+
+static bool is_there(const struct mirroring *mirroring, int from, const struct stat *status)
+{
+    int to CLEANUP_CLOSE = blob_file_open_beneath(mirroring->base, mirroring->path, O_RDONLY);
+    struct stat there;
+    return to >= 0 && fstat(to, &there) == 0 && there.st_size == status->st_size &&
+           same_trailer(from, to, status->st_size);
+}
+
+/* The bytes have the MD5 that is their ETag. An ETag of parts can't be told from the bytes. */
+static int check_bytes(int fd, const struct blob_stat *stat)
+{
+    if (strlen(stat->etag) != 2 * MD5_BYTES) {
+        return 0;
+    }
+    unsigned char *bytes CLEANUP_FREE = malloc(CHECK_BYTES);
+    if (bytes == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    struct md5_ctx md5;
+    md5_init(&md5);
+    for (uint64_t at = 0; at < stat->bytes;) {
+        uint64_t rest = stat->bytes - at;
+        ssize_t got = pread(fd, bytes, rest < CHECK_BYTES ? (size_t)rest : CHECK_BYTES, (off_t)at);
+        if (got <= 0) {
+            return got < 0 ? error_from_errno(errno) : ERR_CORRUPT;
+        }
+        md5_update(&md5, (size_t)got, bytes);
+        at += (uint64_t)got;
+    }
+    unsigned char digest[MD5_BYTES];
+    char etag[BLOB_ETAG_MAX];
+    md5_digest(&md5, sizeof digest, digest);
+    blob_md5_hex(digest, etag);
+    return strcmp(etag, stat->etag) == 0 ? 0 : ERR_CORRUPT;
+}
+
+static int fill(struct file_writer *writer, int from, const struct stat *status,
+                const struct blob_stat *stat)
+{
+    const struct timespec times[2] = {status->st_atim, status->st_mtim};
+    int error = blob_file_writer_splice(writer, from, (uint64_t)status->st_size);
+    error = error != 0 ? error : check_bytes(writer->fd, stat);
+    if (error == 0 && (futimens(writer->fd, times) != 0 || fsync(writer->fd) != 0)) {
+        error = error_from_errno(errno);
+    }
+    return error != 0 ? error : blob_file_writer_publish(writer, false);
+}
+
+static int copy_file(struct mirroring *mirroring, int from, const struct stat *status,
+                     const struct blob_stat *stat)
+{
+    int base = fcntl(mirroring->base, F_DUPFD_CLOEXEC, 3);
+    if (base < 0) {
+        return error_from_errno(errno);
+    }
+    struct file_writer *writer = NULL;
+    int error = blob_file_writer_new(mirroring->to, base, mirroring->path, true, NULL, &writer);
+    if (error != 0) {
+        return error;
+    }
+    error = fill(writer, from, status, stat);
+    if (error != 0) {
+        (void)unlinkat(mirroring->to->temporary, writer->temporary, 0);
+    }
+    blob_file_writer_free(writer);
+    return error;
+}
+
+static int mirror_file(struct mirroring *mirroring, int folder, const char *name)
+{
+    int from CLEANUP_CLOSE = blob_file_open_beneath(folder, name, O_RDONLY);
+    if (from < 0) {
+        return from == ERR_NOT_FOUND ? 0 : from; /* deleted meanwhile */
+    }
+    const struct blob_mirror *mirror = mirroring->mirror;
+    struct stat status;
+    struct blob_stat stat = {.bytes = 0};
+    int error = fstat(from, &status) == 0 ? blob_trailer_read(from, &stat) : ERR_IO;
+    enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
+    if (error == 0 && !is_there(mirroring, from, &status)) {
+        outcome = BLOB_MIRRORED_NOW;
+        error = copy_file(mirroring, from, &status, &stat);
+    }
+    if (error == ERR_CORRUPT) {
+        outcome = BLOB_MIRRORED_DAMAGED;
+        error = 0;
+    }
+    return error != 0 ? error
+                      : mirror->visit(mirror->argument, mirroring->path, stat.bytes, outcome);
+}
+
+static int mirror_folder(struct mirroring *mirroring, int fd);
+
+static int mirror_entry(struct mirroring *mirroring, int folder, const struct dirent *entry)
+{
+    size_t before = mirroring->length;
+    size_t length = strlen(entry->d_name);
+    if (entry->d_name[0] == '.' && (length == 1 || (length == 2 && entry->d_name[1] == '.'))) {
+        return 0;
+    }
+    if (before + length + 2 > sizeof mirroring->path) {
+        return 0; /* longer than any name of ours */
+    }
+    memcpy(mirroring->path + before, entry->d_name, length + 1);
+    int result = 0;
+    int inner CLEANUP_CLOSE = blob_file_open_beneath(folder, entry->d_name, O_RDONLY | O_DIRECTORY);
+    if (inner >= 0) {
+        mirroring->path[before + length] = '/';
+        mirroring->length = before + length + 1;
+        mirroring->path[mirroring->length] = '\0';
+        result = mirror_folder(mirroring, inner);
+    } else if (blob_path_kind(entry->d_name) == BLOB_ENTRY_OBJECT) {
+        result = mirror_file(mirroring, folder, entry->d_name);
+    }
+    mirroring->length = before;
+    mirroring->path[before] = '\0';
+    return result;
+}
+
+/* Depth is bounded by the path's length. */
+static int mirror_folder(struct mirroring *mirroring, int fd)
+{
+    int copy = blob_file_open_beneath(fd, ".", O_RDONLY | O_DIRECTORY);
+    DIR *stream = copy >= 0 ? fdopendir(copy) : NULL;
+    if (stream == NULL) {
+        if (copy >= 0) {
+            (void)close(copy);
+        }
+        return copy == ERR_NOT_FOUND ? 0 : copy < 0 ? copy : ERR_NO_MEMORY;
+    }
+    int result = 0;
+    for (struct dirent *entry; result == 0 && (entry = readdir(stream)) != NULL;) {
+        result = mirror_entry(mirroring, fd, entry);
+    }
+    (void)closedir(stream);
+    return result;
+}
+
+static int mirror_tree(struct file_store *to, int from, int base, const struct blob_mirror *mirror)
+{
+    struct mirroring mirroring = {.to = to, .base = base, .mirror = mirror};
+    return mirror_folder(&mirroring, from);
+}
+
+static int mirror_bucket(struct file_store *from, struct file_store *to, const char *bucket,
+                         const struct blob_mirror *mirror)
+{
+    int source CLEANUP_CLOSE = blob_file_open_bucket(from, bucket);
+    int target CLEANUP_CLOSE = source >= 0 ? blob_file_make_folder(to->objects, bucket) : source;
+    return target < 0 ? target : mirror_tree(to, source, target, mirror);
+}
+
+struct buckets {
+    struct file_store *from, *to;
+    const struct blob_mirror *mirror;
+};
+
+static int visit_bucket(void *argument, const char *bucket, int64_t created_ms)
+{
+    (void)created_ms;
+    struct buckets *buckets = argument;
+    return mirror_bucket(buckets->from, buckets->to, bucket, buckets->mirror);
+}
+
+int blob_file_mirror(struct blob_store *from_head, struct blob_store *to_head, const char *bucket,
+                     const struct blob_mirror *mirror)
+{
+    struct file_store *from = file_store_of(from_head), *to = file_store_of(to_head);
+    int error = mirror_tree(to, from->multipart, to->multipart, mirror);
+    if (error != 0 || bucket != NULL) {
+        return error != 0 ? error : mirror_bucket(from, to, bucket, mirror);
+    }
+    struct buckets buckets = {from, to, mirror};
+    return from_head->engine->bucket_list(from_head, visit_bucket, &buckets);
+}
