@@ -68,7 +68,7 @@ class Tutti:
         self.url = f"http://localhost:{self.port}"
         self.binary = str(build / "tutti")
         self.environment = {**os.environ, "TUTTI_LOG_ACCESS": "no"}
-        for kind in ("READS", "WRITES", "UPLOADS", "PLAYS", "LOGINS"):
+        for kind in ("READS", "WRITES", "UPLOADS", "PLAYS", "LOGINS", "OBJECTS"):
             self.environment[f"TUTTI_LIMITS_{kind}_PER_MINUTE"] = "0"
 
     def add_user(self, name, role):

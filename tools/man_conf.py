@@ -9,7 +9,13 @@ KINDS = {"TEXT": "text", "URL": "text", "SECRET": "text", "SWITCH": "yes or no"}
 SECTIONS = {
     "server": "How clients reach the server.",
     "log": "What is logged, to standard error.",
-    "limits": "What a process takes on. Rates hold per user, else per address.",
+    "limits": "What a process takes on. Rates hold per user, else per address (of IPv6: per /64), for each class of "
+              "operation; a sixth of a minute's may come at once. Answers say RateLimit-Limit (the most at once), "
+              "RateLimit-Remaining and RateLimit-Reset (seconds until all is there again); a refusal is 429, or 503 from "
+              "the object store, with Retry-After. Rates tighten when requests wait for a worker: at a delay D beyond "
+              "n times tighten_delay_ms, n times tighten_delay_ms / D of a rate is left, at least an eighth; n is 1 for "
+              "uploads and objects, 2 for reads and writes, 4 for log\\-ins (by the delay of hash_threads) and 8 for "
+              "plays.",
     "database": "Where rows are kept.",
     "blob": "Where objects are kept.",
     "cache": "What is kept in memory.",

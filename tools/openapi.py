@@ -16,6 +16,11 @@ HEAD = {
 }
 
 
+# What answers of routes with a rate limit (those that may answer 429) say in their headers.
+RATE_HEADERS = {f"RateLimit-{name}": {"$ref": f"#/components/headers/RateLimit{name}"}
+                for name in ("Limit", "Remaining", "Reset")}
+
+
 class Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data):
         return True
@@ -38,8 +43,21 @@ def join():
                     sys.exit(f"{part.name}: components/{kind}/{name} is described twice, differently")
                 target[name] = entry
     whole["paths"] = dict(sorted(whole["paths"].items()))
+    describe_rates(whole)
     return "# Made of docs/api/paths/*.yaml by tools/openapi.py.\n" + yaml.dump(
         whole, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def describe_rates(document):
+    methods = (entry for item in document["paths"].values() for entry in item.values())
+    for operation in methods:
+        responses = operation["responses"] if isinstance(operation, dict) else {}  # else: parameters of all
+        if "429" not in responses:
+            continue
+        for response in responses.values():
+            name = response.get("$ref", "").rpartition("/")[2]
+            response = document["components"]["responses"][name] if name else response
+            response["headers"] = {**response.get("headers", {}), **RATE_HEADERS}
 
 
 def main():

@@ -50,6 +50,10 @@ enum config_kind {
       "worker threads for what may block")                                                         \
     X(CONFIG_LIMIT_QUEUE, "limits", "pool_queue", CONFIG_NUMBER, "256", 1, 65536, false,           \
       "requests that may wait for a worker; more are answered 503")                                \
+    X(CONFIG_LIMIT_HASHES, "limits", "hash_threads", CONFIG_NUMBER, "2", 1, 64, false,             \
+      "threads that hash passwords")                                                               \
+    X(CONFIG_LIMIT_HASH_QUEUE, "limits", "hash_queue", CONFIG_NUMBER, "64", 1, 65536, false,       \
+      "log-ins that may wait for one of them; more are answered 503")                              \
     X(CONFIG_LIMIT_CONNECTIONS, "limits", "connections", CONFIG_NUMBER, "10000", 1, 1000000,       \
       false, "connections in all")                                                                 \
     X(CONFIG_LIMIT_PER_ADDRESS, "limits", "connections_per_address", CONFIG_NUMBER, "256", 1,      \
@@ -62,6 +66,10 @@ enum config_kind {
       true, "time to the next byte of a body")                                                     \
     X(CONFIG_LIMIT_BODY_RATE, "limits", "body_rate", CONFIG_NUMBER, "1024", 0, 1073741824, true,   \
       "least bytes a second of a body, over 10 s")                                                 \
+    X(CONFIG_LIMIT_SEND_TIME, "limits", "send_timeout_ms", CONFIG_NUMBER, "60000", 100, 600000,    \
+      true, "time in which a client must take send_rate bytes a second of an answer")              \
+    X(CONFIG_LIMIT_SEND_RATE, "limits", "send_rate", CONFIG_NUMBER, "128", 0, 1073741824, true,    \
+      "least bytes a second a client takes of an answer, over send_timeout_ms")                    \
     X(CONFIG_LIMIT_KEEP_ALIVE, "limits", "keep_alive_ms", CONFIG_NUMBER, "60000", 100, 3600000,    \
       true, "how long an idle connection is kept")                                                 \
     X(CONFIG_LIMIT_DRAIN, "limits", "drain_ms", CONFIG_NUMBER, "10000", 0, 3600000, true,          \
@@ -76,6 +84,10 @@ enum config_kind {
       "plays begun by one user or address; 0: no limit")                                           \
     X(CONFIG_RATE_LOGIN, "limits", "logins_per_minute", CONFIG_NUMBER, "60", 0, 100000000, true,   \
       "log-ins and registrations by one address; 0: no limit")                                     \
+    X(CONFIG_RATE_OBJECT, "limits", "objects_per_minute", CONFIG_NUMBER, "30000", 0, 100000000,    \
+      true, "requests to the object store by one address; 0: no limit")                            \
+    X(CONFIG_TIGHTEN, "limits", "tighten_delay_ms", CONFIG_NUMBER, "50", 0, 600000, true,          \
+      "queue delay from which rates tighten; 0: never")                                            \
     X(CONFIG_DATABASE_CATALOG, "database", "catalog", CONFIG_URL, "", 0, 0, false,                 \
       "sqlite:PATH; empty: DATA/catalog.db")                                                       \
     X(CONFIG_DATABASE_USERS, "database", "users", CONFIG_URL, "", 0, 0, false,                     \

@@ -54,19 +54,24 @@ static void fill_http(const struct config *config, struct http_config *http)
     http->loop_threads = (unsigned)config_number(config, CONFIG_LIMIT_LOOPS);
     http->pool_threads = (unsigned)config_number(config, CONFIG_LIMIT_POOL);
     http->pool_queue_max = (unsigned)config_number(config, CONFIG_LIMIT_QUEUE);
+    http->hash_threads = (unsigned)config_number(config, CONFIG_LIMIT_HASHES);
+    http->hash_queue_max = (unsigned)config_number(config, CONFIG_LIMIT_HASH_QUEUE);
     http->connections_max = (unsigned)config_number(config, CONFIG_LIMIT_CONNECTIONS);
     http->connections_per_address_max = (unsigned)config_number(config, CONFIG_LIMIT_PER_ADDRESS);
     http->header_bytes_max = (size_t)config_number(config, CONFIG_LIMIT_HEADER);
     http->header_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_HEADER_TIME);
     http->body_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_BODY_TIME);
     http->body_rate_min = (unsigned)config_number(config, CONFIG_LIMIT_BODY_RATE);
+    http->send_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_SEND_TIME);
+    http->send_rate_min = (unsigned)config_number(config, CONFIG_LIMIT_SEND_RATE);
     http->keep_alive_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_KEEP_ALIVE);
     http->drain_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_DRAIN);
     http->access_log = config_switch(config, CONFIG_LOG_ACCESS);
+    http->tighten_delay_ms = (unsigned)config_number(config, CONFIG_TIGHTEN);
     static const enum config_setting rates[RATE_CLASSES_] = {
         [RATE_READ] = CONFIG_RATE_READ,     [RATE_WRITE] = CONFIG_RATE_WRITE,
         [RATE_UPLOAD] = CONFIG_RATE_UPLOAD, [RATE_PLAY] = CONFIG_RATE_PLAY,
-        [RATE_LOGIN] = CONFIG_RATE_LOGIN,
+        [RATE_LOGIN] = CONFIG_RATE_LOGIN,   [RATE_OBJECT] = CONFIG_RATE_OBJECT,
     };
     for (unsigned class = RATE_READ; class < RATE_CLASSES_; class ++) {
         unsigned per_minute = (unsigned)config_number(config, rates[class]);

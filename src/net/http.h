@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/call.h"
+#include "net/rates.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -39,6 +40,8 @@ enum rate_class {
     RATE_UPLOAD, /* stricter than playback */
     RATE_PLAY,
     RATE_LOGIN,
+    RATE_OBJECT, /* the object store, by address: a ceiling, since an upload has thousands of parts
+                  */
     RATE_CLASSES_,
 };
 
@@ -189,10 +192,8 @@ struct http_config {
     unsigned send_rate_min;
     unsigned drain_timeout_ms;
     bool access_log;
-    /* requests a minute and burst, by class; 0: no limit */
-    struct {
-        unsigned per_minute, burst;
-    } rates[RATE_CLASSES_];
+    struct rate rates[RATE_CLASSES_];
+    unsigned tighten_delay_ms; /* queue delay from which rates tighten (limit.c); 0: never */
 };
 void http_config_defaults(struct http_config *config);
 

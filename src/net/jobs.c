@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "net/delay.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STACK_BYTES = 1024 * 1024, DELAY_SHIFT = 3, THREADS_MAX = 1024 };
+enum { STACK_BYTES = 1024 * 1024, THREADS_MAX = 1024 };
 
 struct worker {
     struct job_pool *pool;
@@ -42,7 +43,7 @@ struct job_pool {
     unsigned threads_max, threads_started;
     unsigned queue_max;
     _Atomic unsigned depth; /* claimed places */
-    _Atomic int64_t delay_us;
+    struct delay delay;
     bool waking, ending;
     char name[12];
 };
@@ -56,10 +57,8 @@ static bool is_node(const struct job_pool *pool, const struct job *job)
  * run, so this comes before. */
 static struct job start(struct job_pool *pool, struct job *job)
 {
-    int64_t delay_us = clock_monotonic_us() - job->queued_us;
-    int64_t average_us = atomic_load_explicit(&pool->delay_us, memory_order_relaxed);
-    average_us += (delay_us - average_us) / (1 << DELAY_SHIFT);
-    atomic_store_explicit(&pool->delay_us, average_us, memory_order_relaxed);
+    delay_note(&pool->delay, job->queued_us, clock_monotonic_us());
+    delay_wait(&pool->delay, pool->first != NULL ? pool->first->queued_us : 0);
     struct job started = *job;
     if (job->claimed) {
         job->claimed = false;
@@ -208,6 +207,7 @@ static void append_and_unlock(struct job_pool *pool, struct job *job)
         pool->last->next = job;
     } else {
         pool->first = job;
+        delay_wait(&pool->delay, job->queued_us);
     }
     pool->last = job;
     struct worker *called = call_worker(pool);
@@ -276,9 +276,9 @@ unsigned job_pool_depth(const struct job_pool *pool)
     return atomic_load_explicit(&pool->depth, memory_order_relaxed);
 }
 
-int64_t job_pool_delay_us(const struct job_pool *pool)
+int64_t job_pool_delay_us(const struct job_pool *pool, int64_t now_us)
 {
-    return atomic_load_explicit(&pool->delay_us, memory_order_relaxed);
+    return delay_us(&pool->delay, now_us);
 }
 
 void job_pool_free(struct job_pool *pool)

@@ -6,10 +6,11 @@
  */
 #include "net/rates.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { WAYS = 4, MINUTE_US = 60 * 1000 * 1000 };
+enum { WAYS = 4, MINUTE_US = 60 * 1000 * 1000, SHARE_LEAST = RATES_WHOLE / 8 };
 
 struct place {
     _Atomic uint64_t key;    /* 0: never used */
@@ -64,37 +65,49 @@ static unsigned seconds_up(int64_t us)
     return us > 0 ? (unsigned)((us + 999999) / 1000000) : 0;
 }
 
-static struct rate_verdict judge(int64_t full_us, int64_t now_us, int64_t interval_us,
-                                 unsigned burst, bool *ret_allowed)
+/* A bucket in time: it holds holds_us, a request takes cost_us. */
+struct bucket {
+    int64_t holds_us, cost_us;
+};
+
+static struct bucket bucket_of(const struct rate *rate, unsigned share)
 {
-    int64_t debt_us = full_us > now_us ? full_us - now_us : 0;
-    int64_t room_us = interval_us * burst - debt_us;
-    *ret_allowed = room_us >= interval_us;
-    return (struct rate_verdict){.limited = true,
-                                 .allowed = *ret_allowed,
-                                 .limit = burst,
-                                 .remaining = room_us > 0 ? (unsigned)(room_us / interval_us) : 0,
-                                 .reset_s = seconds_up(debt_us),
-                                 .retry_after_s = seconds_up(interval_us - room_us)};
+    int64_t interval_us = MINUTE_US / rate->per_minute > 0 ? MINUTE_US / rate->per_minute : 1;
+    int64_t holds_us = interval_us * (rate->burst > 0 ? rate->burst : 1);
+    int64_t cost_us = interval_us * RATES_WHOLE / share;
+    return (struct bucket){holds_us, cost_us < holds_us ? cost_us : holds_us};
 }
 
-struct rate_verdict rates_take(struct rates *rates, uint64_t key, unsigned per_minute,
-                               unsigned burst, int64_t now_us)
+static struct rate_verdict judge(const struct bucket *bucket, int64_t full_us, int64_t now_us)
 {
-    if (per_minute == 0) {
+    int64_t debt_us = full_us > now_us ? full_us - now_us : 0;
+    int64_t room_us = bucket->holds_us - debt_us;
+    return (struct rate_verdict){
+        .limited = true,
+        .allowed = room_us >= bucket->cost_us,
+        .limit = (unsigned)(bucket->holds_us / bucket->cost_us),
+        .remaining = room_us > 0 ? (unsigned)(room_us / bucket->cost_us) : 0,
+        .reset_s = seconds_up(debt_us),
+        .retry_after_s = seconds_up(bucket->cost_us - room_us),
+    };
+}
+
+struct rate_verdict rates_take(struct rates *rates, uint64_t key, const struct rate *rate,
+                               unsigned share, int64_t now_us)
+{
+    if (rate->per_minute == 0) {
         return (struct rate_verdict){.allowed = true};
     }
-    burst = burst > 0 ? burst : 1;
-    int64_t interval_us = MINUTE_US / per_minute > 0 ? MINUTE_US / per_minute : 1;
+    assert(share > 0 && share <= RATES_WHOLE);
+    struct bucket bucket = bucket_of(rate, share);
     struct place *place = find(rates, key);
     int64_t full_us = atomic_load_explicit(&place->full_us, memory_order_relaxed);
     for (;;) {
-        bool allowed;
-        struct rate_verdict verdict = judge(full_us, now_us, interval_us, burst, &allowed);
-        if (!allowed) {
+        struct rate_verdict verdict = judge(&bucket, full_us, now_us);
+        if (!verdict.allowed) {
             return verdict;
         }
-        int64_t after_us = (full_us > now_us ? full_us : now_us) + interval_us;
+        int64_t after_us = (full_us > now_us ? full_us : now_us) + bucket.cost_us;
         if (atomic_compare_exchange_weak_explicit(&place->full_us, &full_us, after_us,
                                                   memory_order_relaxed, memory_order_relaxed)) {
             verdict.remaining--;
@@ -102,4 +115,13 @@ struct rate_verdict rates_take(struct rates *rates, uint64_t key, unsigned per_m
             return verdict;
         }
     }
+}
+
+unsigned rates_share(int64_t full_us, int64_t delay_us)
+{
+    if (full_us == 0 || delay_us <= full_us) {
+        return RATES_WHOLE;
+    }
+    int64_t share = full_us * RATES_WHOLE / delay_us;
+    return share > SHARE_LEAST ? (unsigned)share : SHARE_LEAST;
 }

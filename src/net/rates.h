@@ -4,6 +4,10 @@
  * algorithm: ITU-T I.371, with the theoretical arrival time kept). A bucket whose time has passed
  * is full and its place is free, so nothing is ever swept. A store shared by several processes
  * takes this one's place behind rates_take.
+ *
+ * Limits tighten as the queue's delay rises (rates_share): a request then costs more of the bucket,
+ * which refills as before. So rate, burst and what is left shrink together and grow back together,
+ * and nobody gains by a change in between.
  */
 #pragma once
 
@@ -11,6 +15,11 @@
 #include <stdint.h>
 
 struct rates;
+
+/* Requests a minute, 0: no limit; and how many at once. */
+struct rate {
+    unsigned per_minute, burst;
+};
 
 struct rate_verdict {
     bool limited; /* a limit applies at all */
@@ -21,11 +30,17 @@ struct rate_verdict {
     unsigned retry_after_s;
 };
 
+enum { RATES_WHOLE = 1024 }; /* the share that is all of a limit */
+
+/* What is left of limits, of RATES_WHOLE: all of them while the delay is at most full_us; beyond,
+ * full_us / delay, so that twice the delay lets in half (what lets a queue, whose length is rate
+ * times delay, return to full_us); never less than an eighth. full_us 0: always all. */
+unsigned rates_share(int64_t full_us, int64_t delay_us);
+
 /* entries: how many buckets are remembered at once, rounded up to a power of two. Memory is taken
  * from the system only as buckets are used. NULL: out of memory. */
 struct rates *rates_new(unsigned entries);
 void rates_free(struct rates *rates);
-/* Takes one token from key's bucket of burst tokens, refilled at per_minute. per_minute 0: no
- * limit. now_us: the monotonic clock. */
-struct rate_verdict rates_take(struct rates *rates, uint64_t key, unsigned per_minute,
-                               unsigned burst, int64_t now_us);
+/* Takes one token from key's bucket. share: of rates_share. now_us: the monotonic clock. */
+struct rate_verdict rates_take(struct rates *rates, uint64_t key, const struct rate *rate,
+                               unsigned share, int64_t now_us);

@@ -367,6 +367,7 @@ void http_config_defaults(struct http_config *config)
         .send_rate_min = 128,
         .drain_timeout_ms = 30 * 1000,
         .access_log = true,
+        .tighten_delay_ms = 50,
     };
     config->rates[RATE_READ].per_minute = 1200;
     config->rates[RATE_READ].burst = 600;
@@ -378,6 +379,8 @@ void http_config_defaults(struct http_config *config)
     config->rates[RATE_PLAY].burst = 300;
     config->rates[RATE_LOGIN].per_minute = 30;
     config->rates[RATE_LOGIN].burst = 20;
+    config->rates[RATE_OBJECT].per_minute = 30000;
+    config->rates[RATE_OBJECT].burst = 5000;
 }
 
 /* ---- the server's life ---- */
@@ -409,7 +412,7 @@ static int64_t ask_hash_depth(void *argument)
 
 static int64_t ask_delay(void *argument)
 {
-    return job_pool_delay_us(((struct http_server *)argument)->pool);
+    return job_pool_delay_us(((struct http_server *)argument)->pool, clock_monotonic_us());
 }
 
 static int build(struct http_server *server, const struct http_config *config,
@@ -464,6 +467,7 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
                server);
     metric_ask("tutti_pool_delay_microseconds", "Recent wait of a job for a thread of the pool.",
                "", ask_delay, server);
+    limit_metrics(server);
     *ret_server = server;
     return 0;
 }

@@ -215,6 +215,11 @@ int head_read(struct request_private *request);
 /* Copies what is borrowed from libmicrohttpd into the arena, for work that outlives it. */
 int head_copy(struct request_private *request);
 
+/* limit.c */
+int limit_rate(struct request_private *request, enum rate_class class);
+int limit_size(struct request_private *request);
+void limit_metrics(struct http_server *server); /* ended by metric_ask_end(server) */
+
 /* body.c */
 enum body_take { BODY_TAKEN, BODY_WAIT, BODY_REFUSED };
 /* Takes what came in of the body. *length becomes what is left over. */

@@ -80,6 +80,10 @@ static int copy_params(struct request_private *request, const struct route_match
 static int no_route(struct request_private *request, const struct route_match *match)
 {
     struct problem *problem = &request->request.call.problem;
+    int error = limit_rate(request, RATE_READ);
+    if (error != 0) {
+        return error;
+    }
     if (!match->path_known) {
         return problem_set(problem, ERR_NOT_FOUND, "There is nothing at %s", request->path.text);
     }
@@ -117,24 +121,6 @@ static int step_route(struct request_private *request)
     return copy_params(request, &match);
 }
 
-static uint64_t rate_key(const struct request_private *request, unsigned class)
-{
-    const struct actor *actor = &request->request.call.actor;
-    struct address owner = address_owner(&request->remote_address);
-    uint64_t key =
-        actor->user_id != 0 ? (uint64_t)actor->user_id * 0x9e3779b97f4a7c15u : address_hash(&owner);
-    return key ^ ((uint64_t)(class + 1) * 0xbf58476d1ce4e5b9u);
-}
-
-static int limited(struct request_private *request, unsigned retry_after_s, const char *what)
-{
-    metric_add(request->server->metrics.rate_limited, 1);
-    struct problem *problem = &request->request.call.problem;
-    problem->retry_after_s = retry_after_s > 0 ? (int)retry_after_s : 1;
-    return problem_set(problem, ERR_RATE_LIMITED, "Too many %s; try again in %d s", what,
-                       problem->retry_after_s);
-}
-
 static int step_auth(struct request_private *request)
 {
     const struct route *row = request->entry->row;
@@ -163,22 +149,8 @@ static int step_auth(struct request_private *request)
 
 static int step_limit(struct request_private *request)
 {
-    const struct route *row = request->entry->row;
-    const struct http_config *config = &request->settings->config;
-    if (row->rate != RATE_NONE) {
-        request->rate = rates_take(request->server->rates, rate_key(request, row->rate),
-                                   config->rates[row->rate].per_minute,
-                                   config->rates[row->rate].burst, request->started_us);
-        if (!request->rate.allowed) {
-            return limited(request, request->rate.retry_after_s, "requests of this kind");
-        }
-    }
-    if (request->content_length > 0 && (uint64_t)request->content_length > row->body_bytes_max) {
-        return problem_set(&request->request.call.problem, ERR_TOO_LARGE,
-                           "The body has %lld bytes; at most %zu are allowed here",
-                           (long long)request->content_length, row->body_bytes_max);
-    }
-    return 0;
+    int error = limit_rate(request, request->entry->row->rate);
+    return error != 0 ? error : limit_size(request);
 }
 
 static int wait_for_body(struct request_private *request)
@@ -332,6 +304,7 @@ enum MHD_Result steps_run(struct request_private *request)
             return MHD_NO;
         }
         if (result < 0) {
+            metric_add(request->server->metrics.rate_limited, result == ERR_RATE_LIMITED);
             reply_problem(request, result);
             request->step = STEP_REPLY_INDEX;
         } else {

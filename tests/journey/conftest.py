@@ -58,7 +58,7 @@ class Server:
         self.log = open(self.data / "server.log", "ab")
         defaults = {"TUTTI_LIMITS_LOGINS_PER_MINUTE": "0", "TUTTI_LIMITS_READS_PER_MINUTE": "0",
                     "TUTTI_LIMITS_WRITES_PER_MINUTE": "0", "TUTTI_LIMITS_UPLOADS_PER_MINUTE": "0",
-                    "TUTTI_LIMITS_PLAYS_PER_MINUTE": "0"}
+                    "TUTTI_LIMITS_PLAYS_PER_MINUTE": "0", "TUTTI_LIMITS_OBJECTS_PER_MINUTE": "0"}
         self.process = subprocess.Popen(
             [BINARY, "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.options],
             stderr=self.log, stdout=self.log, env={**os.environ, **defaults, **self.environment})

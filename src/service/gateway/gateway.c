@@ -171,9 +171,17 @@ static const struct route routes[] = {
      .run = ROUTE_LOOP,
      .rate = RATE_READ,
      .handle = get_description},
-    {.method = "GET", .pattern = "/", .run = ROUTE_LOOP, .handle = get_app},
-    {.method = "GET", .pattern = "/{page}", .run = ROUTE_LOOP, .handle = get_app},
-    {.method = "GET", .pattern = "/{page}/{id}", .run = ROUTE_LOOP, .handle = get_app},
+    {.method = "GET", .pattern = "/", .run = ROUTE_LOOP, .rate = RATE_READ, .handle = get_app},
+    {.method = "GET",
+     .pattern = "/{page}",
+     .run = ROUTE_LOOP,
+     .rate = RATE_READ,
+     .handle = get_app},
+    {.method = "GET",
+     .pattern = "/{page}/{id}",
+     .run = ROUTE_LOOP,
+     .rate = RATE_READ,
+     .handle = get_app},
 };
 
 const struct route *gateway_routes(unsigned *ret_count)

@@ -274,10 +274,9 @@ static int preflight(struct request *request)
 #define S3_OBJECT "/s3/{bucket}/{key*}"
 #define S3_ROW(verb, path, body, handler, body_sink)                                               \
     {                                                                                              \
-        verb, path, 0, ROUTE_POOL, body, RATE_NONE, handler, body_sink, S3_FLAGS                   \
+        verb, path, 0, ROUTE_POOL, body, RATE_OBJECT, handler, body_sink, S3_FLAGS                 \
     }
 
-/* No rate class: without a signature nothing happens, and an upload has thousands of parts. */
 static const struct route routes[] = {
     S3_ROW("GET", "/s3", 0, get_buckets, NULL),
     S3_ROW("GET", "/s3/", 0, get_buckets, NULL),

@@ -180,7 +180,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tracks/{id}/stream", ROLE_LISTENER | ROLE_ARTIST | ROLE_ADMIN, ROUTE_LOOP, 0,
      RATE_PLAY, stream, NULL, 0},
     {"GET", MEDIA_PATH, 0, ROUTE_LOOP, 0, RATE_NONE, media, NULL, MEDIA_FLAGS},
-    {"GET", "/m/{rest*}", 0, ROUTE_LOOP, 0, RATE_NONE, media_without_token, NULL, MEDIA_FLAGS},
+    {"GET", "/m/{rest*}", 0, ROUTE_LOOP, 0, RATE_READ, media_without_token, NULL, MEDIA_FLAGS},
     {"OPTIONS", MEDIA_PATH, 0, ROUTE_LOOP, 0, RATE_NONE, preflight, NULL, MEDIA_FLAGS},
 };
 

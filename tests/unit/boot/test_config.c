@@ -115,6 +115,29 @@ static void wrong_values_are_refused(void **state)
     }
 }
 
+/* Every number has its bounds: the default is inside, and what is just outside is refused. */
+static void numbers_have_bounds(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CONFIG_SETTINGS_; i++) {
+        const struct config_row *row = config_row((enum config_setting)i);
+        if (row->kind != CONFIG_NUMBER) {
+            continue;
+        }
+        struct config *config = NULL;
+        assert_int_equal(config_new(&config), 0);
+        assert_in_range(config_number(config, (enum config_setting)i), row->min, row->max);
+        const int64_t values[] = {row->min, row->max, row->min - 1, row->max + 1};
+        for (int j = 0; j < 4; j++) {
+            char text[128];
+            (void)snprintf(text, sizeof text, "[%s]\n%s = %lld\n", row->section, row->key,
+                           (long long)values[j]);
+            assert_int_equal(config_read_text(config, "f", text, NULL), j < 2 ? 0 : ERR_INVALID);
+        }
+        config_free(config);
+    }
+}
+
 static void shown_without_secrets(void **state)
 {
     (void)state;
@@ -145,6 +168,7 @@ int main(void)
         cmocka_unit_test(the_url_follows_the_port),
         cmocka_unit_test(wrong_text_is_refused),
         cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(numbers_have_bounds),
         cmocka_unit_test(shown_without_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

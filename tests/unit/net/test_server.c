@@ -693,32 +693,6 @@ static void connections_have_a_limit(void **state)
     http_server_free(server);
 }
 
-static const struct route rate_rows[] = {
-    {.method = "GET", .pattern = "/r", .run = ROUTE_LOOP, .rate = RATE_READ, .handle = resource},
-};
-
-static void rates_are_limited(void **state)
-{
-    (void)state;
-    struct http_config config;
-    test_config(&config);
-    config.rates[RATE_READ].per_minute = 6;
-    config.rates[RATE_READ].burst = 3;
-    struct http_server *server = SERVE(rate_rows, &config, NULL);
-    for (int i = 0; i < 3; i++) {
-        struct answer answer = client_ask(server, GET("/r"));
-        assert_int_equal(answer.status, 200);
-        assert_string_equal(answer_header(&answer, "RateLimit-Limit"), "3");
-        assert_int_equal(atoi(answer_header(&answer, "RateLimit-Remaining")), 2 - i);
-        answer_done(&answer);
-    }
-    struct answer answer = client_ask(server, GET("/r"));
-    assert_int_equal(answer.status, 429);
-    assert_in_range(atoi(answer_header(&answer, "Retry-After")), 1, 10);
-    answer_done(&answer);
-    http_server_free(server);
-}
-
 static int who(struct request *request)
 {
     return reply_json(request, 200,
@@ -819,7 +793,6 @@ int main(void)
         cmocka_unit_test(headers_have_a_limit),
         cmocka_unit_test(many_parts_are_answered),
         cmocka_unit_test(connections_have_a_limit),
-        cmocka_unit_test(rates_are_limited),
         cmocka_unit_test(proxies_are_believed_if_trusted),
         cmocka_unit_test(origins_are_answered),
         cmocka_unit_test(bad_rows_are_refused),

@@ -1,0 +1,96 @@
+/* LIMIT: rates by user or address and class of operation, and sizes, before anything costs.
+ *
+ * Limits tighten with the pool's queue delay (delay.h, rates_share). Each class has its patience:
+ * the multiple of http_config.tighten_delay_ms up to which it keeps its whole limit. Uploads give
+ * way first and playback last, so that who listens notices least. Runs on the loop threads.
+ */
+#include "net/server.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/metrics.h"
+
+static const struct class_row {
+    const char *label;
+    unsigned patience;
+} classes[RATE_CLASSES_] = {
+    [RATE_READ] = {"class=\"read\"", 2},     [RATE_WRITE] = {"class=\"write\"", 2},
+    [RATE_UPLOAD] = {"class=\"upload\"", 1}, [RATE_PLAY] = {"class=\"play\"", 8},
+    [RATE_LOGIN] = {"class=\"login\"", 4},   [RATE_OBJECT] = {"class=\"object\"", 1},
+};
+
+/* By user, else by address (of IPv6: its /64). */
+static uint64_t rate_key(const struct request_private *request, enum rate_class class)
+{
+    const struct actor *actor = &request->request.call.actor;
+    struct address owner = address_owner(&request->remote_address);
+    uint64_t key =
+        actor->user_id != 0 ? (uint64_t)actor->user_id * 0x9e3779b97f4a7c15u : address_hash(&owner);
+    return key ^ ((uint64_t)(class + 1) * 0xbf58476d1ce4e5b9u);
+}
+
+/* Log-ins queue for the pool that hashes. */
+static unsigned class_share(struct http_server *server, enum rate_class class, int64_t now_us)
+{
+    struct job_pool *pool = class == RATE_LOGIN ? server->hash_pool : server->pool;
+    unsigned full_ms = server_settings(server)->config.tighten_delay_ms * classes[class].patience;
+    return rates_share((int64_t)full_ms * 1000, job_pool_delay_us(pool, now_us));
+}
+
+int limit_rate(struct request_private *request, enum rate_class class)
+{
+    struct http_server *server = request->server;
+    const struct rate *rate = &request->settings->config.rates[class];
+    if (class == RATE_NONE || rate->per_minute == 0) {
+        return 0;
+    }
+    int64_t now_us = request->started_us;
+    unsigned share = class_share(server, class, now_us);
+    request->rate = rates_take(server->rates, rate_key(request, class), rate, share, now_us);
+    if (request->rate.allowed) {
+        return 0;
+    }
+    struct problem *problem = &request->request.call.problem;
+    unsigned after_s = request->rate.retry_after_s;
+    problem->retry_after_s = after_s > 0 ? (int)after_s : 1;
+    const struct route *row = request->entry != NULL ? request->entry->row : NULL;
+    bool s3 = row != NULL && (row->flags & ROUTE_XML_ERRORS) != 0; /* its clients know 503 */
+    return problem_set(problem, s3 ? ERR_BUSY : ERR_RATE_LIMITED,
+                       "Too many requests of this kind; try again in %d s", problem->retry_after_s);
+}
+
+int limit_size(struct request_private *request)
+{
+    size_t bytes_max = request->entry->row->body_bytes_max;
+    if (request->content_length > 0 && (uint64_t)request->content_length > bytes_max) {
+        return problem_set(&request->request.call.problem, ERR_TOO_LARGE,
+                           "The body has %lld bytes; at most %zu are allowed here",
+                           (long long)request->content_length, bytes_max);
+    }
+    return 0;
+}
+
+#define ASK_SHARE(name, class)                                                                     \
+    static int64_t ask_##name(void *argument)                                                      \
+    {                                                                                              \
+        return class_share(argument, class, clock_monotonic_us()) * 100 / RATES_WHOLE;             \
+    }
+ASK_SHARE(read, RATE_READ)
+ASK_SHARE(write, RATE_WRITE)
+ASK_SHARE(upload, RATE_UPLOAD)
+ASK_SHARE(play, RATE_PLAY)
+ASK_SHARE(login, RATE_LOGIN)
+ASK_SHARE(object, RATE_OBJECT)
+
+void limit_metrics(struct http_server *server)
+{
+    static int64_t (*const asks[RATE_CLASSES_])(void *argument) = {
+        [RATE_READ] = ask_read, [RATE_WRITE] = ask_write, [RATE_UPLOAD] = ask_upload,
+        [RATE_PLAY] = ask_play, [RATE_LOGIN] = ask_login, [RATE_OBJECT] = ask_object,
+    };
+    for (unsigned class = RATE_READ; class < RATE_CLASSES_; class ++) {
+        metric_ask("tutti_rate_share_percent",
+                   "What is left of the rate limits at the queue's delay.", classes[class].label,
+                   asks[class], server);
+    }
+}

@@ -1,0 +1,190 @@
+/* What a server refuses, over real sockets: rates by class and address, and how they tighten. */
+#include "client.h"
+
+#include "base/error.h"
+#include "net/metrics.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GET(path)            "GET " path " HTTP/1.1\r\nHost: t\r\n\r\n"
+#define SERVE(config, hooks) serve(rows, sizeof rows / sizeof rows[0], NULL, config, hooks)
+
+static _Atomic int held, blocked;
+
+static void sleep_ms(long ms)
+{
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static int answer_at_once(struct request *request)
+{
+    return reply_empty(request, 204);
+}
+
+static int block(struct request *request)
+{
+    blocked++;
+    while (held) {
+        sleep_ms(5);
+    }
+    return reply_empty(request, 204);
+}
+
+static const struct route rows[] = {
+    {.method = "GET",
+     .pattern = "/read",
+     .run = ROUTE_LOOP,
+     .rate = RATE_READ,
+     .handle = answer_at_once},
+    {.method = "GET",
+     .pattern = "/play",
+     .run = ROUTE_LOOP,
+     .rate = RATE_PLAY,
+     .handle = answer_at_once},
+    {.method = "GET",
+     .pattern = "/object",
+     .run = ROUTE_LOOP,
+     .rate = RATE_OBJECT,
+     .handle = answer_at_once,
+     .flags = ROUTE_XML_ERRORS},
+    {.method = "GET", .pattern = "/block", .run = ROUTE_POOL, .handle = block},
+};
+
+static void limit(struct http_config *config, enum rate_class class, unsigned burst)
+{
+    test_config(config);
+    config->rates[class].per_minute = 6;
+    config->rates[class].burst = burst;
+}
+
+static int ask(struct http_server *server, const char *request, const char *header)
+{
+    struct answer answer = client_ask(server, request);
+    const char *value = header != NULL ? answer_header(&answer, header) : NULL;
+    int result = header == NULL ? answer.status : value != NULL ? atoi(value) : -1;
+    answer_done(&answer);
+    return result;
+}
+
+static void rates_are_limited(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_READ, 3);
+    struct http_server *server = SERVE(&config, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct answer answer = client_ask(server, GET("/read"));
+        assert_int_equal(answer.status, 204);
+        assert_string_equal(answer_header(&answer, "RateLimit-Limit"), "3");
+        assert_int_equal(atoi(answer_header(&answer, "RateLimit-Remaining")), 2 - i);
+        assert_in_range(atoi(answer_header(&answer, "RateLimit-Reset")), 10 * i, 10 * i + 10);
+        answer_done(&answer);
+    }
+    struct answer answer = client_ask(server, GET("/read"));
+    assert_int_equal(answer.status, 429);
+    assert_in_range(atoi(answer_header(&answer, "Retry-After")), 1, 10);
+    assert_string_equal(answer_header(&answer, "RateLimit-Remaining"), "0");
+    answer_done(&answer);
+    assert_int_equal(ask(server, GET("/play"), NULL), 204); /* another class */
+    assert_int_equal(ask(server, GET("/block"), "RateLimit-Limit"), -1);
+    http_server_free(server);
+}
+
+static void paths_that_lead_nowhere_count_as_reads(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_READ, 2);
+    struct http_server *server = SERVE(&config, NULL);
+    assert_int_equal(ask(server, GET("/nowhere"), NULL), 404);
+    assert_int_equal(
+        ask(server, "POST /read HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n", NULL), 405);
+    assert_int_equal(ask(server, GET("/nowhere/else"), NULL), 429);
+    assert_int_equal(ask(server, GET("/read"), NULL), 429);
+    http_server_free(server);
+}
+
+/* S3's clients wait and try again at 503 (SlowDown). */
+static void the_object_store_asks_to_slow_down(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_OBJECT, 1);
+    struct http_server *server = SERVE(&config, NULL);
+    assert_int_equal(ask(server, GET("/object"), NULL), 204);
+    struct answer answer = client_ask(server, GET("/object"));
+    assert_int_equal(answer.status, 503);
+    assert_non_null(answer_header(&answer, "Retry-After"));
+    assert_non_null(strstr(answer.body, "<Code>SlowDown</Code>"));
+    answer_done(&answer);
+    http_server_free(server);
+}
+
+static int64_t share_of(const char *class)
+{
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    metrics_write(&text);
+    char line[64];
+    (void)snprintf(line, sizeof line, "tutti_rate_share_percent{class=\"%s\"} ", class);
+    const char *at = strstr(text.data, line);
+    assert_non_null(at);
+    int64_t share = atoll(at + strlen(line));
+    buffer_done(&text);
+    return share;
+}
+
+/* A pool that is stuck: what waits grows old, reads give way, and plays only much later. */
+static void rates_tighten_while_work_waits(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_READ, 100);
+    config.rates[RATE_PLAY] = config.rates[RATE_READ];
+    config.tighten_delay_ms = 50; /* reads keep all up to 100 ms, an eighth from 800 ms */
+    config.pool_threads = 1;
+    struct http_server *server = SERVE(&config, NULL);
+    assert_int_equal(ask(server, GET("/read"), "RateLimit-Limit"), 100);
+    held = 1;
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = client_connect(server);
+        client_say(fds[i], GET("/block"));
+    }
+    for (int i = 0; i < 3000 && share_of("read") > 12; i++) {
+        sleep_ms(10);
+    }
+    assert_int_equal(ask(server, GET("/read"), "RateLimit-Limit"), 12);
+    assert_in_range(ask(server, GET("/play"), "RateLimit-Limit"), 12, 60);
+    held = 0;
+    for (int i = 0; i < 2; i++) {
+        struct answer answer = client_read(fds[i], false);
+        assert_int_equal(answer.status, 204);
+        answer_done(&answer);
+        (void)close(fds[i]);
+    }
+    for (int i = 0; i < 3000 && share_of("read") < 100; i++) {
+        sleep_ms(10);
+    }
+    assert_int_equal(ask(server, GET("/read"), "RateLimit-Limit"), 100);
+    http_server_free(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rates_are_limited),
+        cmocka_unit_test(paths_that_lead_nowhere_count_as_reads),
+        cmocka_unit_test(the_object_store_asks_to_slow_down),
+        cmocka_unit_test(rates_tighten_while_work_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
