@@ -4,7 +4,11 @@
  * Registering takes a mutex and looks through lists: owners keep the pointer. Updates are relaxed
  * atomics; counters and histograms have a shard for each of a few threads, since a cache line that
  * goes to and fro between two cores at each request costs more than counting does. Nothing is ever
- * freed but the askers, since a metric lives as long as the process.
+ * freed, since a metric lives as long as the process.
+ *
+ * Gauges that are asked may query a database or a disk, so they are asked under ask_lock alone:
+ * whoever registers a metric meanwhile (a loop, at the first 404 of a route) does not wait for
+ * them. Lock order: ask_lock, then registry_lock.
  */
 #include "net/metrics.h"
 
@@ -39,9 +43,10 @@ struct counter_shard {
 struct metric {
     struct metric *next;
     char *labels;
-    _Atomic int64_t value; /* of a gauge */
-    int64_t (*ask)(void *argument);
+    _Atomic int64_t value;          /* of a gauge, or what was answered last */
+    int64_t (*ask)(void *argument); /* this and the next two: under ask_lock */
     void *argument;
+    struct metric *asked_next;
     struct counter_shard *counter;     /* SHARDS of them, of a counter */
     struct histogram_shard *histogram; /* SHARDS, of a histogram */
 };
@@ -55,6 +60,8 @@ struct family {
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct family *families;
+static pthread_mutex_t ask_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct metric *asked;
 
 static struct family *family_get(enum metric_kind kind, const char *name, const char *help)
 {
@@ -98,7 +105,7 @@ static struct metric *metric_new(enum metric_kind kind, const char *labels)
     }
     metric->labels = strdup(labels);
     bool fails = metric->labels == NULL;
-    if (kind == METRIC_COUNTER) {
+    if (kind == METRIC_COUNTER || kind == METRIC_COUNTER_US) {
         metric->counter = shards_new(sizeof *metric->counter);
         fails = fails || metric->counter == NULL;
     } else if (kind == METRIC_HISTOGRAM) {
@@ -184,40 +191,69 @@ int64_t metric_value(const struct metric *metric)
     return value;
 }
 
-void metric_ask(const char *name, const char *help, const char *labels,
-                int64_t (*ask)(void *argument), void *argument)
+void metric_ask_kind(enum metric_kind kind, const char *name, const char *help, const char *labels,
+                     int64_t (*ask)(void *argument), void *argument)
 {
-    pthread_mutex_lock(&registry_lock);
-    struct metric *metric = find_or_add(METRIC_GAUGE, name, help, labels);
+    pthread_mutex_lock(&ask_lock);
+    struct metric *metric = metric_get(kind, name, help, labels);
     if (metric != NULL) {
+        if (metric->ask == NULL) {
+            metric->asked_next = asked;
+            asked = metric;
+        }
         metric->ask = ask;
         metric->argument = argument;
     }
-    pthread_mutex_unlock(&registry_lock);
+    pthread_mutex_unlock(&ask_lock);
+}
+
+void metric_ask(const char *name, const char *help, const char *labels,
+                int64_t (*ask)(void *argument), void *argument)
+{
+    metric_ask_kind(METRIC_GAUGE, name, help, labels, ask, argument);
 }
 
 void metric_ask_end(void *argument)
 {
-    pthread_mutex_lock(&registry_lock);
-    for (struct family *family = families; family != NULL; family = family->next) {
-        for (struct metric *metric = family->metrics; metric != NULL; metric = metric->next) {
-            if (metric->ask != NULL && metric->argument == argument) {
-                metric->ask = NULL;
-                metric->argument = NULL;
-                atomic_store(&metric->value, 0);
-            }
+    pthread_mutex_lock(&ask_lock);
+    for (struct metric **at = &asked; *at != NULL;) {
+        struct metric *metric = *at;
+        if (metric->argument != argument) {
+            at = &metric->asked_next;
+            continue;
         }
+        *at = metric->asked_next;
+        metric->ask = NULL;
+        metric->argument = NULL;
+        atomic_store(&metric->value, METRIC_UNKNOWN);
     }
-    pthread_mutex_unlock(&registry_lock);
+    pthread_mutex_unlock(&ask_lock);
 }
 
-static void write_plain(struct buffer *out, const char *name, const struct metric *metric)
+static void ask_all(void)
 {
-    int64_t value = metric->ask != NULL ? metric->ask(metric->argument) : metric_value(metric);
+    pthread_mutex_lock(&ask_lock);
+    for (struct metric *metric = asked; metric != NULL; metric = metric->asked_next) {
+        atomic_store(&metric->value, metric->ask(metric->argument));
+    }
+    pthread_mutex_unlock(&ask_lock);
+}
+
+static void write_plain(struct buffer *out, const char *name, const struct metric *metric, bool us)
+{
+    int64_t value = metric_value(metric);
+    if (value == METRIC_UNKNOWN) {
+        return;
+    }
     const char *open = metric->labels[0] != '\0' ? "{" : "";
     const char *close = metric->labels[0] != '\0' ? "}" : "";
-    (void)buffer_printf(out, "%s%s%s%s %lld\n", name, open, metric->labels, close,
-                        (long long)value);
+    (void)buffer_printf(out, "%s%s%s%s ", name, open, metric->labels, close);
+    if (us) {
+        (void)buffer_printf(out, "%s%lld.%06lld\n", value < 0 ? "-" : "",
+                            llabs((long long)value) / 1000000, llabs((long long)value) % 1000000);
+    } else {
+        (void)buffer_printf(out, "%lld\n", (long long)value);
+    }
 }
 
 static void write_histogram(struct buffer *out, const char *name, const struct metric *metric)
@@ -244,20 +280,22 @@ static void write_histogram(struct buffer *out, const char *name, const struct m
 
 static void write_family(struct buffer *out, const struct family *family)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
+    static const char *const kinds[] = {"counter", "gauge", "histogram", "counter", "gauge"};
+    bool us = family->kind == METRIC_COUNTER_US || family->kind == METRIC_GAUGE_US;
     (void)buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
                         family->name, kinds[family->kind]);
     for (const struct metric *metric = family->metrics; metric != NULL; metric = metric->next) {
         if (family->kind == METRIC_HISTOGRAM) {
             write_histogram(out, family->name, metric);
         } else {
-            write_plain(out, family->name, metric);
+            write_plain(out, family->name, metric, us);
         }
     }
 }
 
 void metrics_write(struct buffer *out)
 {
+    ask_all();
     pthread_mutex_lock(&registry_lock);
     for (const struct family *family = families; family != NULL; family = family->next) {
         write_family(out, family);

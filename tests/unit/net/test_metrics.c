@@ -7,12 +7,22 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static int64_t answer(void *argument)
 {
-    return *(int *)argument;
+    return *(int64_t *)argument;
+}
+
+static void assert_not_written(const char *line)
+{
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    metrics_write(&text);
+    assert_null(strstr(text.data, line));
+    buffer_done(&text);
 }
 
 static void assert_written(const char *line)
@@ -59,13 +69,50 @@ static void histograms_are_cumulative(void **state)
 static void askers_are_asked_until_they_end(void **state)
 {
     (void)state;
-    int value = 7;
+    int64_t value = 7;
     metric_ask("t_asked", "Asked.", "", answer, &value);
     assert_written("t_asked 7\n");
     value = 8;
     assert_written("t_asked 8\n");
+    value = METRIC_UNKNOWN;
+    assert_not_written("\nt_asked ");
+    value = 9;
+    assert_written("\nt_asked 9\n");
     metric_ask_end(&value);
-    assert_written("t_asked 0\n");
+    assert_not_written("\nt_asked ");
+    metric_ask("t_asked", "Asked.", "", answer, &value);
+    assert_written("\nt_asked 9\n");
+    metric_ask_end(&value);
+}
+
+static void microseconds_are_written_in_seconds(void **state)
+{
+    (void)state;
+    int64_t value = 2000003;
+    metric_ask_kind(METRIC_COUNTER_US, "t_cpu_seconds_total", "CPU.", "", answer, &value);
+    assert_written("# TYPE t_cpu_seconds_total counter\nt_cpu_seconds_total 2.000003\n");
+    metric_ask_end(&value);
+    metric_set(metric_get(METRIC_GAUGE_US, "t_delay_seconds", "Delay.", ""), -1500000);
+    assert_written("# TYPE t_delay_seconds gauge\nt_delay_seconds -1.500000\n");
+}
+
+/* A loop that registers its first 404 must not wait for a database that is being asked. */
+static int64_t register_while_asked(void *argument)
+{
+    (void)argument;
+    metric_add(metric_get(METRIC_COUNTER, "t_meanwhile_total", "Meanwhile.", ""), 1);
+    return 1;
+}
+
+static void registering_does_not_wait_for_askers(void **state)
+{
+    (void)state;
+    int argument;
+    (void)alarm(10);
+    metric_ask("t_slow", "Slow.", "", register_while_asked, &argument);
+    assert_written("t_meanwhile_total 1\n");
+    metric_ask_end(&argument);
+    (void)alarm(0);
 }
 
 int main(void)
@@ -74,6 +121,8 @@ int main(void)
         cmocka_unit_test(counters_and_gauges_are_written),
         cmocka_unit_test(histograms_are_cumulative),
         cmocka_unit_test(askers_are_asked_until_they_end),
+        cmocka_unit_test(microseconds_are_written_in_seconds),
+        cmocka_unit_test(registering_does_not_wait_for_askers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
