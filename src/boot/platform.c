@@ -20,6 +20,7 @@
 #include "base/problem.h"
 #include "boot/config.h"
 #include "net/http.h"
+#include "net/metrics.h"
 #include "service/catalog/catalog.h"
 #include "service/gateway/gateway.h"
 #include "service/identity/identity.h"
@@ -362,6 +363,7 @@ void platform_close(struct platform *platform)
     if (platform == NULL) {
         return;
     }
+    metric_ask_end(platform);
     transcode_close(platform->transcode);
     ingest_close(platform->ingest);
     bus_close(platform->bus);
@@ -420,6 +422,29 @@ int platform_start(struct platform *platform, struct problem *problem)
         error = transcode_start(platform->transcode, problem);
     }
     return error;
+}
+
+static int64_t ask_catalog_up(void *argument)
+{
+    return db_ping(((struct platform *)argument)->catalog_db) == 0;
+}
+
+static int64_t ask_users_up(void *argument)
+{
+    return db_ping(((struct platform *)argument)->users_db) == 0;
+}
+
+static int64_t ask_blobs_up(void *argument)
+{
+    return blob_ping(((struct platform *)argument)->blobs) == 0;
+}
+
+void platform_gauges(struct platform *platform)
+{
+    static const char name[] = "tutti_engine_up", help[] = "1: the engine answers, 0: it does not.";
+    metric_ask(name, help, "engine=\"catalog\"", ask_catalog_up, platform);
+    metric_ask(name, help, "engine=\"users\"", ask_users_up, platform);
+    metric_ask(name, help, "engine=\"blob\"", ask_blobs_up, platform);
 }
 
 static bool engine_state(json_t *engines, const char *name, int error)

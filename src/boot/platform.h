@@ -40,6 +40,8 @@ int platform_add_routes(struct platform *platform, struct http_server *server);
 int platform_start(struct platform *platform, struct problem *problem);
 /* What the HTTP server asks of us: who a token is, whether the engines are there. */
 struct http_hooks platform_hooks(struct platform *platform);
+/* Tells /metrics which engines answer, until platform_close. */
+void platform_gauges(struct platform *platform);
 /* Where there is no admin yet: makes the set-up code and shows it on a terminal. */
 void platform_announce(struct platform *platform);
 

@@ -13,6 +13,7 @@
 #include "base/problem.h"
 #include "boot/command.h"
 #include "boot/config.h"
+#include "boot/gauges.h"
 #include "boot/platform.h"
 #include "net/http.h"
 #include "net/notify.h"
@@ -116,6 +117,7 @@ static int start(struct serving *serving, struct problem *problem)
     error = error != 0 ? error : platform_add_routes(serving->platform, serving->server);
     error = error != 0 ? error : platform_start(serving->platform, problem);
     if (error == 0) {
+        gauges_begin(config, serving->platform);
         platform_announce(serving->platform);
     }
     return error != 0 ? error : http_server_start(serving->server, problem);
@@ -161,6 +163,7 @@ static void stop(struct serving *serving)
     if (serving->server != NULL) {
         http_server_drain(serving->server);
     }
+    gauges_end();
     http_server_free(serving->server);
     platform_close(serving->platform);
 }

@@ -465,8 +465,13 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
     metric_ask("tutti_pool_depth", "Jobs that wait for the pool.", "", ask_depth, server);
     metric_ask("tutti_hash_pool_depth", "Log-ins that wait to be hashed.", "", ask_hash_depth,
                server);
-    metric_ask("tutti_pool_delay_microseconds", "Recent wait of a job for a thread of the pool.",
-               "", ask_delay, server);
+    metric_ask_kind(METRIC_GAUGE_US, "tutti_pool_delay_seconds",
+                    "Recent wait of a job for a thread of the pool.", "", ask_delay, server);
+    metric_set(metric_get(METRIC_GAUGE, "tutti_pool_queue_max", "Jobs that may wait.", ""),
+               config->pool_queue_max);
+    metric_set(
+        metric_get(METRIC_GAUGE, "tutti_http_connections_max", "Connections that may be open.", ""),
+        config->connections_max);
     limit_metrics(server);
     *ret_server = server;
     return 0;

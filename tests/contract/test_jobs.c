@@ -49,6 +49,16 @@ struct call_of {
     int result;
 };
 
+static int count_jobs(struct db_session *session, const char *state, int64_t *ret_count)
+{
+    DB_ROWS rows = NULL;
+    int result = db_query(session, &rows, "SELECT COUNT(*) FROM transcode_job WHERE state = $1",
+                          DB_BIND(db_text(state)));
+    result = result < 0 ? result : db_next(rows);
+    *ret_count = result > 0 ? db_get_int(rows, 0) : 0;
+    return result < 0 ? result : 0;
+}
+
 static int run(struct db_session *session, void *argument)
 {
     struct call_of *call = argument;
@@ -84,7 +94,7 @@ static int run(struct db_session *session, void *argument)
         call->result = job_next_due(session, call->lane, call->now_ms, &call->number);
         break;
     case COUNT:
-        call->result = job_count(session, call->text, &call->number);
+        call->result = count_jobs(session, call->text, &call->number);
         break;
     case PRUNE:
         call->result = job_prune(session, call->now_ms);

@@ -85,7 +85,7 @@ def test_health_readiness_and_metrics(server):
     for name in ("tutti_http_requests_total", "tutti_http_request_duration_seconds_bucket"):
         assert name in text
     for line in text.splitlines():
-        assert re.match(r"^(# (HELP|TYPE) tutti_\w+ .+|tutti_\w+(\{.*\})? -?[0-9.e+-]+(inf|nan)?)$", line), line
+        assert re.match(r"^(# (HELP|TYPE) (?:tutti|process)_\w+ .+|(?:tutti|process)_\w+(\{.*\})? -?[0-9.e+-]+(inf|nan)?)$", line), line
 
 
 def test_sigterm_finishes_running_requests(own_server):

@@ -181,7 +181,7 @@ def test_the_artist_sees_it_go_on(people, server, upload, sounds):
         time.sleep(0.02)
     assert len(done) > 1, "renditions are counted as they are made"
     metrics = requests.get(server.url + "/metrics", timeout=10).text
-    assert re.search(r'tutti_transcode_jobs\{state="done"\} [1-9]', metrics)
+    assert re.search(r'tutti_transcode_runs_total\{kind="ladder",result="done"\} [1-9]', metrics)
     assert re.search(r'tutti_transcode_job_duration_seconds_count\{kind="first"\} [1-9]', metrics)
     sound = re.search(r"tutti_transcode_sound_seconds_sum (\S+)", metrics)
     assert float(sound[1]) >= 30

@@ -59,6 +59,17 @@ int bus_store_standing(struct db_session *session, const char *consumer,
     return 0;
 }
 
+int bus_store_oldest(struct db_session *session, const char *consumer, int64_t seen,
+                     int64_t *ret_created_ms)
+{
+    int r = one_row(session,
+                    "SELECT created_at FROM bus_outbox WHERE sequence >"
+                    " (SELECT CASE WHEN position > $1 THEN position ELSE $1 END"
+                    "  FROM bus_consumer WHERE name = $2) ORDER BY sequence LIMIT 1",
+                    DB_BIND(db_int(seen), db_text(consumer)), ret_created_ms, 1);
+    return r < 0 ? r : r > 0 ? 0 : ERR_NOT_FOUND;
+}
+
 /* The newest row is never pruned, so MAX + 1 never gives a number again; the one writer gives them
  * in the order of commits. */
 int bus_store_emit(struct db_session *session, const struct event *event)

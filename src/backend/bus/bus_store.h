@@ -35,6 +35,10 @@ struct bus_standing {
 
 /* What the dispatcher looks at after commits: the newest event, the earliest due one of all. */
 int bus_store_newest(struct db_session *session, int64_t *ret_newest, int64_t *ret_due);
+/* When the oldest event was emitted that stands behind both seen and the consumer's position.
+ * ERR_NOT_FOUND: there is none. */
+int bus_store_oldest(struct db_session *session, const char *consumer, int64_t seen,
+                     int64_t *ret_created_ms);
 int bus_store_standing(struct db_session *session, const char *consumer,
                        struct bus_standing *ret_standing);
 int bus_store_emit(struct db_session *session, const struct event *event);

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
-#include "net/metrics.h"
 #include "service/transcode/transcode_internal.h"
 
 #include <sched.h>
@@ -61,6 +60,7 @@ int transcode_open(const struct transcode_config *config, struct transcode **ret
     }
     owner_self(transcode->owner);
     init_wakes(transcode);
+    transcode_metrics_begin(transcode);
     *ret_transcode = transcode;
     return 0;
 }
@@ -126,46 +126,6 @@ static int take_over(struct transcode *transcode)
     return result == 0 && owners->count > 0 ? db_write(transcode->db, end_leases, owners) : result;
 }
 
-/* --- metrics --- */
-
-struct count {
-    const char *state;
-    int64_t count;
-};
-
-static int count_state(struct db_session *session, void *argument)
-{
-    struct count *count = argument;
-    return job_count(session, count->state, &count->count);
-}
-
-static int64_t ask_count(struct transcode *transcode, const char *state)
-{
-    struct count count = {.state = state};
-    return db_read(transcode->db, count_state, &count) == 0 ? count.count : -1;
-}
-
-#define ASK(state)                                                                                 \
-    static int64_t ask_##state(void *argument)                                                     \
-    {                                                                                              \
-        return ask_count(argument, #state);                                                        \
-    }
-ASK(waiting)
-ASK(running)
-ASK(done)
-ASK(failed)
-ASK(cancelled)
-
-static void register_metrics(struct transcode *transcode)
-{
-    static const char name[] = "tutti_transcode_jobs", help[] = "Media jobs by state.";
-    metric_ask(name, help, "state=\"waiting\"", ask_waiting, transcode);
-    metric_ask(name, help, "state=\"running\"", ask_running, transcode);
-    metric_ask(name, help, "state=\"done\"", ask_done, transcode);
-    metric_ask(name, help, "state=\"failed\"", ask_failed, transcode);
-    metric_ask(name, help, "state=\"cancelled\"", ask_cancelled, transcode);
-}
-
 /* --- workers --- */
 
 static int start_worker(struct transcode *transcode, enum lane lane)
@@ -191,13 +151,13 @@ int transcode_start(struct transcode *transcode, struct problem *problem)
                            transcode->media_path);
     }
     int result = take_over(transcode);
-    register_metrics(transcode);
     for (unsigned i = 0; result == 0 && i <= transcode->first_workers; i++) {
         result = start_worker(transcode, i < transcode->first_workers ? LANE_FIRST : LANE_LADDER);
     }
     if (result != 0) {
         return problem_set(problem, result, "The transcode workers can't be started");
     }
+    transcode_metrics_workers(transcode->worker_count);
     db_on_commit(transcode->db, committed, transcode);
     return 0;
 }
@@ -223,6 +183,7 @@ void transcode_close(struct transcode *transcode)
     if (transcode == NULL) {
         return;
     }
+    transcode_metrics_end(transcode);
     db_off_commit(transcode->db, committed, transcode);
     stop_workers(transcode);
     for (unsigned lane = 0; lane < LANES_; lane++) {

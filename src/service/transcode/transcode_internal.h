@@ -53,6 +53,13 @@ struct transcode {
 /* Any thread. */
 void transcode_look_again(struct transcode *transcode);
 
+/* What is told to /metrics (transcode_metrics.c). */
+void transcode_metrics_begin(struct transcode *transcode);
+void transcode_metrics_end(struct transcode *transcode);
+void transcode_metrics_workers(unsigned count);
+/* A run of a job is over: done, failed, retried, released, cancelled or abandoned. */
+void transcode_metrics_run(enum job_kind kind, const char *how, int64_t took_ms);
+
 /* The loop of a worker (worker.c); argument: its struct worker. */
 void *worker_run(void *argument);
 

@@ -209,16 +209,31 @@ int job_owners(struct db_session *session, void (*visit)(void *argument, const c
     return result;
 }
 
-int job_count(struct db_session *session, const char *state, int64_t *ret_count)
+int job_count_open(struct db_session *session, const char *state, int64_t *ret_count)
 {
     DB_ROWS rows = NULL;
-    int result = db_query(session, &rows, "SELECT COUNT(*) FROM transcode_job WHERE state = $1",
-                          DB_BIND(db_text(state)));
+    int result =
+        db_query(session, &rows, "SELECT COUNT(*) FROM transcode_job WHERE " OPEN " AND state = $1",
+                 DB_BIND(db_text(state)));
     result = result < 0 ? result : db_next(rows);
     if (result > 0) {
         *ret_count = db_get_int(rows, 0);
     }
     return at_least_0(result);
+}
+
+int job_oldest(struct db_session *session, enum job_kind kind, int64_t *ret_created_ms)
+{
+    DB_ROWS rows = NULL;
+    int result = db_query(session, &rows,
+                          "SELECT created_at FROM transcode_job WHERE " OPEN " AND priority = $1"
+                          " ORDER BY id LIMIT 1",
+                          DB_BIND(db_int(kind)));
+    result = result < 0 ? result : db_next(rows);
+    if (result > 0) {
+        *ret_created_ms = db_get_int(rows, 0);
+    }
+    return result > 0 ? 0 : result < 0 ? result : ERR_NOT_FOUND;
 }
 
 int job_prune(struct db_session *session, int64_t before_ms)

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "net/metrics.h"
 #include "service/transcode/transcode_internal.h"
 
 #include <inttypes.h>
@@ -33,10 +32,6 @@ enum {
 
 static const struct step *const steps_of[] = {
     [JOB_COVER] = cover_steps, [JOB_FIRST] = first_steps, [JOB_LADDER] = ladder_steps};
-
-static const char *const kind_labels[] = {[JOB_COVER] = "kind=\"cover\"",
-                                          [JOB_FIRST] = "kind=\"first\"",
-                                          [JOB_LADDER] = "kind=\"ladder\""};
 
 int work_fail(struct work *work, bool final, const char *code, const char *reason)
 {
@@ -245,8 +240,6 @@ void work_run(struct transcode *transcode, struct child *child, struct arena *ar
     json_decref(work.renditions);
     json_decref(work.facts);
     int64_t took_ms = clock_monotonic_ms() - begin_ms;
-    metric_observe_us(metric_get(METRIC_HISTOGRAM, "tutti_transcode_job_duration_seconds",
-                                 "Time that workers spent on jobs.", kind_labels[job->kind]),
-                      took_ms * 1000);
+    transcode_metrics_run(job->kind, how, took_ms);
     log_end(&work, how, took_ms);
 }
