@@ -124,11 +124,7 @@ static int file_ping(struct blob_store *head)
 
 static int file_bucket_create(struct blob_store *head, const char *bucket)
 {
-    struct file_store *store = file_store_of(head);
-    if (mkdirat(store->objects, bucket, 0700) != 0) {
-        return error_from_errno(errno);
-    }
-    return fsync(store->objects) == 0 ? 0 : error_from_errno(errno);
+    return blob_file_make_synced(file_store_of(head)->objects, bucket);
 }
 
 static int file_bucket_stat(struct blob_store *head, const char *bucket, int64_t *ret_created_ms)

@@ -54,6 +54,8 @@ static inline struct file_store *file_store_of(struct blob_store *store)
 int blob_file_open_beneath(int base, const char *path, int flags);
 /* The bucket's folder; ERR_NOT_FOUND where there is none. */
 int blob_file_open_bucket(struct file_store *store, const char *bucket);
+/* Makes a folder, durably; where that fails there is none. ERR_EXISTS. */
+int blob_file_make_synced(int parent, const char *name);
 /* Makes the folder if it is not there, durably (invariant 3), and opens it. The descriptor or an
  * error. */
 int blob_file_make_folder(int parent, const char *name);

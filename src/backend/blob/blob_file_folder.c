@@ -36,21 +36,36 @@ int blob_file_open_bucket(struct file_store *store, const char *bucket)
     return blob_file_open_beneath(store->objects, bucket, O_RDONLY | O_DIRECTORY);
 }
 
+int blob_file_make_synced(int parent, const char *name)
+{
+    if (mkdirat(parent, name, 0700) == 0 && fsync(parent) == 0) {
+        return 0;
+    }
+    int error = error_from_errno(errno);
+    if (error != ERR_EXISTS) {
+        (void)unlinkat(parent, name, AT_REMOVEDIR); /* who finds it would take it for lasting */
+    }
+    return error;
+}
+
 int blob_file_make_folder(int parent, const char *name)
 {
-    if (mkdirat(parent, name, 0700) == 0) {
-        if (fsync(parent) != 0) {
-            return error_from_errno(errno);
-        }
-    } else if (errno != EEXIST) {
-        return error_from_errno(errno);
+    int error = blob_file_make_synced(parent, name);
+    if (error != 0 && error != ERR_EXISTS) {
+        return error;
     }
     return blob_file_open_beneath(parent, name, O_RDONLY | O_DIRECTORY);
 }
 
+static int duplicate(int folder)
+{
+    int fd = fcntl(folder, F_DUPFD_CLOEXEC, 3);
+    return fd >= 0 ? fd : error_from_errno(errno);
+}
+
 static int make_folders(int base, const char *path, const char *end)
 {
-    int at = fcntl(base, F_DUPFD_CLOEXEC, 3);
+    int at = duplicate(base);
     while (at >= 0 && path < end) {
         const char *slash = memchr(path, '/', (size_t)(end - path));
         size_t length = (size_t)((slash != NULL ? slash : end) - path);
@@ -72,8 +87,7 @@ int blob_file_open_parent(struct file_store *store, int base, const char *path, 
     const char *slash = strrchr(path, '/');
     *ret_leaf = slash != NULL ? slash + 1 : path;
     if (slash == NULL) {
-        int fd = fcntl(base, F_DUPFD_CLOEXEC, 3);
-        return fd >= 0 ? fd : error_from_errno(errno);
+        return duplicate(base);
     }
     char folder[BLOB_PATH_MAX];
     memcpy(folder, path, (size_t)(slash - path));
