@@ -100,8 +100,11 @@ static int open_upload(struct file_store *store, const char *bucket, const char 
     char expected[BLOB_BUCKET_MAX + 1 + BLOB_KEY_MAX + 1];
     char text[sizeof expected];
     int length = snprintf(expected, sizeof expected, "%s\n%s", bucket, key);
-    bool same = ret_description->bytes == (uint64_t)length &&
-                pread(fd, text, (size_t)length, 0) == length &&
+    ssize_t got = pread(fd, text, sizeof text, 0);
+    if (got < 0) {
+        return error_from_errno(errno);
+    }
+    bool same = ret_description->bytes == (uint64_t)length && got >= length &&
                 memcmp(text, expected, (size_t)length) == 0;
     return same ? TAKE_FD(folder) : ERR_NOT_FOUND;
 }
