@@ -213,17 +213,19 @@ int blob_file_multipart_list(struct blob_store *head, const char *bucket, const 
 
 /* Ending an upload. */
 
-static void remove_upload(struct file_store *store, const char *upload_id, int folder)
+/* 0 once the upload is not known any more, for good. */
+static int remove_upload(struct file_store *store, const char *upload_id, int folder)
 {
     unsigned *numbers CLEANUP_FREE = calloc(BLOB_PART_NUMBER_MAX, sizeof *numbers);
     unsigned count = 0;
-    if (numbers == NULL || read_numbers(folder, 0, numbers, &count) != 0) {
-        return;
+    int error = numbers != NULL ? read_numbers(folder, 0, numbers, &count) : ERR_NO_MEMORY;
+    if (error != 0) {
+        return error;
     }
-    /* The description goes first: without it the upload is not known any more, and no part joins.
-     */
-    (void)unlinkat(folder, description_name, 0);
-    (void)fsync(folder);
+    /* The description goes first: without it no part joins. */
+    if ((unlinkat(folder, description_name, 0) != 0 && errno != ENOENT) || fsync(folder) != 0) {
+        return error_from_errno(errno);
+    }
     for (unsigned i = 0; i < count; i++) {
         char name[PART_NAME_SIZE];
         part_name(numbers[i], name);
@@ -232,6 +234,7 @@ static void remove_upload(struct file_store *store, const char *upload_id, int f
     char path[UPLOAD_PATH_SIZE];
     upload_path(upload_id, path);
     (void)unlinkat(store->multipart, path, AT_REMOVEDIR);
+    return 0;
 }
 
 int blob_file_multipart_abort(struct blob_store *head, const char *bucket, const char *key,
@@ -243,8 +246,7 @@ int blob_file_multipart_abort(struct blob_store *head, const char *bucket, const
     if (folder < 0) {
         return folder;
     }
-    remove_upload(store, upload_id, folder);
-    return 0;
+    return remove_upload(store, upload_id, folder);
 }
 
 /* The ETag S3 gives: the MD5 of the parts' MD5s, and their number. False: an ETag is no MD5. */
@@ -341,7 +343,7 @@ int blob_file_multipart_complete(struct blob_store *head, const char *bucket, co
     int error =
         join_parts(head, folder, bucket, key, &description, parts, count, etag, ret_stat, problem);
     if (error == 0) {
-        remove_upload(store, upload_id, folder);
+        (void)remove_upload(store, upload_id, folder); /* what stays is swept one day */
     }
     return error;
 }
@@ -356,7 +358,7 @@ static void sweep_upload(struct file_store *store, int shelf, const char *upload
     /* The folder's time is that of the last part: an upload that still moves is not left. */
     if (folder >= 0 && fstat(folder, &status) == 0 &&
         (int64_t)status.st_mtim.tv_sec * 1000 < before_ms) {
-        remove_upload(store, upload_id, folder);
+        (void)remove_upload(store, upload_id, folder); /* else the next time */
     }
 }
 
