@@ -1,0 +1,634 @@
+/* Objects on disk when any call fails (inject.h): an object is wholly there or wholly not, what was
+ * there stays, nothing is left in temporary/, what is told as done is on the disk, and the same can
+ * be done afterwards. */
+#include "backend/blob/blob.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/problem.h"
+
+#include "inject.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum {
+    NEW_BYTES = 3000,
+    SURE = INJECT_BIT(INJECT_OPEN),
+    SURE_OF_WRITES = SURE | INJECT_BIT(INJECT_MEMORY) | INJECT_BIT(INJECT_FULL) |
+                     INJECT_BIT(INJECT_WRITE) | INJECT_BIT(INJECT_SHORT) | INJECT_BIT(INJECT_SYNC) |
+                     INJECT_BIT(INJECT_NAME),
+};
+
+static const char kept_key[] = "m/1/kept", new_key[] = "m/22/333/4444444/new";
+static char old_text[] = "what was there before", new_text[NEW_BYTES];
+
+static struct blob_store *store;
+static char upload_id[BLOB_UPLOAD_ID_MAX];
+static unsigned runs;
+
+/* ---- The store ---- */
+
+static int open_at(const char *path, struct blob_store **ret_store)
+{
+    char url[128];
+    (void)snprintf(url, sizeof url, "file:%s", path);
+    const struct blob_config config = {
+        .url = url, .public_url = "http://localhost", .key_id = "key", .secret = "secret"};
+    struct problem problem = {0};
+    return blob_store_open(&config, ret_store, &problem);
+}
+
+static int put(const char *bucket, const char *key, const char *text, size_t length,
+               bool if_none_match)
+{
+    struct blob_writer *writer = NULL;
+    const struct blob_meta meta = {"text/plain", "max-age=5"};
+    int r = blob_put_open(store, bucket, key, &meta, &writer);
+    if (r < 0) {
+        return r;
+    }
+    r = blob_put_write(writer, text, length);
+    if (r < 0) {
+        blob_put_abort(writer);
+        return r;
+    }
+    return blob_put_commit(writer, if_none_match, NULL);
+}
+
+static bool holds(const char *bucket, const char *key, const char *text, size_t length)
+{
+    struct blob_stat stat;
+    int fd CLEANUP_CLOSE = -1;
+    char bytes[NEW_BYTES + 1];
+    return blob_open_fd(store, bucket, key, &fd, &stat) == 0 && stat.bytes == length &&
+           read(fd, bytes, length) == (ssize_t)length && memcmp(bytes, text, length) == 0;
+}
+
+static bool is_missing(const char *bucket, const char *key)
+{
+    struct blob_stat stat;
+    return blob_stat(store, bucket, key, &stat) == ERR_NOT_FOUND;
+}
+
+static bool is_old(const char *key)
+{
+    return holds(BLOB_MEDIA, key, old_text, strlen(old_text));
+}
+
+static bool is_new(const char *key)
+{
+    return holds(BLOB_MEDIA, key, new_text, NEW_BYTES);
+}
+
+static unsigned count_entries(const char *name)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/store/%s", inject_folder(), name);
+    DIR *stream = opendir(path);
+    assert_non_null(stream);
+    unsigned count = 0;
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        count += entry->d_name[0] != '.' ? 1 : 0;
+    }
+    (void)closedir(stream);
+    return count;
+}
+
+/* What holds after any run. What is there is never told as missing: who asks would give it up. */
+static void check_rest(int result)
+{
+    assert_int_not_equal(result, ERR_NOT_FOUND);
+    assert_true(is_old(kept_key));
+    assert_int_equal(count_entries("temporary"), 0);
+    assert_int_equal(blob_ping(store), 0);
+}
+
+static int make_store(void **state)
+{
+    char path[96];
+    if (inject_setup(state) != 0) {
+        return -1;
+    }
+    for (unsigned i = 0; i < NEW_BYTES; i++) {
+        new_text[i] = (char)('a' + i % 23);
+    }
+    (void)snprintf(path, sizeof path, "%s/store", inject_folder());
+    if (open_at(path, &store) != 0) {
+        return -1;
+    }
+    return put(BLOB_MEDIA, kept_key, old_text, strlen(old_text), false);
+}
+
+static int close_store(void **state)
+{
+    blob_store_close(store);
+    store = NULL;
+    return inject_teardown(state);
+}
+
+static void remove_new(void)
+{
+    assert_int_equal(blob_delete(store, BLOB_MEDIA, new_key), 0);
+    assert_true(is_missing(BLOB_MEDIA, new_key));
+}
+
+static void put_old(void)
+{
+    assert_int_equal(put(BLOB_MEDIA, new_key, old_text, strlen(old_text), false), 0);
+}
+
+/* ---- Opening ---- */
+
+static struct blob_store *opened;
+
+static int run_open(void)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/opened-%u", inject_folder(), runs);
+    opened = NULL;
+    return open_at(path, &opened);
+}
+
+static void check_open(int result)
+{
+    if (result < 0) {
+        assert_null(opened);
+        assert_int_equal(run_open(), 0);
+    }
+    assert_int_equal(inject_names_unsynced(), 0);
+    int64_t created_ms;
+    assert_int_equal(blob_bucket_stat(opened, BLOB_MEDIA, &created_ms), 0);
+    assert_int_equal(blob_bucket_stat(opened, BLOB_UPLOADS, &created_ms), 0);
+    blob_store_close(opened);
+    runs++;
+}
+
+static void opening(void **state)
+{
+    (void)state;
+    const struct inject_case what = {.name = "blob_store_open",
+                                     .hits = SURE | INJECT_BIT(INJECT_MEMORY) |
+                                             INJECT_BIT(INJECT_SYNC) | INJECT_BIT(INJECT_NAME),
+                                     .run = run_open,
+                                     .check = check_open};
+    inject_each(&what);
+}
+
+/* ---- Putting ---- */
+
+static int run_put(void)
+{
+    return put(BLOB_MEDIA, new_key, new_text, NEW_BYTES, false);
+}
+
+static int run_put_by_descriptor(void)
+{
+    struct blob_writer *writer = NULL;
+    int r = blob_put_open(store, BLOB_MEDIA, new_key, NULL, &writer);
+    if (r < 0) {
+        return r;
+    }
+    int fd = -1;
+    r = blob_put_fd(writer, &fd);
+    if (r == 0 && pwrite(fd, new_text, NEW_BYTES, 0) != NEW_BYTES) {
+        r = ERR_IO;
+    }
+    if (r < 0) {
+        blob_put_abort(writer);
+        return r;
+    }
+    return blob_put_commit(writer, false, NULL);
+}
+
+static int run_put_if_none(void)
+{
+    return put(BLOB_MEDIA, new_key, new_text, NEW_BYTES, true);
+}
+
+static void check_put_new(int result)
+{
+    assert_true(is_new(new_key) || (result < 0 && is_missing(BLOB_MEDIA, new_key)));
+    check_rest(result);
+    assert_int_equal(run_put(), 0);
+    assert_int_equal(inject_names_unsynced(), 0);
+    assert_true(is_new(new_key));
+    remove_new();
+}
+
+static void check_put_over(int result)
+{
+    assert_true(is_new(new_key) || (result < 0 && is_old(new_key)));
+    check_rest(result);
+    assert_int_equal(run_put(), 0);
+    assert_int_equal(inject_names_unsynced(), 0);
+    assert_true(is_new(new_key));
+}
+
+/* Whether a put whose last fsync failed is there nobody can say: then the second says that it is.
+ */
+static void check_put_if_none(int result)
+{
+    bool there = is_new(new_key);
+    assert_true(there || (result < 0 && is_missing(BLOB_MEDIA, new_key)));
+    check_rest(result);
+    assert_int_equal(run_put_if_none(), there ? ERR_PRECONDITION : 0);
+    assert_true(is_new(new_key));
+    remove_new();
+}
+
+static void putting(void **state)
+{
+    (void)state;
+    const struct inject_case cases[] = {
+        {.name = "put", .hits = SURE_OF_WRITES, .run = run_put, .check = check_put_new},
+        {.name = "put through a descriptor",
+         .hits = SURE_OF_WRITES | INJECT_BIT(INJECT_READ),
+         .run = run_put_by_descriptor,
+         .check = check_put_new},
+        {.name = "put over another",
+         .hits = SURE_OF_WRITES,
+         .prepare = put_old,
+         .run = run_put,
+         .check = check_put_over},
+        {.name = "put if none", .run = run_put_if_none, .check = check_put_if_none},
+    };
+    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
+        if (i == COUNT_OF(cases) - 1) {
+            remove_new();
+        }
+        inject_each(&cases[i]);
+    }
+}
+
+/* ---- Copying and deleting ---- */
+
+static void put_source(void)
+{
+    assert_int_equal(put(BLOB_UPLOADS, "source", new_text, NEW_BYTES, false), 0);
+}
+
+static int run_copy(void)
+{
+    struct blob_stat stat;
+    return blob_copy(store, BLOB_UPLOADS, "source", NULL, BLOB_MEDIA, new_key, &stat);
+}
+
+/* A file that another process has locked is not linked: its bytes are copied. */
+static int run_copy_by_bytes(void)
+{
+    static int locked = -1;
+    struct blob_stat stat;
+    if (blob_open_fd(store, BLOB_UPLOADS, "source", &locked, &stat) != 0) {
+        return ERR_IO;
+    }
+    int r = flock(locked, LOCK_EX | LOCK_NB) == 0 ? run_copy() : ERR_BUSY;
+    (void)close(locked);
+    return r;
+}
+
+static void check_copy(int result)
+{
+    assert_true(holds(BLOB_UPLOADS, "source", new_text, NEW_BYTES));
+    assert_true(is_new(new_key) || (result < 0 && is_missing(BLOB_MEDIA, new_key)));
+    check_rest(result);
+    assert_int_equal(run_copy(), 0);
+    assert_int_equal(inject_names_unsynced(), 0);
+    assert_true(is_new(new_key));
+    check_rest(0);
+    remove_new();
+}
+
+static int run_delete(void)
+{
+    return blob_delete(store, BLOB_MEDIA, new_key);
+}
+
+static void check_delete(int result)
+{
+    assert_true(is_missing(BLOB_MEDIA, new_key) || (result < 0 && is_old(new_key)));
+    check_rest(result);
+    assert_int_equal(run_delete(), 0);
+    assert_true(is_missing(BLOB_MEDIA, new_key));
+}
+
+static void copying_and_deleting(void **state)
+{
+    (void)state;
+    const struct inject_case cases[] = {
+        {.name = "copy",
+         .hits =
+             SURE | INJECT_BIT(INJECT_MEMORY) | INJECT_BIT(INJECT_SYNC) | INJECT_BIT(INJECT_NAME),
+         .prepare = put_source,
+         .run = run_copy,
+         .check = check_copy},
+        {.name = "copy by bytes",
+         .hits = SURE_OF_WRITES,
+         .prepare = put_source,
+         .run = run_copy_by_bytes,
+         .check = check_copy},
+        {.name = "delete",
+         .hits = SURE | INJECT_BIT(INJECT_SYNC),
+         .prepare = put_old,
+         .run = run_delete,
+         .check = check_delete},
+    };
+    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
+        inject_each(&cases[i]);
+    }
+}
+
+/* ---- Uploads in parts ---- */
+
+static struct blob_part part;
+
+static int run_create(void)
+{
+    const struct blob_meta meta = {"audio/flac", NULL};
+    return blob_multipart_create(store, BLOB_MEDIA, new_key, &meta, upload_id);
+}
+
+static int run_part(void)
+{
+    struct blob_writer *writer = NULL;
+    struct blob_stat stat;
+    int r = blob_multipart_put_open(store, BLOB_MEDIA, new_key, upload_id, 1, &writer);
+    if (r < 0) {
+        return r;
+    }
+    if ((r = blob_put_write(writer, new_text, NEW_BYTES)) < 0) {
+        blob_put_abort(writer);
+        return r;
+    }
+    if ((r = blob_put_commit(writer, false, &stat)) == 0) {
+        part = (struct blob_part){.number = 1, .bytes = stat.bytes};
+        memcpy(part.etag, stat.etag, sizeof part.etag);
+    }
+    return r;
+}
+
+static int keep_part(void *argument, const struct blob_part *listed)
+{
+    *(struct blob_part *)argument = *listed;
+    return 0;
+}
+
+static int run_list_parts(void)
+{
+    struct blob_part listed = {0};
+    int r = blob_multipart_list(store, BLOB_MEDIA, new_key, upload_id, 0, 10, keep_part, &listed);
+    return r == 0 && strcmp(listed.etag, part.etag) != 0 ? ERR_CORRUPT : r;
+}
+
+static int run_complete(void)
+{
+    struct blob_stat stat;
+    struct problem problem = {0};
+    return blob_multipart_complete(store, BLOB_MEDIA, new_key, upload_id, &part, 1, &stat,
+                                   &problem);
+}
+
+static int run_abort(void)
+{
+    return blob_multipart_abort(store, BLOB_MEDIA, new_key, upload_id);
+}
+
+static unsigned count_uploads(void)
+{
+    char command[160];
+    (void)snprintf(command, sizeof command, "find '%s/store/multipart' -mindepth 2 -maxdepth 2",
+                   inject_folder());
+    FILE *found = popen(command, "r");
+    assert_non_null(found);
+    unsigned count = 0;
+    for (int byte; (byte = fgetc(found)) != EOF;) {
+        count += byte == '\n' ? 1 : 0;
+    }
+    (void)pclose(found);
+    return count;
+}
+
+static void sweep_uploads(void)
+{
+    assert_int_equal(blob_multipart_sweep(store, INT64_MAX), 0);
+    assert_int_equal(count_uploads(), 0);
+}
+
+static void prepare_upload(void)
+{
+    assert_int_equal(run_create(), 0);
+}
+
+static void prepare_part(void)
+{
+    prepare_upload();
+    assert_int_equal(run_part(), 0);
+}
+
+static void check_create(int result)
+{
+    check_rest(result);
+    inject_names_forget(); /* the next has another name */
+    assert_int_equal(run_create(), 0);
+    assert_int_equal(inject_names_unsynced(), 0);
+    assert_int_equal(run_part(), 0);
+    assert_int_equal(run_complete(), 0);
+    assert_true(is_new(new_key));
+    remove_new();
+    sweep_uploads(); /* also what failed to begin */
+}
+
+static void check_part(int result)
+{
+    assert_int_equal(result == 0 ? run_list_parts() : 0, 0);
+    check_rest(result);
+    assert_int_equal(run_part(), 0);
+    assert_int_equal(inject_names_unsynced(), 0);
+    assert_int_equal(run_list_parts(), 0);
+    assert_int_equal(run_complete(), 0);
+    assert_true(is_new(new_key));
+    remove_new();
+    sweep_uploads();
+}
+
+static void check_list_parts(int result)
+{
+    check_rest(result);
+    assert_int_equal(run_list_parts(), 0);
+    assert_int_equal(run_abort(), 0);
+    sweep_uploads();
+}
+
+static void check_complete(int result)
+{
+    assert_true(is_new(new_key) || (result < 0 && is_missing(BLOB_MEDIA, new_key)));
+    check_rest(result);
+    assert_int_equal(run_complete(), 0);
+    assert_int_equal(inject_names_unsynced(), 0);
+    assert_true(is_new(new_key));
+    remove_new();
+    sweep_uploads();
+}
+
+/* Told as aborted, it takes no more parts; else it goes on or can be aborted again. */
+static void check_abort(int result)
+{
+    check_rest(result);
+    assert_int_equal(run_part() == ERR_NOT_FOUND || result < 0, 1);
+    int again = run_abort();
+    assert_true(again == ERR_NOT_FOUND || (result < 0 && again == 0));
+    assert_int_equal(run_part(), ERR_NOT_FOUND);
+    sweep_uploads();
+}
+
+static void uploads_in_parts(void **state)
+{
+    (void)state;
+    const struct inject_case cases[] = {
+        {.name = "begin an upload",
+         .hits = SURE_OF_WRITES,
+         .run = run_create,
+         .check = check_create},
+        {.name = "put a part",
+         .hits = SURE_OF_WRITES,
+         .prepare = prepare_upload,
+         .run = run_part,
+         .check = check_part},
+        {.name = "list parts",
+         .hits = SURE | INJECT_BIT(INJECT_MEMORY),
+         .prepare = prepare_part,
+         .run = run_list_parts,
+         .check = check_list_parts},
+        {.name = "complete an upload",
+         .hits = SURE_OF_WRITES,
+         .prepare = prepare_part,
+         .run = run_complete,
+         .check = check_complete},
+        {.name = "abort an upload",
+         .hits = SURE | INJECT_BIT(INJECT_MEMORY) | INJECT_BIT(INJECT_SYNC),
+         .prepare = prepare_part,
+         .run = run_abort,
+         .check = check_abort},
+    };
+    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
+        inject_each(&cases[i]);
+    }
+}
+
+/* ---- Listing and buckets ---- */
+
+static unsigned listed;
+
+static int count_key(void *argument, const char *key, const struct blob_stat *stat)
+{
+    (void)argument;
+    listed += stat->bytes > 0 && key[0] == 'l' ? 1 : 0;
+    return 0;
+}
+
+static int run_list(void)
+{
+    listed = 0;
+    return blob_list(store, BLOB_MEDIA, "list/", "", 100, count_key, NULL);
+}
+
+static void check_list(int result)
+{
+    assert_true(result < 0 || listed == 5);
+    assert_int_equal(run_list(), 0);
+    assert_int_equal(listed, 5);
+}
+
+static void listing(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "list/%u/object", i);
+        assert_int_equal(put(BLOB_MEDIA, key, new_text, 10, false), 0);
+    }
+    const struct inject_case what = {.name = "list",
+                                     .hits =
+                                         SURE | INJECT_BIT(INJECT_MEMORY) | INJECT_BIT(INJECT_READ),
+                                     .run = run_list,
+                                     .check = check_list};
+    inject_each(&what);
+}
+
+static char bucket[32];
+
+static void name_bucket(void)
+{
+    (void)snprintf(bucket, sizeof bucket, "bucket-%u", runs++);
+}
+
+static int run_bucket(void)
+{
+    return blob_bucket_create(store, bucket);
+}
+
+static void check_bucket(int result)
+{
+    assert_int_equal(run_bucket(), result < 0 ? 0 : ERR_EXISTS);
+    assert_int_equal(inject_names_unsynced(), 0);
+}
+
+static int count_bucket(void *argument, const char *name, int64_t created_ms)
+{
+    (void)argument;
+    listed += name[0] != '\0' && created_ms > 0 ? 1 : 0;
+    return 0;
+}
+
+static int run_list_buckets(void)
+{
+    listed = 0;
+    return blob_bucket_list(store, count_bucket, NULL);
+}
+
+static void check_list_buckets(int result)
+{
+    unsigned before = listed;
+    assert_int_equal(run_list_buckets(), 0);
+    assert_true(result < 0 || before == listed);
+}
+
+static void buckets(void **state)
+{
+    (void)state;
+    const struct inject_case cases[] = {
+        {.name = "make a bucket",
+         .hits = INJECT_BIT(INJECT_SYNC) | INJECT_BIT(INJECT_NAME),
+         .prepare = name_bucket,
+         .run = run_bucket,
+         .check = check_bucket},
+        {.name = "list buckets",
+         .hits = SURE | INJECT_BIT(INJECT_MEMORY),
+         .run = run_list_buckets,
+         .check = check_list_buckets},
+    };
+    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
+        inject_each(&cases[i]);
+    }
+}
+
+#define in_store(test) cmocka_unit_test_setup_teardown(test, make_store, close_store)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_store(opening),          in_store(putting), in_store(copying_and_deleting),
+        in_store(uploads_in_parts), in_store(listing), in_store(buckets),
+    };
+    return cmocka_run_group_tests(tests, inject_install, NULL);
+}
