@@ -34,6 +34,7 @@ struct cmaf_config {
     unsigned bits;          /* of a sample entry: 16 or 24 */
     unsigned frame_samples; /* of every packet but FLAC's last */
     unsigned priming;       /* samples before the track: 1024 for AAC, 0 for FLAC */
+    uint32_t channel_mask;  /* FLAC: encode_flac_mask(), 0 for most */
 };
 
 /* What the file became; fragments as in rendition_info, owned by the muxer. */

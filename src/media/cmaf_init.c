@@ -4,8 +4,12 @@
 #include "media/box.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { TRACK = 1, UNITY = 0x00010000, LANGUAGE_UND = 0x55c4, FLAG_DEPENDS_ON_NONE = 0x02000000 };
+
+/* The head of a FLAC metadata block (RFC 9639, section 8.1). */
+static const uint32_t FLAC_LAST = 0x80000000, FLAC_COMMENT = 4U << 24;
 
 static void matrix(struct buffer *out)
 {
@@ -104,11 +108,36 @@ static void write_esds(struct buffer *out, const struct cmaf_init *init)
     box_end(out, esds);
 }
 
+/* Lengths in a Vorbis comment are little-endian. */
+static void comment_length(struct buffer *out, size_t length)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        box_u8(out, length >> (8 * i) & 0xff);
+    }
+}
+
+/* A VORBIS_COMMENT block, the last, that names the speakers where FLAC's own order does not (RFC
+ * 9639, section 8.6.2). */
+static void write_speakers(struct buffer *out, uint32_t mask)
+{
+    char text[64];
+    int length = snprintf(text, sizeof text, "WAVEFORMATEXTENSIBLE_CHANNEL_MASK=0x%" PRIX32, mask);
+    box_u32(out, FLAC_LAST | FLAC_COMMENT | (4 + 4 + 4 + (unsigned)length));
+    comment_length(out, 0); /* no vendor */
+    comment_length(out, 1);
+    comment_length(out, (size_t)length);
+    box_text(out, text);
+}
+
 static void write_dfla(struct buffer *out, const struct cmaf_init *init)
 {
+    uint32_t mask = init->config->channel_mask;
     size_t dfla = box_begin_full(out, "dfLa", 0, 0);
-    box_u32(out, 0x80000000U | init->setup_length); /* the last metadata block, a STREAMINFO */
+    box_u32(out, (mask == 0 ? FLAC_LAST : 0) | init->setup_length); /* STREAMINFO */
     (void)buffer_append(out, init->setup, init->setup_length);
+    if (mask != 0) {
+        write_speakers(out, mask);
+    }
     box_end(out, dfla);
 }
 

@@ -41,11 +41,7 @@ static struct choice choose(enum encode_format format, unsigned bits)
 
 static int set_layout(AVChannelLayout *layout, const struct pcm_format *pcm)
 {
-    if (pcm->channel_mask == 0) {
-        av_channel_layout_default(layout, (int)pcm->channels);
-        return 0;
-    }
-    int error = av_channel_layout_from_mask(layout, pcm->channel_mask);
+    int error = av_channel_layout_from_mask(layout, encode_speakers(pcm));
     return error < 0 || layout->nb_channels != (int)pcm->channels ? ERR_INVALID : 0;
 }
 

@@ -27,15 +27,8 @@ struct convert {
 
 static int layout_of(const struct pcm_format *pcm, AVChannelLayout *ret_layout)
 {
-    if (pcm->channel_mask != 0) {
-        if (av_channel_layout_from_mask(ret_layout, pcm->channel_mask) < 0 ||
-            ret_layout->nb_channels != (int)pcm->channels) {
-            return ERR_INVALID;
-        }
-        return 0;
-    }
-    av_channel_layout_default(ret_layout, (int)pcm->channels);
-    return ret_layout->order == AV_CHANNEL_ORDER_NATIVE ? 0 : ERR_INVALID;
+    bool known = av_channel_layout_from_mask(ret_layout, encode_speakers(pcm)) == 0;
+    return known && ret_layout->nb_channels == (int)pcm->channels ? 0 : ERR_INVALID;
 }
 
 static int swr_open(struct convert *convert, AVChannelLayout *in, AVChannelLayout *out)

@@ -163,7 +163,8 @@ static int open_codec(struct decoder *decoder, struct failure *failure)
     return 0;
 }
 
-/* Bits of a sample as FLAC will keep them. */
+/* Bits of a sample, of which FLAC keeps 16 or 24; a float has more than those, whatever its width.
+ */
 static unsigned source_bits(const struct decoder *decoder)
 {
     int bits = decoder->codec->bits_per_raw_sample;
@@ -173,7 +174,9 @@ static unsigned source_bits(const struct decoder *decoder)
     if (bits == 0) {
         bits = 8 * av_get_bytes_per_sample(decoder->codec->sample_fmt);
     }
-    return bits > 0 ? (unsigned)bits : 16;
+    int sample = av_get_packed_sample_fmt(decoder->codec->sample_fmt);
+    bool floating = sample == AV_SAMPLE_FMT_FLT || sample == AV_SAMPLE_FMT_DBL;
+    return floating && bits < 32 ? 32 : bits > 0 ? (unsigned)bits : 16;
 }
 
 /* What the first frame says counts, not the header: an HE-AAC header may name half the rate. */

@@ -70,6 +70,7 @@ static int open_cmaf(struct encoder *encoder)
         .bits = aac || encoder->pcm.bits <= 16 ? 16 : 24,
         .frame_samples = (unsigned)context->frame_size,
         .priming = aac ? AAC_PRIMING : 0,
+        .channel_mask = aac ? 0 : encode_flac_mask(&encoder->pcm),
     };
     int error = cmaf_new(&config, &encoder->cmaf);
     if (error != 0) {

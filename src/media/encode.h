@@ -25,7 +25,7 @@ struct pcm_format {
     int rate; /* Hz, 1 … ENCODE_RATE_MAX */
     unsigned channels;
     uint64_t channel_mask; /* speakers as in WAVEFORMATEXTENSIBLE and AV_CH_*, planes in order of
-                              bits; 0: the usual layout of so many channels */
+                              bits; 0: encode_speakers() */
     unsigned bits; /* of the source's samples, for FLAC: ≤ 16 → 16, else 24. Integers of up
                       to 24 bits are exact in float: n / 2^23 (n / 2^15 for 16 bits) */
 };
@@ -69,8 +69,17 @@ struct pcm_format encode_target(enum encode_format format, const struct pcm_form
 /* Samples that frames of the source become at a target rate: frames × target / source, rounded. */
 int64_t encode_length(int64_t frames, int source_rate, int target_rate);
 
-/* Whether this format can hold such PCM at all (FLAC: no more than 24 bits, the layouts that FLAC
- * names up to 5.1). Lossy formats hold all, since they are mixed down. */
+/* The speakers of PCM: its mask, or what FLAC means by so many channels (RFC 9639, 9.1.3: mono,
+ * stereo, 3.0, quad, 5.0, 5.1, 6.1, 7.1). 0: nothing is usual for so many. */
+uint64_t encode_speakers(const struct pcm_format *pcm);
+/* The mask that a FLAC file must carry beside its sound (WAVEFORMATEXTENSIBLE_CHANNEL_MASK, RFC
+ * 9639, 8.6.2), 0: none, its speakers are those that FLAC means by so many channels. pcm has 1 to
+ * ENCODE_CHANNELS_MAX of them. */
+uint32_t encode_flac_mask(const struct pcm_format *pcm);
+
+/* Whether this format can hold such PCM at all. FLAC: rates above 65534 Hz only in tens, which its
+ * frames can name; samples of more than 24 bits are rounded to 24, floats beyond full scale
+ * clipped. Lossy formats hold all, since they are resampled and mixed down. */
 bool encode_can(enum encode_format format, const struct pcm_format *source);
 
 struct encoder;

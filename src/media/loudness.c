@@ -54,12 +54,7 @@ static int set_speakers(struct loudness *loudness, const struct pcm_format *pcm)
     if (pcm->channels == 1) {
         return ebur128_set_channel(loudness->state, 0, EBUR128_DUAL_MONO);
     }
-    uint64_t mask = pcm->channel_mask;
-    if (mask == 0) {
-        AVChannelLayout usual;
-        av_channel_layout_default(&usual, (int)pcm->channels);
-        mask = usual.order == AV_CHANNEL_ORDER_NATIVE ? usual.u.mask : 0;
-    }
+    uint64_t mask = encode_speakers(pcm);
     for (unsigned channel = 0; channel < pcm->channels; channel++) {
         uint64_t bit = mask & (~mask + 1);
         mask &= ~bit;

@@ -1,9 +1,13 @@
 /* Sample formats to planar float (samples.h). Called by decode.c for every frame, so the inner
- * loops are one per type and strided, to let the compiler unroll them. */
+ * loops are one per type and strided, to let the compiler unroll them.
+ *
+ * What has more than 24 bits is rounded to 24 here: rounded to float's 24 significant bits first
+ * and to FLAC's grid later, a sample could land half a step further away. */
 #include "media/samples.h"
 
 #include <libavutil/frame.h>
 #include <libavutil/samplefmt.h>
+#include <math.h>
 #include <stddef.h>
 
 /* One plane's worth: source[i × stride] → out[i]. */
@@ -18,9 +22,9 @@
 
 CONVERT(from_u8, uint8_t, (*in - 128) * (1.0F / 128))
 CONVERT(from_s16, int16_t, *in *(1.0F / 32768))
-CONVERT(from_s32, int32_t, *in *(1.0 / 2147483648.0))
+CONVERT(from_s32, int32_t, (float)(((int64_t)*in + 128) >> 8) * 0x1p-23F)
 CONVERT(from_float, float, *in)
-CONVERT(from_double, double, *in)
+CONVERT(from_double, double, rint(*in * 0x1p23) * 0x1p-23)
 
 static const struct {
     int packed, planar;

@@ -1,5 +1,6 @@
 /* Samples of whatever format a decoder gives, as planar float: nominal −1 … 1, integers of up to 24
- * bits exactly n / 2^(bits−1). Pure functions. */
+ * bits exactly n / 2^(bits−1), floats as they are, wider integers and doubles rounded to the
+ * nearest n / 2^23. Pure functions. */
 #pragma once
 
 #include <stdbool.h>

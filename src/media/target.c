@@ -4,6 +4,8 @@
 #include <libavutil/channel_layout.h>
 #include <string.h>
 
+enum { FLAC_MASK_MAX = 0x3ffff }; /* the speakers of WAVEFORMATEXTENSIBLE */
+
 static const char *const format_names[] = {
     [ENCODE_AAC] = "aac",       [ENCODE_MP3] = "mp3",   [ENCODE_OPUS] = "opus",
     [ENCODE_VORBIS] = "vorbis", [ENCODE_FLAC] = "flac",
@@ -54,34 +56,38 @@ int64_t encode_length(int64_t frames, int source_rate, int target_rate)
     return (int64_t)(((wide)frames * target_rate * 2 + source_rate) / ((wide)source_rate * 2));
 }
 
-static uint64_t mask_of(const struct pcm_format *pcm)
+/* What FLAC means by a number of channels (RFC 9639, section 9.1.3), in the order of the bits. */
+static const uint64_t flac_layouts[ENCODE_CHANNELS_MAX] = {
+    AV_CH_LAYOUT_MONO,    AV_CH_LAYOUT_STEREO,       AV_CH_LAYOUT_SURROUND,
+    AV_CH_LAYOUT_QUAD,    AV_CH_LAYOUT_5POINT0_BACK, AV_CH_LAYOUT_5POINT1_BACK,
+    AV_CH_LAYOUT_6POINT1, AV_CH_LAYOUT_7POINT1,
+};
+
+uint64_t encode_speakers(const struct pcm_format *pcm)
 {
-    if (pcm->channel_mask != 0) {
-        return pcm->channel_mask;
-    }
-    AVChannelLayout usual;
-    av_channel_layout_default(&usual, (int)pcm->channels);
-    return usual.order == AV_CHANNEL_ORDER_NATIVE ? usual.u.mask : 0;
+    bool usual = pcm->channels >= 1 && pcm->channels <= ENCODE_CHANNELS_MAX;
+    return pcm->channel_mask != 0 ? pcm->channel_mask : usual ? flac_layouts[pcm->channels - 1] : 0;
+}
+
+uint32_t encode_flac_mask(const struct pcm_format *pcm)
+{
+    uint64_t mask = encode_speakers(pcm);
+    bool same = mask == flac_layouts[pcm->channels - 1] || mask == AV_CH_LAYOUT_5POINT0 ||
+                mask == AV_CH_LAYOUT_5POINT1; /* FLAC's surrounds are at the back or the side */
+    return same || mask > FLAC_MASK_MAX ? 0 : (uint32_t)mask;
+}
+
+/* FLAC's frames name a rate in Hz up to 16 bits, or in tens of Hz (RFC 9639, section 9.1.2). */
+static bool flac_can_name(int rate)
+{
+    return rate < 65535 || rate % 10 == 0;
 }
 
 bool encode_can(enum encode_format format, const struct pcm_format *source)
 {
-    static const uint64_t flac_layouts[] = {
-        AV_CH_LAYOUT_MONO,    AV_CH_LAYOUT_STEREO,       AV_CH_LAYOUT_SURROUND,
-        AV_CH_LAYOUT_QUAD,    AV_CH_LAYOUT_5POINT0,      AV_CH_LAYOUT_5POINT0_BACK,
-        AV_CH_LAYOUT_5POINT1, AV_CH_LAYOUT_5POINT1_BACK,
-    };
     if (source->channels < 1 || source->channels > ENCODE_CHANNELS_MAX || source->rate < 1 ||
         source->rate > ENCODE_RATE_MAX) {
         return false;
     }
-    if (format != ENCODE_FLAC) {
-        return true;
-    }
-    for (unsigned i = 0; i < sizeof flac_layouts / sizeof flac_layouts[0]; i++) {
-        if (mask_of(source) == flac_layouts[i]) {
-            return source->bits <= 24;
-        }
-    }
-    return false;
+    return format != ENCODE_FLAC || flac_can_name(source->rate);
 }

@@ -37,22 +37,30 @@ def chords(count, rate=44100, seed=3):
     return out[:count]
 
 
-def write_wav(path, samples, rate=44100, bits=16):
-    """samples × channels, −1 … 1; integers are written as they are."""
+def write_wav(path, samples, rate=44100, bits=16, mask=None, floating=False):
+    """samples × channels, −1 … 1; integers are written as they are. mask: the speakers, in an extensible header;
+    floating: floats of 32 or 64 bits."""
     channels, width = samples.shape[1], bits // 8
-    if samples.dtype.kind == "f":
-        samples = numpy.round(samples * (2 ** (bits - 1) - 1)).astype(numpy.int64)
-    data = samples.astype("<i4").tobytes()
-    data = b"".join(data[i:i + width] for i in range(0, len(data), 4)) if bits != 32 else data
-    head = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * width, channels * width, bits)
-    path.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + head +
-                     b"data" + struct.pack("<I", len(data)) + data)
+    if floating:
+        data = samples.astype(f"<f{width}").tobytes()
+    else:
+        if samples.dtype.kind == "f":
+            samples = numpy.round(samples * (2 ** (bits - 1) - 1)).astype(numpy.int64)
+        data = samples.astype("<i4").tobytes()
+        data = b"".join(data[i:i + width] for i in range(0, len(data), 4)) if bits != 32 else data
+    kind = 3 if floating else 1
+    head = struct.pack("<HHIIHH", kind if mask is None else 0xfffe, channels, rate, rate * channels * width,
+                       channels * width, bits)
+    if mask is not None:
+        head += struct.pack("<HHIH", 22, bits, mask, kind) + bytes.fromhex("000000001000800000aa00389b71")
+    path.write_bytes(b"RIFF" + struct.pack("<I", 20 + len(head) + len(data)) + b"WAVEfmt " +
+                     struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(data)) + data)
 
 
-def encode(folder, samples, *renditions, rate=44100, bits=16):
-    """Renditions by their names ("aac-160"); each has path beside what media-encode says of it."""
+def encode(folder, samples, *renditions, **wav):
+    """Renditions by their names ("aac-160"); each has path beside what media-encode says of it. wav: write_wav's."""
     folder.mkdir(exist_ok=True)
-    write_wav(folder / "in.wav", samples, rate, bits)
+    write_wav(folder / "in.wav", samples, **wav)
     text = subprocess.run([TOOL, str(folder / "in.wav"), str(folder), *renditions], check=True, capture_output=True,
                           timeout=120).stdout
     files = json.loads(text)

@@ -73,6 +73,10 @@ def mse_cases(folder):
     lossless = sound.encode(folder / "lossless", whole[:60001], "flac", "aac-320")
     add("change", numpy.concatenate([played(lossless["aac-320"]), played(lossless["flac"]), played(lossless["aac-320"])]),
         [track(lossless["aac-320"], AAC), track(lossless["flac"], FLAC), track(lossless["aac-320"], AAC)])
+    seven = numpy.zeros((60001, 8))
+    seven[:, :2] = whole[:60001]  # front left and right alone
+    files = [sound.encode(folder / f"seven{bits}", seven, "flac", rate=44100, bits=bits)["flac"] for bits in (24, 32)]
+    add("seven", numpy.concatenate([whole[:60001]] * 2), [track(file) for file in files], FLAC)
     return cases
 
 
@@ -118,6 +122,15 @@ def test_tracks_join_to_the_sample(recorded, name):
     # Chromium makes float of FLAC's 16 bits by 1/32767, ffmpeg by 1/32768.
     limit = 2e-5 if name == "change" else 1e-6
     assert numpy.abs(cut_out(tape, expected) - expected).max() < limit
+
+
+def test_flac_of_eight_channels_plays(recorded):
+    """Mixed down by Chromium, by a factor of its own: the front channels alone, of a 24-bit and of a 32-bit master."""
+    expected, tape, result = recorded["seven"]
+    assert result["ranges"] == 1
+    gain = numpy.abs(tape).max() / numpy.abs(expected).max()
+    assert 0.2 < gain <= 1.001
+    assert numpy.abs(cut_out(tape, gain * expected) - gain * expected).max() < 1e-4
 
 
 # Players that are not told the end play on to the end of its frame; ours is told.

@@ -46,14 +46,49 @@ static void flac_holds_what_it_can_name(void **state)
     const struct pcm_format eight = {.rate = 44100, .channels = 8, .bits = 16};
     const struct pcm_format nine = {.rate = 44100, .channels = 9, .bits = 16};
     const struct pcm_format none = {.rate = 0, .channels = 2, .bits = 16};
+    const struct pcm_format odd = {.rate = 96001, .channels = 2, .bits = 16};
+    const struct pcm_format high = {.rate = 176400, .channels = 2, .bits = 16};
     assert_true(encode_can(ENCODE_FLAC, &stereo));
     assert_true(encode_can(ENCODE_FLAC, &surround));
-    assert_false(encode_can(ENCODE_FLAC, &floats));
-    assert_false(encode_can(ENCODE_FLAC, &eight));
+    assert_true(encode_can(ENCODE_FLAC, &floats));
+    assert_true(encode_can(ENCODE_FLAC, &eight));
+    assert_true(encode_can(ENCODE_FLAC, &high));
+    assert_false(encode_can(ENCODE_FLAC, &odd));
+    assert_true(encode_can(ENCODE_AAC, &odd));
     assert_true(encode_can(ENCODE_AAC, &eight));
     assert_true(encode_can(ENCODE_AAC, &floats));
     assert_false(encode_can(ENCODE_AAC, &nine));
     assert_false(encode_can(ENCODE_AAC, &none));
+    assert_int_equal(encode_target(ENCODE_FLAC, &floats).bits, 24);
+}
+
+/* Bits of WAVEFORMATEXTENSIBLE: FL 1, FR 2, FC 4, LFE 8, BL 10, BR 20, FLC 40, FRC 80, BC 100,
+ * SL 200, SR 400. */
+static void flac_is_told_the_speakers_it_does_not_mean(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned channels;
+        uint64_t mask, speakers;
+        uint32_t told;
+    } rows[] = {
+        {1, 0, 0x4, 0},        {2, 0, 0x3, 0},
+        {3, 0, 0x7, 0},        {4, 0, 0x33, 0},
+        {5, 0x607, 0x607, 0},  {5, 0x37, 0x37, 0},
+        {6, 0, 0x3f, 0},       {6, 0x60f, 0x60f, 0},
+        {7, 0, 0x70f, 0},      {8, 0, 0x63f, 0},
+        {3, 0xb, 0xb, 0xb},    {4, 0x107, 0x107, 0x107},
+        {8, 0xff, 0xff, 0xff}, {7, 0x13f, 0x13f, 0x13f},
+        {9, 0, 0, 0},          {2, 3U << 29, 3U << 29, 0},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct pcm_format pcm = {
+            .rate = 48000, .channels = rows[i].channels, .channel_mask = rows[i].mask};
+        assert_int_equal(encode_speakers(&pcm), rows[i].speakers);
+        if (rows[i].channels <= ENCODE_CHANNELS_MAX) {
+            assert_int_equal(encode_flac_mask(&pcm), rows[i].told);
+        }
+    }
 }
 
 static void words_are_formats_and_back(void **state)
@@ -74,6 +109,7 @@ int main(void)
         cmocka_unit_test(lossy_rates_follow_the_family),
         cmocka_unit_test(lengths_are_rounded),
         cmocka_unit_test(flac_holds_what_it_can_name),
+        cmocka_unit_test(flac_is_told_the_speakers_it_does_not_mean),
         cmocka_unit_test(words_are_formats_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
