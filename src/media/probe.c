@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "media/ogg.h"
 
+#include <inttypes.h>
 #include <libavcodec/codec_desc.h>
 #include <libavformat/avformat.h>
 #include <stdio.h>
@@ -42,6 +44,11 @@ static int container_index(const AVInputFormat *format)
         }
     }
     return -1;
+}
+
+static bool is_ogg(const AVInputFormat *format)
+{
+    return strcmp(format->name, "ogg") == 0;
 }
 
 static const struct {
@@ -84,9 +91,33 @@ static AVStream *sound_stream(AVFormatContext *container)
     return found;
 }
 
-/* Out of memory too: a header that asks for gigabytes is a damaged one. */
-static int open_failed(const AVInputFormat *format, struct failure *failure)
+/* Frames by the header as libavformat reads it, 0 where it does not say. */
+static int64_t promised(const AVStream *stream, int rate)
 {
+    if (stream->duration == AV_NOPTS_VALUE || stream->duration <= 0) {
+        return 0;
+    }
+    return av_rescale_q(stream->duration, stream->time_base, (AVRational){1, rate});
+}
+
+static int ogg_cut(const AVStream *stream, struct failure *failure)
+{
+    int rate = stream != NULL ? stream->codecpar->sample_rate : 0;
+    int64_t seconds = rate > 0 ? promised(stream, rate) / rate : 0;
+    if (seconds == 0) {
+        return failure_final(failure, "truncated", "The file was cut off: it has no end mark.");
+    }
+    return failure_final(failure, "truncated",
+                         "The file was cut off after about %" PRId64 " s: it has no end mark.",
+                         seconds);
+}
+
+/* Out of memory too: a header that asks for gigabytes is a damaged one. */
+static int open_failed(const AVInputFormat *format, AVIOContext *io, struct failure *failure)
+{
+    if (is_ogg(format) && ogg_is_cut(io)) {
+        return ogg_cut(NULL, failure);
+    }
     if (strcmp(containers[container_index(format)].word, "mp4") == 0) {
         return failure_final(failure, "truncated",
                              "The file was cut off: the index that an MP4 file needs is missing.");
@@ -107,7 +138,7 @@ static int open_container(AVIOContext *io, const AVInputFormat *format, struct f
     container->max_streams = 64;
     int result = avformat_open_input(&container, NULL, format, NULL); /* frees it on failure */
     if (result < 0) {
-        return open_failed(format, failure);
+        return open_failed(format, io, failure);
     }
     *ret_container = container;
     return 0;
@@ -139,6 +170,25 @@ static int64_t wav_promised(AVIOContext *io)
     return frames;
 }
 
+/* Whether there is sound, whole as far as its frame tells. */
+static int check_stream(AVFormatContext *container, AVStream *stream, struct failure *failure)
+{
+    if (is_ogg(container->iformat) && ogg_is_cut(container->pb)) {
+        return ogg_cut(stream, failure);
+    }
+    if (stream == NULL) {
+        return failure_final(failure, "not-audio", "The file holds no sound.");
+    }
+    /* A rate or channel count that no one can mean is told before the decoder stumbles. */
+    const AVCodecParameters *parameters = stream->codecpar;
+    int result =
+        parameters->sample_rate > 0 && parameters->ch_layout.nb_channels > 0
+            ? probe_limits(parameters->sample_rate, parameters->ch_layout.nb_channels, failure)
+            : 0;
+    return result == 0 && avformat_find_stream_info(container, NULL) < 0 ? not_audio(failure)
+                                                                         : result;
+}
+
 int probe_open(AVIOContext *io, struct failure *failure, AVFormatContext **ret_container,
                AVStream **ret_stream, int64_t *ret_wav_frames)
 {
@@ -154,19 +204,7 @@ int probe_open(AVIOContext *io, struct failure *failure, AVFormatContext **ret_c
         return result;
     }
     AVStream *stream = sound_stream(container);
-    if (stream != NULL) {
-        /* A rate or channel count that no one can mean is told before the decoder stumbles. */
-        const AVCodecParameters *parameters = stream->codecpar;
-        result =
-            parameters->sample_rate > 0 && parameters->ch_layout.nb_channels > 0
-                ? probe_limits(parameters->sample_rate, parameters->ch_layout.nb_channels, failure)
-                : 0;
-        if (result == 0 && avformat_find_stream_info(container, NULL) < 0) {
-            result = not_audio(failure);
-        }
-    } else {
-        result = failure_final(failure, "not-audio", "The file holds no sound.");
-    }
+    result = check_stream(container, stream, failure);
     if (result < 0) {
         avformat_close_input(&container);
         return result;
@@ -198,15 +236,6 @@ int probe_too_long(int64_t frames, int rate, struct failure *failure)
     }
     return failure_final(failure, "too-long", "The file is longer than %d hours.",
                          MEDIA_DURATION_S_MAX / 3600);
-}
-
-/* Frames by the header as libavformat reads it, 0 where it does not say. */
-static int64_t promised(const AVStream *stream, int rate)
-{
-    if (stream->duration == AV_NOPTS_VALUE || stream->duration <= 0) {
-        return 0;
-    }
-    return av_rescale_q(stream->duration, stream->time_base, (AVRational){1, rate});
 }
 
 static int name_codec(const AVCodecParameters *parameters, struct sound *sound,

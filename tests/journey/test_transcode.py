@@ -138,6 +138,10 @@ def bad_file(name, folder, sounds):
     elif name == "truncated.flac":
         whole = sounds("flac", seconds=20.0).read_bytes()
         path.write_bytes(whole[:len(whole) // 2])
+    elif name == "truncated.ogg":
+        ffmpeg("-i", sounds("flac", seconds=20.0), "-c:a", "libvorbis", folder / "whole.ogg")
+        whole = (folder / "whole.ogg").read_bytes()
+        path.write_bytes(whole[:len(whole) // 2])
     elif name == "zero.wav":
         path.write_bytes(wav(44100, 2))
     elif name == "hertz.wav":
@@ -155,6 +159,7 @@ def bad_file(name, folder, sounds):
     ("text.mp3", "not-audio", "not a sound file"),
     ("picture.wav", "not-audio", "not a sound file"),
     ("truncated.flac", "truncated", "although its header says 20 s"),
+    ("truncated.ogg", "truncated", "cut off after about"),
     ("zero.wav", "no-samples", "0 samples"),
     ("hertz.wav", "bad-rate", "1 Hz"),
     ("channels.wav", "bad-channels", "65 channels"),

@@ -148,6 +148,17 @@ static const struct {
     {"cut.mp3", "head -c 120000 cbr.mp3 > cut.mp3", "truncated", "although its header says 10 s."},
     {"cut.m4a", "head -c 80000 start.m4a > cut.m4a", "truncated", "although its header says 10 s."},
     {"index.m4a", "head -c 80000 aac.m4a > index.m4a", "truncated", "was cut off"},
+    {"torn.ogg", "head -c 30000 v.ogg > torn.ogg", "truncated", "cut off after about"},
+    {"torn.opus", "head -c 30000 o.opus > torn.opus", "truncated", "cut off after about"},
+    {"torn.oga", "head -c 90000 flac.oga > torn.oga", "truncated", "cut off: it has no end mark"},
+    {"heads.ogg", "head -c 2000 v.ogg > heads.ogg", "truncated", "cut off: it has no end mark"},
+    /* A cut between two pages: the last one is whole, and not the last. */
+    {"pages.ogg", "head -c $(($(grep -abo OggS v.ogg | tail -1 | cut -d: -f1))) v.ogg > pages.ogg",
+     "truncated", "cut off after about"},
+    /* Somewhere in the table of segments of a page. */
+    {"table.ogg",
+     "head -c $(($(grep -abo OggS v.ogg | tail -1 | cut -d: -f1) + 29)) v.ogg > table.ogg",
+     "truncated", "cut off after about"},
     {"text.mp3", "yes 'The quick brown fox jumps' | head -c 300000 > text.mp3", "not-audio",
      "not a sound file"},
     {"noise.mp3", "head -c 300000 16.wav | gzip | tail -c +9 > noise.mp3", "not-audio",
@@ -214,6 +225,15 @@ static void test_odd_files_are_taken(void **state)
     assert_int_equal(frames, FRAMES);
     support_run("(cat a.flac; head -c 2000 16.wav | gzip) > tail.flac");
     assert_int_equal(decode("tail.flac", &sound, &frames, &failure), 0);
+    assert_int_equal(frames, FRAMES);
+    support_run("(cat v.ogg; head -c 2000 16.wav | gzip) > tail.ogg");
+    assert_int_equal(decode("tail.ogg", &sound, &frames, &failure), 0);
+    assert_int_equal(frames, FRAMES);
+    support_run("cat flac.oga flac.oga > chain.oga");
+    assert_int_equal(decode("chain.oga", &sound, &frames, &failure), 0);
+    assert_int_equal(frames, 2 * FRAMES);
+    support_run("ffmpeg -v error -i flac.oga -c copy -output_ts_offset 100 later.oga");
+    assert_int_equal(decode("later.oga", &sound, &frames, &failure), 0);
     assert_int_equal(frames, FRAMES);
 }
 
