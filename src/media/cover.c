@@ -35,7 +35,7 @@ static int check_header(const uint8_t *bytes, int64_t length, struct failure *fa
     if (result == ERR_MEDIA_TYPE) {
         return failure_final(
             failure, "not-image",
-            "This is not a picture that can be read. JPEG, PNG and WebP are taken.");
+            "This is not a picture that can be read. JPEG, PNG, WebP and GIF are taken.");
     }
     if (result != 0) {
         return failure_final(failure, "damaged", "The picture is damaged.");
@@ -53,7 +53,8 @@ static int decode(const uint8_t *bytes, int64_t length, enum picture_type type, 
 {
     static const enum AVCodecID ids[] = {[PICTURE_JPEG] = AV_CODEC_ID_MJPEG,
                                          [PICTURE_PNG] = AV_CODEC_ID_PNG,
-                                         [PICTURE_WEBP] = AV_CODEC_ID_WEBP};
+                                         [PICTURE_WEBP] = AV_CODEC_ID_WEBP,
+                                         [PICTURE_GIF] = AV_CODEC_ID_GIF};
     const AVCodec *codec = avcodec_find_decoder(ids[type]);
     AVCodecContext *context = avcodec_alloc_context3(codec);
     AVPacket *packet = av_packet_alloc();

@@ -9,13 +9,13 @@
 enum {
     COVER_BYTES_MAX = 20 << 20,
     COVER_SIDE_MAX = 16384,
-    COVER_PIXELS_MAX = 50 * 1000 * 1000,
+    COVER_PIXELS_MAX = 64 * 1000 * 1000, /* as many as ingest takes */
 };
 
 struct cover;
 
-/* Decodes the picture behind the descriptor. Failures: not-image, too-many-pixels, damaged,
- * out-of-limits. */
+/* Decodes the picture behind the descriptor: of a moving one (GIF) the first frame. Failures:
+ * not-image, too-many-pixels, damaged, out-of-limits. */
 int cover_open(int fd, int64_t bytes, struct failure *failure, struct cover **ret_cover);
 void cover_free(struct cover *cover); /* NULL is fine */
 unsigned cover_width(const struct cover *cover);

@@ -1,4 +1,5 @@
-/* Picture headers (picture.h): JPEG by ITU-T T.81 annex B, PNG by its IHDR, WebP by RFC 9649. */
+/* Picture headers (picture.h): JPEG by ITU-T T.81 annex B, PNG by its IHDR, WebP by RFC 9649,
+ * GIF by its logical screen (GIF89a, section 18). */
 #include "media/picture.h"
 
 #include "base/error.h"
@@ -86,6 +87,16 @@ static int read_webp(const uint8_t *bytes, size_t length, struct picture *pictur
     return 0;
 }
 
+static int read_gif(const uint8_t *bytes, size_t length, struct picture *picture)
+{
+    if (length < 10) {
+        return ERR_CORRUPT;
+    }
+    picture->width = little16(bytes + 6);
+    picture->height = little16(bytes + 8);
+    return 0;
+}
+
 int picture_read_header(const uint8_t *bytes, size_t length, struct picture *ret_picture)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -100,6 +111,10 @@ int picture_read_header(const uint8_t *bytes, size_t length, struct picture *ret
     } else if (length >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0) {
         picture.type = PICTURE_WEBP;
         result = read_webp(bytes, length, &picture);
+    } else if (length >= 6 &&
+               (memcmp(bytes, "GIF87a", 6) == 0 || memcmp(bytes, "GIF89a", 6) == 0)) {
+        picture.type = PICTURE_GIF;
+        result = read_gif(bytes, length, &picture);
     }
     if (result == 0 && (picture.width == 0 || picture.height == 0)) {
         result = ERR_CORRUPT;

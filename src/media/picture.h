@@ -1,11 +1,12 @@
 /* What a picture's header says, read without decoding a pixel: so a picture of 100,000 × 100,000 is
- * refused before any memory is taken for it. JPEG, PNG and WebP. Pure functions. */
+ * refused before any memory is taken for it. JPEG, PNG, WebP and GIF. Pure
+ * functions. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum picture_type { PICTURE_JPEG, PICTURE_PNG, PICTURE_WEBP };
+enum picture_type { PICTURE_JPEG, PICTURE_PNG, PICTURE_WEBP, PICTURE_GIF };
 
 struct picture {
     enum picture_type type;

@@ -152,6 +152,8 @@ static const char *picture_type(const AVStream *stream)
         return "image/png";
     case AV_CODEC_ID_WEBP:
         return "image/webp";
+    case AV_CODEC_ID_GIF:
+        return "image/gif";
     default:
         return NULL;
     }

@@ -18,6 +18,7 @@ enum { TAGS_TEXT_MAX = 500, TAGS_LYRICS_MAX = 20000, TAGS_PICTURE_BYTES_MAX = 20
 json_t *tags_read(const struct AVFormatContext *container);
 
 /* The first embedded picture (of the front, where the file says which): its bytes, borrowed from
- * the container, and its type "image/jpeg" "image/png" "image/webp"; false: none. */
+ * the container, and its type "image/jpeg" "image/png" "image/webp"
+ * "image/gif"; false: none. */
 bool tags_picture(const struct AVFormatContext *container, const uint8_t **ret_bytes, int *ret_size,
                   const char **ret_type);

@@ -279,8 +279,9 @@ def png(width, height):
     ("2^31 a side", png(2 ** 31 - 1, 2 ** 31 - 1), 422, ["12000"]),
     ("no pixels", png(0, 5), 422, ["no pixels"]),
     ("a cut header", png(5, 5)[:20], 422, ["damaged"]),
-    ("a GIF", b"GIF89a\x05\x00\x05\x00\x00\x00\x00;", 415, ["JPEG, PNG or WebP"]),
-    ("a page", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, ["JPEG, PNG or WebP"]),
+    ("a GIF without pixels", b"GIF89a\x05\x00\x00\x00\x00\x00\x00;", 422, ["no pixels"]),
+    ("a bitmap", b"BM" + bytes(60), 415, ["JPEG, PNG, WebP or GIF"]),
+    ("a page", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, ["JPEG, PNG, WebP or GIF"]),
     ("nothing", b"", None, []),
 ], ids=lambda value: value if isinstance(value, str) else "")
 @pytest.mark.parametrize("route", ["cover", "image"])

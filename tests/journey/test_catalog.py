@@ -555,7 +555,7 @@ def test_a_picture_from_birth_to_end(people, album, picture, owner, route, membe
             assert got[0] == codec and max(got[1:]) == size, (asked, accept, got)
     etag = requests.get(art, timeout=10).headers["ETag"]
     assert requests.get(art, headers={"If-None-Match": etag}, timeout=10).status_code == 304
-    second = ok(people.artist.put(f"{path}/{route}", data=picture("jpg", "200x200")), 202)["id"]
+    second = ok(people.artist.put(f"{path}/{route}", data=picture("gif", "200x200")), 202)["id"]
     wait_until(lambda: ok(people.artist.get(path))[member] == second)
     ok(people.artist.delete(f"{path}/{route}"), 204)
     assert ok(people.artist.get(path))[member] is None

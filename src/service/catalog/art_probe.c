@@ -104,6 +104,17 @@ static bool probe_webp(int fd, uint64_t length, struct art_info *info)
     return false;
 }
 
+static bool probe_gif(int fd, uint64_t length, struct art_info *info)
+{
+    unsigned char head[10];
+    if (!read_at(fd, length, 0, head, sizeof head)) {
+        return false;
+    }
+    info->width = (uint32_t)head[6] | (uint32_t)head[7] << 8;
+    info->height = (uint32_t)head[8] | (uint32_t)head[9] << 8;
+    return true;
+}
+
 static int check_size(const struct art_info *info, struct problem *problem)
 {
     if (info->width == 0 || info->height == 0) {
@@ -137,11 +148,14 @@ int art_probe(int fd, uint64_t length, struct art_info *ret_info, struct problem
         } else if (memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBP", 4) == 0) {
             info.mime = "image/webp";
             good = probe_webp(fd, length, &info);
+        } else if (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0) {
+            info.mime = "image/gif";
+            good = probe_gif(fd, length, &info);
         }
     }
     if (info.mime == NULL) {
         return problem_set(problem, ERR_MEDIA_TYPE,
-                           "The file is no picture that is taken here: JPEG, PNG or WebP");
+                           "The file is no picture that is taken here: JPEG, PNG, WebP or GIF");
     }
     if (!good) {
         return problem_set(problem, ERR_INVALID, "The picture's header (%s) is damaged", info.mime);

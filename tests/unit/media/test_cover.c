@@ -60,7 +60,7 @@ static void assert_orange(const char *name)
     assert_in_range(mean(name, 2), 0, 6);
 }
 
-static const char *const kinds[] = {"a.png", "a.jpg", "a.webp", "gray.jpg"};
+static const char *const kinds[] = {"a.png", "a.jpg", "a.webp", "a.gif", "gray.jpg"};
 
 static void test_all_kinds_scale_to_fit(void **state)
 {
@@ -68,6 +68,9 @@ static void test_all_kinds_scale_to_fit(void **state)
     (void)state;
     support_run("ffmpeg -v error -f lavfi -i color=0xFF8000:s=1400x700 -frames:v 1 a.png");
     support_run("ffmpeg -v error -i a.png -q:v 2 a.jpg && ffmpeg -v error -i a.png a.webp");
+    /* Of a moving picture the first frame: the second is blue. */
+    support_run("ffmpeg -v error -i a.png -f lavfi -i color=blue:s=1400x700 -filter_complex "
+                "'[0][1]concat=n=2' -r 1 -frames:v 2 a.gif");
     support_run("ffmpeg -v error -f lavfi -i color=gray:s=1400x700 -vf format=gray "
                 "-frames:v 1 gray.jpg");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -82,7 +85,7 @@ static void test_all_kinds_scale_to_fit(void **state)
         assert_true(jpeg.type == PICTURE_JPEG && webp.type == PICTURE_WEBP);
         assert_true(jpeg.width == 300 && jpeg.height == 150);
         assert_true(webp.width == 300 && webp.height == 150);
-        if (i < 3) {
+        if (i < 4) {
             assert_orange("out.jpg");
             assert_orange("out.webp");
         }
@@ -95,12 +98,18 @@ static void test_transparent_parts_are_white(void **state)
 {
     struct failure failure;
     (void)state;
-    support_run("ffmpeg -v error -f lavfi -i color=black@0:s=64x64,format=rgba -frames:v 1 t.png");
-    struct cover *cover = open_cover("t.png", &failure);
-    assert_non_null(cover);
-    (void)scale(cover, 64, COVER_JPEG, "t.jpg");
-    assert_in_range(mean("t.jpg", 0), 253, 255);
-    cover_free(cover);
+    support_run(
+        "ffmpeg -v error -f lavfi -i color=black@0:s=64x64,format=rgba -frames:v 1 t.png && "
+        "ffmpeg -v error -i t.png -vf "
+        "'split[a][b];[b]palettegen[p];[a][p]paletteuse' t.gif");
+    static const char *const names[] = {"t.png", "t.gif"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct cover *cover = open_cover(names[i], &failure);
+        assert_non_null(cover);
+        (void)scale(cover, 64, COVER_JPEG, "t.jpg");
+        assert_in_range(mean("t.jpg", 0), 253, 255);
+        cover_free(cover);
+    }
 }
 
 static void test_thin_pictures_keep_a_pixel(void **state)
@@ -125,14 +134,16 @@ static void test_bad_pictures_say_why(void **state)
         const char *name, *code, *words;
     } bad[] = {
         {"huge.png", "too-many-pixels", "100000 × 100000"},
-        {"text.jpg", "not-image", "JPEG, PNG and WebP"},
-        {"empty.jpg", "not-image", "JPEG, PNG and WebP"},
+        {"text.jpg", "not-image", "JPEG, PNG, WebP and GIF"},
+        {"empty.jpg", "not-image", "JPEG, PNG, WebP and GIF"},
         {"head.jpg", "damaged", "damaged"},
+        {"none.gif", "damaged", "damaged"},
     };
     (void)state;
     put("huge.png", huge, sizeof huge);
     put("text.jpg", "this is text, whatever its name", 31);
     put("empty.jpg", "", 0);
+    put("none.gif", "GIF89a\x05\0\x05\0\0\0\0;", 14);
     support_run("ffmpeg -v error -f lavfi -i testsrc=s=800x800 -frames:v 1 whole.jpg && "
                 "head -c 300 whole.jpg > head.jpg");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -13,7 +13,7 @@ export interface AlbumGuess {
 }
 
 const AUDIO = /\.(wav|wave|flac|alac|aiff?|aifc|mp3|m4a|mp4|aac|ogg|oga|opus|wv)$/i;
-const IMAGE = /\.(jpe?g|png|webp)$/i;
+const IMAGE = /\.(jpe?g|png|webp|gif)$/i;
 const COVER_NAMES = ['cover', 'folder', 'front', 'album', 'artwork', 'art'];
 
 export const isAudio = (name: string): boolean => AUDIO.test(name);

@@ -50,7 +50,7 @@ function CoverField({ cover, onChange }: { cover: File | null; onChange: (cover:
       <input
         type="file"
         class="visually-hidden"
-        accept="image/jpeg,image/png,image/webp"
+        accept="image/jpeg,image/png,image/webp,image/gif"
         aria-label="Cover"
         onChange={(event) => event.currentTarget.files?.[0] && onChange(event.currentTarget.files[0])}
       />

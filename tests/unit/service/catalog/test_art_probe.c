@@ -58,6 +58,19 @@ static void sizes_are_read(void **state)
     assert_int_equal(info.height, 200);
 }
 
+static void gif_has_a_size_too(void **state)
+{
+    (void)state;
+    struct art_info info = {0};
+    struct problem problem;
+    assert_int_equal(PROBE("GIF89a\x40\x01\xf0\x00\x00\x00"), 0);
+    assert_string_equal(info.mime, "image/gif");
+    assert_int_equal(info.width, 320);
+    assert_int_equal(info.height, 240);
+    assert_int_equal(PROBE("GIF87a\xff\xff\xff\xff\x00\x00"), ERR_INVALID);
+    assert_int_equal(PROBE("GIF87a\x01\x00\x00\x00\x00\x00"), ERR_INVALID);
+}
+
 static void large_ones_are_refused(void **state)
 {
     (void)state;
@@ -77,7 +90,8 @@ static void others_are_refused(void **state)
     (void)state;
     struct art_info info = {0};
     struct problem problem;
-    assert_int_equal(PROBE("GIF89a\x10\x00\x10\x00\x00\x00"), ERR_MEDIA_TYPE);
+    assert_int_equal(PROBE("GIF90a\x10\x00\x10\x00\x00\x00"), ERR_MEDIA_TYPE);
+    assert_int_equal(PROBE("BM\x10\x00\x10\x00\x00\x00\x00\x00\x00\x00"), ERR_MEDIA_TYPE);
     assert_int_equal(PROBE(""), ERR_MEDIA_TYPE);
     assert_int_equal(PROBE("<svg xmlns='x'></svg>"), ERR_MEDIA_TYPE);
     assert_int_equal(PROBE("\xff\xd8\xff\xe0\x00\x01xxxxxxxx"), ERR_INVALID);
@@ -96,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_read),
+        cmocka_unit_test(gif_has_a_size_too),
         cmocka_unit_test(large_ones_are_refused),
         cmocka_unit_test(others_are_refused),
     };
