@@ -80,6 +80,8 @@ static const struct command commands[] = {
      "make new signing keys; the old ones stay valid until they run out"},
     {"s3 key add", "NAME", COMMON, 0, command_s3_key_add,
      "make credentials for an outside user of the built-in store"},
+    {"sweep", "", COMMON, 0, command_sweep,
+     "remove now what no upload, track or picture names any more"},
     {"migrate", "", COMMON, 0, command_migrate, "bring the databases to this version"},
     {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
     {"config show", "", COMMON, 0, run_config_show, "print the configuration, secrets masked"},

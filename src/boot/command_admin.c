@@ -186,6 +186,23 @@ int command_s3_key_add(const struct command_line *line)
     return EXIT_DONE;
 }
 
+int command_sweep(const struct command_line *line)
+{
+    struct problem problem = {0};
+    struct platform *platform = NULL;
+    int error = platform_open(line->config, 0, &platform, &problem);
+    if (error != 0) {
+        return complain(&problem, error);
+    }
+    unsigned uploads = 0, objects = 0;
+    error = platform_sweep(platform, &uploads, &objects);
+    if (error == 0) {
+        (void)printf("gave up %u uploads, removed %u objects\n", uploads, objects);
+    }
+    platform_close(platform);
+    return error != 0 ? complain(&problem, error) : EXIT_DONE;
+}
+
 int command_migrate(const struct command_line *line)
 {
     struct errand errand;

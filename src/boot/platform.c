@@ -489,6 +489,15 @@ int platform_rotate_keys(struct platform *platform, struct call *call)
                                               &call->problem);
 }
 
+int platform_sweep(struct platform *platform, unsigned *ret_uploads, unsigned *ret_objects)
+{
+    struct ingest_swept swept = {0};
+    int error = ingest_sweep_all(platform->ingest, &swept);
+    *ret_uploads = swept.uploads;
+    *ret_objects = swept.objects;
+    return error;
+}
+
 void platform_announce(struct platform *platform)
 {
     struct call call = {.arena = arena_new(0), .actor.roles = ROLE_SYSTEM};

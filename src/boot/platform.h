@@ -46,5 +46,8 @@ void platform_gauges(struct platform *platform);
 void platform_announce(struct platform *platform);
 
 struct identity *platform_identity(struct platform *platform); /* borrowed */
+/* What the sweep does in portions, at once: all that nothing names any more and whose grace is over
+ * goes. Needs a platform of platform_open. */
+int platform_sweep(struct platform *platform, unsigned *ret_uploads, unsigned *ret_objects);
 /* New signing keys for access tokens and media URLs. */
 int platform_rotate_keys(struct platform *platform, struct call *call);

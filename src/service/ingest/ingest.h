@@ -54,3 +54,5 @@ struct ingest_swept {
 /* One sweep: abandoned uploads, objects whose grace is over, a portion of the walk over all
  * objects. Several processes may sweep at once. */
 int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept);
+/* All there is to sweep, the walk from its beginning to its end: as long as the store is large. */
+int ingest_sweep_all(struct ingest *ingest, struct ingest_swept *ret_swept);

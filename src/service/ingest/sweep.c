@@ -131,18 +131,27 @@ static int forget_work(struct db_session *session, void *argument)
     return error != 0 ? error : upload_forget_ended(session, now_ms - ended_life_ms);
 }
 
+/* What rows tell of. */
+static int sweep_rows(struct ingest *ingest, struct ingest_swept *swept)
+{
+    unsigned removed = 0;
+    int error = sweep_uploads(ingest, swept);
+    if (error == 0) {
+        error = catalog_cleanup_sweep(ingest->config.catalog, CLEANUPS_AT_ONCE, &removed);
+        swept->objects += removed;
+    }
+    return error != 0 ? error : db_write(ingest->config.db, forget_work, NULL);
+}
+
+static int sweep_multiparts(struct ingest *ingest)
+{
+    return blob_multipart_sweep(ingest->config.blobs, clock_wall_ms() - foreign_upload_life_ms);
+}
+
 int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
 {
     struct ingest_swept swept = {0};
-    unsigned removed = 0;
-    int error = sweep_uploads(ingest, &swept);
-    if (error == 0) {
-        error = catalog_cleanup_sweep(ingest->config.catalog, CLEANUPS_AT_ONCE, &removed);
-        swept.objects += removed;
-    }
-    if (error == 0) {
-        error = db_write(ingest->config.db, forget_work, NULL);
-    }
+    int error = sweep_rows(ingest, &swept);
     if (error == 0) {
         error = walk_bucket(ingest, BLOB_UPLOADS, ingest->walk_uploads, &swept);
     }
@@ -150,8 +159,38 @@ int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
         error = walk_bucket(ingest, BLOB_MEDIA, ingest->walk_media, &swept);
     }
     if (error == 0) {
-        error =
-            blob_multipart_sweep(ingest->config.blobs, clock_wall_ms() - foreign_upload_life_ms);
+        error = sweep_multiparts(ingest);
+    }
+    *ret_swept = swept;
+    return error;
+}
+
+static int walk_whole_bucket(struct ingest *ingest, const char *bucket, struct ingest_swept *swept)
+{
+    char place[BLOB_KEY_MAX + 1] = "";
+    int error;
+    do {
+        error = walk_bucket(ingest, bucket, place, swept);
+    } while (error == 0 && place[0] != '\0');
+    return error;
+}
+
+int ingest_sweep_all(struct ingest *ingest, struct ingest_swept *ret_swept)
+{
+    struct ingest_swept swept = {0}, before;
+    int error;
+    do {
+        before = swept;
+        error = sweep_rows(ingest, &swept);
+    } while (error == 0 && (swept.uploads != before.uploads || swept.objects != before.objects));
+    if (error == 0) {
+        error = walk_whole_bucket(ingest, BLOB_UPLOADS, &swept);
+    }
+    if (error == 0) {
+        error = walk_whole_bucket(ingest, BLOB_MEDIA, &swept);
+    }
+    if (error == 0) {
+        error = sweep_multiparts(ingest);
     }
     *ret_swept = swept;
     return error;

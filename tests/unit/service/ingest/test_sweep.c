@@ -243,6 +243,30 @@ static void a_replaced_file_goes_after_its_grace(void **state)
     ingest_close(ingest);
 }
 
+static void the_whole_store_in_one_go(void **state)
+{
+    enum { ORPHANS = 1010 }; /* more than a portion */
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, 0, ACROSS_MS);
+    char key[64];
+    for (int i = 0; i < ORPHANS; i++) {
+        (void)snprintf(key, sizeof key, "m/%d/1/original.flac", 1000 + i);
+        put_object(world, BLOB_MEDIA, key);
+    }
+    put_object(world, BLOB_UPLOADS, "1/77.flac");
+    int64_t track_id = world_add_track(world, "One");
+    (void)snprintf(key, sizeof key, "m/%" PRId64 "/1/original.flac", track_id);
+    put_object(world, BLOB_MEDIA, key);
+    (void)usleep(LATER_US);
+    struct ingest_swept swept = {0};
+    assert_int_equal(ingest_sweep_all(ingest, &swept), 0);
+    assert_int_equal(swept.objects, ORPHANS + 1);
+    assert_true(has_object(world, BLOB_MEDIA, key));
+    assert_int_equal(ingest_sweep_all(ingest, &swept), 0);
+    assert_int_equal(swept.objects, 0);
+    ingest_close(ingest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_upload_in_its_day_stays, world_new, world_free),
         cmocka_unit_test_setup_teardown(what_is_long_over_is_forgotten, world_new, world_free),
         cmocka_unit_test_setup_teardown(what_no_row_names_goes, world_new, world_free),
+        cmocka_unit_test_setup_teardown(the_whole_store_in_one_go, world_new, world_free),
         cmocka_unit_test_setup_teardown(a_replaced_file_goes_after_its_grace, world_new,
                                         world_free),
     };
