@@ -1,0 +1,81 @@
+"""A round: a world made from the template, clients at work, something done to it, and the checks."""
+import pathlib
+import random
+import shutil
+import threading
+import time
+
+import check
+import clients
+from journal import Journal
+from world import World, roomy_folder
+
+WORK_S = 3.0  # how long the clients work while the harm is done
+
+
+class Known:
+    """What the template holds: an artist page of each artist (by username), and a track that plays."""
+
+    def __init__(self, data, artists, track, body):
+        self.data, self.artists, self.track, self.body = data, artists, track, body
+
+
+class Round:
+    def __init__(self, known, specification, sound, scenario, number, seed, uploads_each=3, **world_options):
+        self.known, self.specification, self.sound = known, specification, sound
+        self.scenario, self.number = scenario, number
+        self.seed = f"{seed}/{scenario}/{number}"
+        self.random = random.Random(self.seed)
+        self.uploads_each = uploads_each
+        self.plays = 0
+        self.findings = check.Findings()
+        self.ending = threading.Event()
+        self.folder = roomy_folder() / f"tutti-fault-{scenario.replace(', ', '-').replace(' ', '-')}-{number}-{random.SystemRandom().getrandbits(32):08x}"
+        self.world = World(self.folder, template=known.data, **world_options)
+        self.journal = Journal(self.folder / "journal.jsonl")
+        people = [(clients.Editor, "maker"), (clients.Editor, "second"), (clients.Uploader, "maker"),
+                  (clients.Uploader, "second"), (clients.Listener, "listener"), (clients.Visitor, "visitor")]
+        self.clients = [kind(self, number, name) for number, (kind, name) in enumerate(people)]
+
+    def pause(self, least, most):
+        time.sleep(self.random.uniform(least, most))
+
+    def begin(self):
+        self.world.start()
+        for client in self.clients:
+            client.start()
+
+    def end(self):
+        """No new calls; those that wait for an answer get it."""
+        self.ending.set()
+        for client in self.clients:
+            client.join(60)
+            if client.is_alive():
+                self.findings.other.append(f"{client.name} hangs")
+
+    def finish(self):
+        """The checks; what they found."""
+        self.end()
+        check.all_of_it(self)
+        self.findings.other.extend(self.journal.wrong)
+
+    def row(self):
+        """For the table at the end; what was lost on purpose does not count."""
+        if self.world.disk and "TUTTI_FAULT_BROKEN" in self.world.environment:
+            return None
+        return {"scenario": self.scenario, "rounds": 1, "kills": self.world.kills, "writes": self.journal.writes,
+                "plays": self.plays, "unanswered": self.journal.unanswered, "lost": len(self.findings.lost),
+                "doubled": len(self.findings.doubled), "orphans": len(self.findings.orphans),
+                "other": len(self.findings.other)}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        self.ending.set()
+        self.world.__exit__()
+        if failure:
+            kept = pathlib.Path("/tmp") / self.folder.name
+            shutil.copytree(self.folder, kept, dirs_exist_ok=True)
+            print(f"what is left of this round is in {kept}")
+        shutil.rmtree(self.folder, ignore_errors=True)

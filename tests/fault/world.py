@@ -1,0 +1,190 @@
+"""The platform under test: the unmodified binary, as one process or as several, in a directory of its own, started,
+killed and started again. Nothing here knows what the clients do."""
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import tempfile
+import time
+
+import requests
+
+import disk
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("TUTTI_BINARY", str(ROOT / "build" / "tutti"))
+PASSWORD = "correct horse battery"
+READY_TIMEOUT_S = 30
+FRONT = "gateway,identity,catalog,ingest,streaming,objectstore"
+UNLIMITED = {f"TUTTI_LIMITS_{kind}_PER_MINUTE": "0" for kind in ("LOGINS", "READS", "WRITES", "UPLOADS", "PLAYS")}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def roomy_folder():
+    """In memory where there is room: the disk is what the image says it is, not what lies under it."""
+    shm = pathlib.Path("/dev/shm")
+    return shm if shm.is_dir() and shutil.disk_usage(shm).free > 1 << 30 else pathlib.Path(tempfile.gettempdir())
+
+
+class Node:
+    """One process of the platform."""
+
+    def __init__(self, world, roles=None):
+        self.world, self.roles = world, roles
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.process = None
+
+    def start(self):
+        command = [BINARY, "serve", "--data", str(self.world.data), "--listen", f"127.0.0.1:{self.port}"]
+        environment = {**os.environ, **UNLIMITED, "TUTTI_LOG_ACCESS": "no", **self.world.environment}
+        if self.world.public_url:
+            environment["TUTTI_SERVER_URL"] = self.world.public_url
+        with open(self.world.log, "ab") as log:
+            self.process = subprocess.Popen(command + (["--roles", self.roles] if self.roles else []), stdout=log,
+                                            stderr=log, env=environment, start_new_session=True)
+        return self
+
+    def wait_ready(self):
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.world.log_tail()}")
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(self.url + "/readyz", timeout=2).status_code == 200:
+                    return self
+            time.sleep(0.02)
+        raise AssertionError(f"the server is not ready:\n{self.world.log_tail()}")
+
+    def kill(self):
+        """SIGKILL to this process alone; its tutti-media end by themselves."""
+        self.process.kill()
+        self.process.wait(20)
+
+    def kill_all(self):
+        """SIGKILL to the process and its children at once, as when the power goes."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
+
+    def media(self):
+        """The tutti-media processes that this one has."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                name, rest = (entry / "stat").read_text().rsplit(")", 1)
+                if name.endswith("(tutti-media") and int(rest.split()[1]) == self.process.pid:
+                    found.append(int(entry.name))
+        return found
+
+    def stop(self):
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+
+class World:
+    """A data directory, its processes and its disk. `with` ends what still runs and removes it."""
+
+    def __init__(self, folder, template=None, roles=(None,), on_disk=False, broken_disk=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data, self.log = self.folder / "data", self.folder / "server.log"
+        if template:
+            shutil.copytree(template, self.data)
+        else:
+            self.data.mkdir(mode=0o700)
+        self.environment, self.public_url = {}, None
+        self.disk = disk.Disk(self.data, self.folder / "image") if on_disk else None
+        if self.disk:
+            self.disk.settle()
+            self.environment.update(self.disk.environment(broken_disk))
+        self.nodes = [Node(self, roles=one) for one in roles]
+        self.kills = 0
+
+    @property
+    def front(self):
+        return self.nodes[0]
+
+    @property
+    def url(self):
+        return self.public_url or self.front.url
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes:
+            node.wait_ready()
+        return self
+
+    def restart_after_kill(self, node):
+        node.kill()
+        self.kills += 1
+        node.start().wait_ready()
+
+    def cut_power(self, random=None, restart=True):
+        for node in self.nodes:
+            node.kill_all()
+        self.kills += 1
+        self.disk.cut(random)
+        if restart:
+            self.start()
+
+    def stop(self):
+        for node in self.nodes:
+            status = node.stop()
+            assert status == 0, f"SIGTERM must end with 0, not {status}:\n{self.log_tail()}"
+
+    def run(self, *arguments, stdin="", environment=None):
+        """A command of the binary on the data; its standard output."""
+        done = subprocess.run([BINARY, *arguments, "--data", str(self.data)], input=stdin, text=True, timeout=60,
+                              capture_output=True, env={**os.environ, **(environment or self.environment)})
+        assert done.returncode == 0, f"tutti {' '.join(arguments)}: {done.returncode} {done.stderr}"
+        return done.stdout
+
+    def add_user(self, username, role):
+        self.run("user", "add", username, "--role", role, "--email", f"{username}@example.org", "--password-stdin",
+                 stdin=PASSWORD + "\n")
+
+    def rows(self, query, *values, database="catalog"):
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/{database}.db?mode=ro", uri=True, timeout=10)) as db:
+            return db.execute(query, values).fetchall()
+
+    def log_tail(self):
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for node in self.nodes:
+            if node.process and node.process.poll() is None:
+                node.kill_all()
+
+
+class Clock:
+    """The wall clock of the processes that are started with environment()."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.set(0)
+
+    def set(self, offset_ms):
+        # In place: the processes have it mapped.
+        mode = "r+b" if self.path.exists() else "wb"
+        with open(self.path, mode) as file:
+            file.write(struct.pack("<q", offset_ms))
+
+    def environment(self):
+        return {"LD_PRELOAD": disk.LIBRARY, "TUTTI_FAULT_CLOCK": str(self.path)}
