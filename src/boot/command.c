@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "boot/backup.h"
 #include "boot/command_admin.h"
 #include "boot/config.h"
 #include "boot/serve.h"
@@ -32,12 +33,17 @@ static const struct option_row option_rows[OPTIONS_] = {
     [OPTION_ROLE] = {"role", "ROLE", "listener, artist or admin"},
     [OPTION_EMAIL] = {"email", "ADDRESS", "the user's mail address"},
     [OPTION_PASSWORD_STDIN] = {"password-stdin", NULL, "read the password from standard input"},
+    [OPTION_KEY_FILE] = {"key-file", "FILE", "random bytes that seal the backup, not a passphrase"},
+    [OPTION_BLOBS] = {"blobs", "DIR", "copy the objects, too; only what DIR lacks"},
+    [OPTION_REPLACE] = {"replace", NULL, "put aside what is in the data directory"},
     [OPTION_HELP] = {"help", NULL, "this help"},
     [OPTION_VERSION] = {"version", NULL, "the version"},
 };
 
 #define BIT(option) (1u << (option))
 #define COMMON      (BIT(OPTION_CONFIG) | BIT(OPTION_DATA) | BIT(OPTION_LOG_LEVEL) | BIT(OPTION_HELP))
+
+#define SEALED (BIT(OPTION_KEY_FILE) | BIT(OPTION_PASSWORD_STDIN) | BIT(OPTION_BLOBS))
 
 struct command {
     const char *words; /* "user add" */
@@ -82,6 +88,10 @@ static const struct command commands[] = {
      "make credentials for an outside user of the built-in store"},
     {"sweep", "", COMMON, 0, command_sweep,
      "remove now what no upload, track or picture names any more"},
+    {"backup", "FILE", COMMON | SEALED, 0, command_backup,
+     "databases, configuration and keys into a sealed file"},
+    {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, command_restore,
+     "a data directory from a backup"},
     {"migrate", "", COMMON, 0, command_migrate, "bring the databases to this version"},
     {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
     {"config show", "", COMMON, 0, run_config_show, "print the configuration, secrets masked"},
@@ -202,7 +212,7 @@ static int check(const struct command *command, const struct command_line *line,
     unsigned rest_wanted = command->rest[0] != '\0' ? 1 : 0;
     if (line->word_count - name_words != rest_wanted) {
         return rest_wanted != 0 && line->word_count == name_words
-                   ? usage("%s needs a NAME", command->words)
+                   ? usage("%s needs a %s", command->words, command->rest)
                    : usage("\"%s\" is one word too many", line->words[line->word_count - 1]);
     }
     for (unsigned option = 0; option < OPTIONS_; option++) {
@@ -225,6 +235,22 @@ static void add_flag(struct config_sources *sources, const struct command_line *
     }
 }
 
+const char *command_config_file(const struct command_line *line)
+{
+    const char *given = line->options[OPTION_CONFIG];
+    return given != NULL ? given : access(DEFAULT_FILE, F_OK) == 0 ? DEFAULT_FILE : NULL;
+}
+
+int command_complain(const struct problem *problem, int error)
+{
+    (void)fprintf(stderr, "tutti: %s\n",
+                  problem->detail[0] != '\0' ? problem->detail : error_title(error));
+    for (unsigned i = 0; i < problem->field_count; i++) {
+        (void)fprintf(stderr, "  %s %s\n", problem->fields[i].name, problem->fields[i].message);
+    }
+    return error == ERR_INVALID ? EXIT_USAGE : EXIT_WRONG;
+}
+
 int command_configure(const struct command_line *line, struct config **ret_config,
                       struct problem *problem)
 {
@@ -244,8 +270,7 @@ static int run(const struct command *command, struct command_line *line)
     struct config *config = NULL;
     int error = command_configure(line, &config, &problem);
     if (error != 0) {
-        (void)fprintf(stderr, "tutti: %s\n",
-                      problem.detail[0] != '\0' ? problem.detail : error_title(error));
+        (void)command_complain(&problem, error);
         return EXIT_USAGE;
     }
     line->config = config;

@@ -20,6 +20,9 @@ enum command_option {
     OPTION_ROLE,
     OPTION_EMAIL,
     OPTION_PASSWORD_STDIN,
+    OPTION_KEY_FILE,
+    OPTION_BLOBS,
+    OPTION_REPLACE,
     OPTION_HELP,
     OPTION_VERSION,
     OPTIONS_,
@@ -32,6 +35,10 @@ struct command_line {
     struct config *config;
 };
 
+/* The configuration file in use, NULL for none. Borrowed. */
+const char *command_config_file(const struct command_line *line);
+/* Prints what went wrong; the exit status for it. */
+int command_complain(const struct problem *problem, int error);
 int command_run(int count, char **arguments);
 /* Loads the configuration the line asks for (again on SIGHUP). The result is the caller's. */
 int command_configure(const struct command_line *line, struct config **ret_config,

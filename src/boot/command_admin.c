@@ -25,34 +25,24 @@ struct errand {
     struct call call;
 };
 
-static int complain(const struct problem *problem, int error)
-{
-    (void)fprintf(stderr, "tutti: %s\n",
-                  problem->detail[0] != '\0' ? problem->detail : error_title(error));
-    for (unsigned i = 0; i < problem->field_count; i++) {
-        (void)fprintf(stderr, "  %s %s\n", problem->fields[i].name, problem->fields[i].message);
-    }
-    return error == ERR_INVALID ? EXIT_USAGE : EXIT_WRONG;
-}
-
 static int errand_begin(struct errand *errand, const struct command_line *line)
 {
     *errand = (struct errand){.call.actor.roles = ROLE_SYSTEM};
     errand->call.arena = arena_new(0);
     if (errand->call.arena == NULL) {
-        return complain(&errand->call.problem, ERR_NO_MEMORY);
+        return command_complain(&errand->call.problem, ERR_NO_MEMORY);
     }
     int error = platform_open_data(line->config, &errand->platform, &errand->call.problem);
     if (error != 0) {
         arena_free(errand->call.arena);
-        return complain(&errand->call.problem, error);
+        return command_complain(&errand->call.problem, error);
     }
     return EXIT_DONE;
 }
 
 static int errand_end(struct errand *errand, int error)
 {
-    int status = error != 0 ? complain(&errand->call.problem, error) : EXIT_DONE;
+    int status = error != 0 ? command_complain(&errand->call.problem, error) : EXIT_DONE;
     platform_close(errand->platform);
     arena_free(errand->call.arena);
     return status;
@@ -179,7 +169,7 @@ int command_s3_key_add(const struct command_line *line)
     int error = objectstore_key_add(config_text(line->config, CONFIG_KEYS_STORE),
                                     line->words[line->word_count - 1], &key, &problem);
     if (error != 0) {
-        return complain(&problem, error);
+        return command_complain(&problem, error);
     }
     (void)printf("access key  %s\nsecret      %s\n", key.id, key.secret);
     sodium_memzero(&key, sizeof key);
@@ -192,7 +182,7 @@ int command_sweep(const struct command_line *line)
     struct platform *platform = NULL;
     int error = platform_open(line->config, 0, &platform, &problem);
     if (error != 0) {
-        return complain(&problem, error);
+        return command_complain(&problem, error);
     }
     unsigned uploads = 0, objects = 0;
     error = platform_sweep(platform, &uploads, &objects);
@@ -200,7 +190,7 @@ int command_sweep(const struct command_line *line)
         (void)printf("gave up %u uploads, removed %u objects\n", uploads, objects);
     }
     platform_close(platform);
-    return error != 0 ? complain(&problem, error) : EXIT_DONE;
+    return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }
 
 int command_migrate(const struct command_line *line)

@@ -560,3 +560,14 @@ void config_write(const struct config *config, FILE *out)
         (void)fputc('\n', out);
     }
 }
+
+void config_write_environment(const struct config *config, FILE *out)
+{
+    for (int i = 0; i < CONFIG_SETTINGS_; i++) {
+        char name[128];
+        environment_name(&rows[i], name);
+        if (strcmp(config->slots[i].origin, name) == 0) {
+            (void)fprintf(out, "%s=%s\n", name, config->slots[i].text);
+        }
+    }
+}

@@ -163,6 +163,8 @@ const char *config_data(const struct config *config); /* the data directory */
 
 /* All settings as a file that config_load takes, secrets masked, each with where it came from. */
 void config_write(const struct config *config, FILE *out);
+/* Those that came from the environment, "TUTTI_SECTION_KEY=value" a line, unmasked. */
+void config_write_environment(const struct config *config, FILE *out);
 /* The place of the configuration's text parser, for tests and fuzzing: sets from INI text. */
 int config_read_text(struct config *config, const char *name, const char *text,
                      struct problem *problem);

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/problem.h"
 #include "boot/config.h"
+#include "boot/place.h"
 #include "net/http.h"
 #include "net/metrics.h"
 #include "service/catalog/catalog.h"
@@ -29,14 +30,12 @@
 #include "service/streaming/streaming.h"
 #include "service/transcode/transcode.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct platform {
@@ -120,35 +119,10 @@ int platform_parse_roles(const char *list, unsigned *ret_roles, struct problem *
     return 0;
 }
 
-/* mkdir -p with mode 0700, and a look whether we may write there. */
-static int make_directory(const char *path, struct problem *problem)
-{
-    char copy[4096];
-    if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy) {
-        return problem_set(problem, ERR_INVALID, "the data directory's path is too long");
-    }
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(copy, 0755);
-        *slash = '/';
-    }
-    if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
-        return problem_set(problem, ERR_INVALID, "the data directory %s can't be made: %s", path,
-                           strerror(errno));
-    }
-    if (access(path, R_OK | W_OK | X_OK) != 0) {
-        return problem_set(problem, ERR_INVALID,
-                           "the data directory %s can't be used: %s; it must be a directory that "
-                           "this user may read and write",
-                           path, strerror(errno));
-    }
-    return 0;
-}
-
 static int open_databases(struct platform *platform, struct problem *problem)
 {
     const struct config *config = platform->config;
-    int error = make_directory(config_data(config), problem);
+    int error = place_make_folder(config_data(config), problem);
     error = error != 0 ? error
                        : db_open(config_text(config, CONFIG_DATABASE_USERS), "users",
                                  &platform->users_db, problem);

@@ -1,0 +1,479 @@
+"""Backup and restore: on a server that is written to all the while, and with files that are damaged, foreign, or
+somebody else's."""
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from journey import BINARY, PASSWORD, People, Person, Server, run_tutti, wait_for
+
+LOAD_BEFORE_S, LOAD_AFTER_S = 3.0, 0.5
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "backup.key"
+    path.write_bytes(os.urandom(32))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def other_key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "other.key"
+    path.write_bytes(os.urandom(32))
+    path.chmod(0o600)
+    return path
+
+
+def backup(data, path, key, *more, check=True):
+    return run_tutti("backup", str(path), "--key-file", str(key), *more, data=data, check=check, timeout=120)
+
+
+def restore(data, path, key, *more, check=True):
+    return run_tutti("restore", str(path), "--key-file", str(key), *more, data=data, check=check, timeout=120)
+
+
+def copied(done):
+    """How many objects a backup copied after the databases' moment, by what it said."""
+    return int(re.search(r"^objects +(\d+) copied", done.stderr, re.M).group(1))
+
+
+def files_of(person, track_id):
+    """SHA-256 of every file of a track, as a player gets them."""
+    answer = person.get(f"/api/v1/tracks/{track_id}/stream")
+    assert answer.status_code == 200, answer.text
+    hashes = {}
+    for file in answer.json()["files"]:
+        got = requests.get(file["url"], timeout=30)
+        assert got.status_code == 200, f"{file['url']}: {got.status_code}"
+        hashes[f"{file['format']}-{file['bitrate']}"] = hashlib.sha256(got.content).hexdigest()
+    assert requests.get(answer.json()["hls"], timeout=30).status_code == 200
+    return hashes
+
+
+def tree(path):
+    """Every file below a folder with its content."""
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+class Load:
+    """People who write all the while, each in a thread of their own, and a journal of what was acknowledged."""
+
+    def __init__(self, server, sound):
+        self.server, self.sound = server, sound
+        self.ending = threading.Event()
+        self.journal, self.failures = [], []
+        self.threads = [threading.Thread(target=self.guard, args=(work,), daemon=True)
+                        for work in (self.write_pages, self.upload_tracks, self.register, self.put_only)]
+
+    def guard(self, work):
+        try:
+            work()
+        except Exception as failure:  # a test must see it, whatever it is
+            self.failures.append(failure)
+
+    def __enter__(self):
+        self.people = People(self.server)
+        self.people.new("admin")  # before there is one nobody else may register
+        self.artists = [self.people.new("artist") for _ in range(3)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(60)
+        assert not self.failures, self.failures
+
+    def note(self, kind, **what):
+        self.journal.append((time.monotonic(), kind, what))
+
+    def before(self, moment, kind):
+        return [what for at, noted, what in list(self.journal) if noted == kind and at < moment]
+
+    def write_pages(self):
+        artist = self.artists[0]
+        count = 0
+        while not self.ending.is_set():
+            count += 1
+            page = artist.post("/api/v1/artists", json={"name": f"Page {count}"}).json()
+            self.note("page", id=page["id"], name=page["name"])
+
+    def upload_tracks(self):
+        artist = self.artists[1]
+        page = artist.post("/api/v1/artists", json={"name": "Uploading"}).json()
+        album = artist.post("/api/v1/albums", json={"artistId": page["id"], "title": "Uploads"}).json()
+        count = 0
+        while not self.ending.is_set():
+            count += 1
+            url = self.put(artist)
+            track = artist.post("/api/v1/tracks", json={"albumId": album["id"], "title": f"Take {count}",
+                                                        "trackUrl": url})
+            assert track.status_code == 201, track.text
+            self.note("track", id=track.json()["id"], title=f"Take {count}")
+            time.sleep(0.3)
+
+    def put(self, artist):
+        place = artist.get("/api/v1/tracks/upload-url",
+                           params={"filename": self.sound.name, "size": self.sound.stat().st_size}).json()
+        assert requests.put(place["uploadUrl"], data=self.sound.read_bytes(), timeout=30).status_code == 200
+        return place["trackUrl"]
+
+    def put_only(self):
+        """Files that are sent but not yet made a track of."""
+        artist = self.artists[2]
+        page = artist.post("/api/v1/artists", json={"name": "Sending"}).json()
+        album = artist.post("/api/v1/albums", json={"artistId": page["id"], "title": "Sent"}).json()
+        while not self.ending.is_set():
+            self.note("upload", url=self.put(artist), album=album["id"], artist=artist.username)
+            time.sleep(0.5)
+
+    def register(self):
+        count = 0
+        while not self.ending.is_set():
+            count += 1
+            answer = Person(self.server.url).post("/api/v1/auth/register", json={
+                "username": f"person-{count}", "email": f"person-{count}@example.org", "password": PASSWORD})
+            assert answer.status_code in (200, 201), answer.text
+            self.note("person", name=f"person-{count}")
+
+
+def test_a_loaded_server_is_restored_whole(own_server, sounds, key_file, tmp_path):
+    source = own_server()
+    with Load(source, sounds("flac", seconds=1.0)) as load:
+        time.sleep(LOAD_BEFORE_S)
+        moment = time.monotonic()
+        done = backup(source.data, tmp_path / "backup", key_file, "--blobs", str(tmp_path / "blobs"))
+        took_s = time.monotonic() - moment
+        assert len(load.before(time.monotonic(), "page")) > len(load.before(moment, "page")), "nobody waited for it"
+        time.sleep(LOAD_AFTER_S)
+    assert copied(done) > 0
+    assert not list(source.data.glob(".backup*")), "no copies are left behind"
+
+    restored_to = tmp_path / "elsewhere"
+    began = time.monotonic()
+    restore(restored_to, tmp_path / "backup", key_file, "--blobs", str(tmp_path / "blobs"))
+    copy = own_server(data=restored_to)
+    print(f"backup {took_s:.2f} s, restored and ready {time.monotonic() - began:.2f} s")
+
+    # What was acknowledged before the backup began is there.
+    writer, uploader, sender = (Person(copy.url, artist.username) for artist in load.artists)
+    pages = {page["id"]: page["name"] for page in everything(writer, f"/api/v1/artists?ownerId={writer.user['id']}")}
+    assert len(load.before(moment, "page")) > 5
+    for page in load.before(moment, "page"):
+        assert pages.get(page["id"]) == page["name"]
+    assert load.before(moment, "person")
+    for person in load.before(moment, "person"):
+        Person(copy.url, person["name"])  # signs in
+    keys = [requests.get(one.url + "/.well-known/jwks.json", timeout=10).json() for one in (source, copy)]
+    assert keys[0]["keys"] and keys[0] == keys[1], "the keys came along"
+
+    # Every upload becomes a track, whatever state it was in, and every track plays what the source plays.
+    assert load.before(moment, "track") and load.before(moment, "upload")
+    for track in load.before(moment, "track"):
+        assert wait_for(uploader, track["id"], timeout=120)["title"] == track["title"]
+    for upload in load.before(moment, "upload"):
+        answer = sender.post("/api/v1/tracks", json={"albumId": upload["album"], "title": "Sent",
+                                                     "trackUrl": upload["url"]})
+        assert answer.status_code == 201, answer.text
+        assert wait_for(sender, answer.json()["id"], timeout=120)["status"] == "ready"
+    for track in everything(uploader, "/api/v1/tracks?limit=500"):
+        track = wait_for(uploader, track["id"], timeout=120, whole=True)
+        assert track["status"] == "ready"
+        assert files_of(uploader, track["id"])
+    for track in load.before(moment, "track")[:2]:
+        wait_for(load.artists[1], track["id"], timeout=120, whole=True)
+        assert files_of(uploader, track["id"]) == files_of(load.artists[1], track["id"])
+
+
+def test_uploads_taken_between_any_two_steps_are_there(own_server, sounds, key_file, tmp_path):
+    """The backup is stopped after each of its steps, and meanwhile an upload that was there when it began becomes a
+    track, whose file leaves the uploads. Restored, each is a track that plays, or an upload that can become one."""
+    source = own_server()
+    artist = People(source).new("artist")
+    page = artist.post("/api/v1/artists", json={"name": "Between"}).json()
+    album = artist.post("/api/v1/albums", json={"artistId": page["id"], "title": "Steps"}).json()
+    sound = sounds("flac", seconds=1.0).read_bytes()
+    urls = []
+    for _ in range(8):
+        place = artist.get("/api/v1/tracks/upload-url", params={"filename": "a.flac"}).json()
+        assert requests.put(place["uploadUrl"], data=sound, timeout=30).status_code == 200
+        urls.append(place["trackUrl"])
+
+    def take(person, url):
+        return person.post("/api/v1/tracks", json={"albumId": album["id"], "title": url, "trackUrl": url})
+
+    waiting = list(urls)
+    process = subprocess.Popen([BINARY, "backup", str(tmp_path / "backup"), "--key-file", str(key_file), "--blobs",
+                                str(tmp_path / "blobs"), "--data", str(source.data)], text=True, stderr=subprocess.PIPE)
+    for line in process.stderr:
+        process.send_signal(signal.SIGSTOP)
+        answer = take(artist, waiting.pop())
+        assert answer.status_code == 201, answer.text
+        wait_for(artist, answer.json()["id"], whole=True)
+        process.send_signal(signal.SIGCONT)
+    assert process.wait(60) == 0 and 4 <= len(urls) - len(waiting) <= 8
+
+    restore(tmp_path / "data", tmp_path / "backup", key_file, "--blobs", str(tmp_path / "blobs"))
+    copy = Person(own_server(data=tmp_path / "data").url, artist.username)
+    there = {track["title"]: track for track in everything(copy, f"/api/v1/albums/{album['id']}/tracks")}
+    assert 0 < len(there) < len(urls) - len(waiting), "tracks of before and after the moment"
+    for url in urls:
+        if url not in there:
+            answer = take(copy, url)
+            assert answer.status_code == 201, answer.text
+            there[url] = answer.json()
+        assert wait_for(copy, there[url]["id"], whole=True)["status"] == "ready"
+        assert files_of(copy, there[url]["id"])
+
+
+def everything(person, path):
+    cursor, join = None, "&" if "?" in path else "?"
+    while True:
+        page = person.get(path + (f"{join}cursor={cursor}" if cursor else "")).json()
+        yield from page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, sounds, key_file):
+    """A stopped server's data with one whole track, and its backup with objects."""
+    folder = tmp_path_factory.mktemp("stopped")
+    server = Server(data=folder / "data", environment={"TUTTI_MAIL_FROM": "Us <us@example.org>"})
+    server.data.mkdir(mode=0o700)
+    server.start()
+    people = People(server)
+    artist = people.new("artist")
+    page = artist.post("/api/v1/artists", json={"name": "Before"}).json()
+    album = artist.post("/api/v1/albums", json={"artistId": page["id"], "title": "Kept"}).json()
+    place = artist.get("/api/v1/tracks/upload-url", params={"filename": "a.flac"}).json()
+    requests.put(place["uploadUrl"], data=sounds("flac", seconds=1.0).read_bytes(), timeout=30)
+    track = artist.post("/api/v1/tracks", json={"albumId": album["id"], "title": "One",
+                                                "trackUrl": place["trackUrl"]}).json()
+    wait_for(artist, track["id"], whole=True)
+    hashes = files_of(artist, track["id"])
+    assert server.stop() == 0
+    backup(server.data, folder / "backup", key_file, "--blobs", str(folder / "blobs"))
+    yield type("Stopped", (), {"data": server.data, "backup": folder / "backup", "blobs": folder / "blobs",
+                               "artist": artist, "album": album, "track": track, "hashes": hashes})
+    server.done()
+
+
+def test_only_what_is_new_is_copied(stopped, key_file, tmp_path):
+    again = backup(stopped.data, tmp_path / "again", key_file, "--blobs", str(stopped.blobs))
+    assert copied(again) == 0
+    # An object that is another in the copies is copied anew, and so is one that was lost there.
+    objects = sorted((stopped.blobs / "objects" / "media").rglob("*.obj"))
+    assert len(objects) > 5
+    objects[0].unlink()
+    objects[1].write_bytes(objects[1].read_bytes()[:-1])
+    mended = backup(stopped.data, tmp_path / "mended", key_file, "--blobs", str(stopped.blobs))
+    assert copied(mended) == 2
+
+
+def test_an_older_database_and_newer_objects_work_together(stopped, own_server, sounds, key_file, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    blobs = tmp_path / "blobs"
+    shutil.copytree(stopped.blobs, blobs)
+    server = own_server(data=data)
+    artist = Person(server.url, stopped.artist.username)
+    place = artist.get("/api/v1/tracks/upload-url", params={"filename": "b.flac"}).json()
+    requests.put(place["uploadUrl"], data=sounds("flac", seconds=2.0).read_bytes(), timeout=30)
+    later = artist.post("/api/v1/tracks", json={"albumId": stopped.album["id"], "title": "Two",
+                                                "trackUrl": place["trackUrl"]}).json()
+    wait_for(artist, later["id"], whole=True)
+    assert artist.delete(f"/api/v1/tracks/{stopped.track['id']}").status_code == 200
+    newer = backup(data, tmp_path / "newer", key_file, "--blobs", str(blobs))
+    assert copied(newer) > 0
+    server.stop()
+
+    restore(tmp_path / "older", stopped.backup, key_file, "--blobs", str(blobs))
+    copy = own_server(data=tmp_path / "older")
+    artist = Person(copy.url, stopped.artist.username)
+    assert files_of(artist, stopped.track["id"]) == stopped.hashes, "what was deleted since is there again"
+    assert artist.get(f"/api/v1/tracks/{later['id']}").status_code == 404
+
+
+def test_what_is_restored_is_private_and_tells_of_the_configuration(stopped, key_file, tmp_path):
+    config = tmp_path / "tutti.conf"
+    config.write_text("# ours\n[mail]\nfrom = Them <them@example.org>\n")
+    made = run_tutti("backup", str(tmp_path / "backup"), "--key-file", str(key_file), "--config", str(config),
+                     data=stopped.data, environment={"TUTTI_PLAN_DEFAULT": "free"})
+    assert "no objects" in made.stdout
+    assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o600
+    assert b"them@example.org" not in (tmp_path / "backup").read_bytes(), "all of it is sealed"
+    said = restore(tmp_path / "data", tmp_path / "backup", key_file).stdout
+    assert str(tmp_path / "data" / "tutti.conf.restored") in said
+    assert (tmp_path / "data" / "tutti.conf.restored").read_text() == config.read_text()
+    assert (tmp_path / "data" / "environment.restored").read_text() == "TUTTI_PLAN_DEFAULT=free\n"
+    for path in [tmp_path / "data", *(tmp_path / "data").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_passphrase_seals_too(stopped, tmp_path):
+    made = run_tutti("backup", str(tmp_path / "backup"), "--password-stdin", data=stopped.data, stdin="quite a secret\n")
+    assert made.returncode == 0
+    wrong = run_tutti("restore", str(tmp_path / "backup"), "--password-stdin", data=tmp_path / "data",
+                      stdin="quite another\n", check=False)
+    assert wrong.returncode == 1 and "another passphrase" in wrong.stderr
+    assert not list((tmp_path / "data").iterdir())
+    right = run_tutti("restore", str(tmp_path / "backup"), "--password-stdin", data=tmp_path / "data",
+                      stdin="quite a secret\n")
+    assert right.returncode == 0 and (tmp_path / "data" / "catalog.db").exists()
+    short = run_tutti("backup", str(tmp_path / "b2"), "--password-stdin", data=stopped.data, stdin="short\n", check=False)
+    assert short.returncode == 2 and "at least 8" in short.stderr
+
+
+def test_wrong_secrets_are_told_from_damage(stopped, key_file, other_key_file, tmp_path):
+    other = restore(tmp_path / "data", stopped.backup, other_key_file, check=False)
+    assert other.returncode == 1 and "another key file" in other.stderr
+    phrase = run_tutti("restore", str(stopped.backup), "--password-stdin", data=tmp_path / "data",
+                       stdin="a passphrase\n", check=False)
+    assert phrase.returncode == 2 and "--key-file" in phrase.stderr
+    other_key_file.chmod(0o644)
+    readable = restore(tmp_path / "data", stopped.backup, other_key_file, check=False)
+    assert readable.returncode == 2 and "chmod 600" in readable.stderr
+    alone = subprocess.run([BINARY, "restore", str(stopped.backup), "--data", str(tmp_path / "data")], text=True,
+                           capture_output=True, stdin=subprocess.DEVNULL, start_new_session=True, timeout=30)
+    assert alone.returncode == 2 and "--key-file" in alone.stderr, "without a terminal nobody is asked"
+
+
+def places(length):
+    """Where a byte is flipped: every field of the head, and all over the stream."""
+    head = [0, 8, 12, 16, 24, 32, 40, 56, 80, 96, 127]
+    return head + [128, 200, 128 + 65552, 128 + 65553, length // 2, length - 18, length - 1]
+
+
+def test_damage_anywhere_is_refused_and_changes_nothing(stopped, key_file, tmp_path):
+    whole = stopped.backup.read_bytes()
+    assert len(whole) > 4 * 65553
+    target = tmp_path / "data"
+    restore(target, stopped.backup, key_file)
+    before = tree(target)
+    for at in places(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x01
+        (tmp_path / "damaged").write_bytes(damaged)
+        done = restore(target, tmp_path / "damaged", key_file, "--replace", check=False)
+        assert done.returncode == 1, f"byte {at}: {done.stdout}"
+        assert re.search("damaged|no backup|newer version", done.stderr), f"byte {at}: {done.stderr}"
+        assert tree(target) == before, f"byte {at}"
+
+
+def test_a_part_of_a_backup_is_refused(stopped, key_file, tmp_path):
+    whole = stopped.backup.read_bytes()
+    for length in (0, 1, 100, 128, 129, 145, 128 + 65553, 128 + 2 * 65553, len(whole) - 17, len(whole) - 1):
+        (tmp_path / "part").write_bytes(whole[:length])
+        done = restore(tmp_path / "data", tmp_path / "part", key_file, check=False)
+        assert done.returncode == 1 and re.search("damaged|only its beginning", done.stderr), (length, done.stderr)
+    (tmp_path / "more").write_bytes(whole + b"x")
+    assert "damaged" in restore(tmp_path / "data", tmp_path / "more", key_file, check=False).stderr
+    assert not (tmp_path / "data" / "catalog.db").exists()
+
+
+def test_foreign_and_newer_files_are_refused(stopped, key_file, tmp_path):
+    (tmp_path / "foreign").write_bytes(os.urandom(4096))
+    foreign = restore(tmp_path / "data", tmp_path / "foreign", key_file, check=False)
+    assert foreign.returncode == 1 and "no backup of Tutti" in foreign.stderr
+    newer = bytearray(stopped.backup.read_bytes())
+    newer[8] = 2
+    (tmp_path / "newer").write_bytes(newer)
+    done = restore(tmp_path / "data", tmp_path / "newer", key_file, check=False)
+    assert done.returncode == 1 and "newer version" in done.stderr
+    missing = restore(tmp_path / "data", tmp_path / "nothing", key_file, check=False)
+    assert missing.returncode == 1 and "No such file" in missing.stderr
+    folder = restore(tmp_path / "data", tmp_path, key_file, check=False)
+    assert folder.returncode == 2 and "is no file" in folder.stderr
+
+
+def test_a_newer_database_is_refused(stopped, key_file, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    subprocess.run(["/usr/bin/python3", "-c", "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); "
+                    "db.execute(\"INSERT INTO db_migration VALUES ('catalog', 999, 'x', 0)\"); db.commit()",
+                    str(data / "catalog.db")], check=True, timeout=30)
+    backup(data, tmp_path / "backup", key_file)
+    done = restore(tmp_path / "elsewhere", tmp_path / "backup", key_file, check=False)
+    assert done.returncode == 1 and "newer version of Tutti" in done.stderr
+    assert not (tmp_path / "elsewhere" / "catalog.db").exists()
+
+
+def test_what_is_there_is_kept(stopped, own_server, key_file, tmp_path):
+    target = tmp_path / "data"
+    restore(target, stopped.backup, key_file)
+    users = (target / "users.db").read_bytes()
+    full = restore(target, stopped.backup, key_file, check=False)
+    assert full.returncode == 1 and "--replace" in full.stderr
+    replaced = restore(target, stopped.backup, key_file, "--replace")
+    aside = next(target.glob("before-restore-*"))
+    assert str(aside) in replaced.stdout
+    assert (aside / "users.db").read_bytes() == users and (aside / "keys").is_dir()
+    running = own_server(data=target)
+    refused = restore(target, stopped.backup, key_file, "--replace", check=False)
+    assert refused.returncode == 1 and "stop it first" in refused.stderr
+    assert running.stop() == 0
+
+
+def test_a_backup_appears_whole_or_not_at_all(stopped, key_file, tmp_path):
+    path = tmp_path / "backup"
+    path.write_bytes(b"yesterday's")
+    process = subprocess.Popen([BINARY, "backup", str(path), "--password-stdin", "--data", str(stopped.data)],
+                               stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.send_signal(signal.SIGSTOP)
+    process.kill()
+    process.wait(10)
+    assert path.read_bytes() == b"yesterday's"
+    (tmp_path / "backup.part").write_bytes(b"left by a backup that was killed" * 100000)
+    (stopped.data / ".backup").mkdir(exist_ok=True)
+    (stopped.data / ".backup" / "catalog.db").write_bytes(b"as was this")
+    backup(stopped.data, path, key_file)
+    assert restore(tmp_path / "data", path, key_file).returncode == 0
+    assert not (tmp_path / "backup.part").exists() and not (stopped.data / ".backup").exists()
+
+
+def test_a_backup_that_cannot_be_made_says_why(stopped, key_file, tmp_path):
+    nothing = backup(tmp_path / "nowhere", tmp_path / "backup", key_file, check=False)
+    assert nothing.returncode == 1 and "isn't there" in nothing.stderr
+    assert not (tmp_path / "nowhere").exists(), "and makes no database"
+    place = backup(stopped.data, tmp_path / "no" / "folder" / "backup", key_file, check=False)
+    assert place.returncode == 1 and "can't be written" in place.stderr
+    full = backup(stopped.data, pathlib.Path("/dev/full/backup"), key_file, check=False)
+    assert full.returncode == 1 and not (stopped.data / ".backup").exists()
+
+
+def test_a_damaged_database_is_not_backed_up(stopped, key_file, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    with open(data / "catalog.db", "r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"\x5a" * 8192)
+    done = backup(data, tmp_path / "backup", key_file, check=False)
+    assert done.returncode == 1 and "damaged" in done.stderr
+    assert not (tmp_path / "backup").exists()
+
+
+def test_damaged_objects_are_named_and_left_out(stopped, key_file, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    victim = sorted((data / "objects" / "objects" / "media").rglob("*.mp4.obj"))[0]
+    with open(victim, "r+b") as file:
+        file.seek(100)
+        file.write(b"\x00\x01\x02\x03")
+    done = backup(data, tmp_path / "backup", key_file, "--blobs", str(tmp_path / "blobs"), check=False)
+    assert done.returncode == 1 and victim.name in done.stderr and "1 damaged" in done.stderr
+    assert not list((tmp_path / "blobs").rglob(victim.name))
+    assert restore(tmp_path / "elsewhere", tmp_path / "backup", key_file).returncode == 0
