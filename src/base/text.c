@@ -150,6 +150,19 @@ bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number
     return true;
 }
 
+bool text_base64_decode(const char *text, size_t length, enum text_base64 form, void *out,
+                        size_t size, size_t *ret_length)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < length; i++) {
+        all |= (unsigned char)text[i];
+    }
+    int variant = form == TEXT_BASE64_URL ? sodium_base64_VARIANT_URLSAFE_NO_PADDING
+                                          : sodium_base64_VARIANT_ORIGINAL;
+    return all < 0x80 &&
+           sodium_base642bin(out, size, text, length, NULL, ret_length, NULL, variant) == 0;
+}
+
 bool text_equal_secret(const char *left, const char *right)
 {
     size_t length = strlen(left);

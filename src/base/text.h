@@ -27,5 +27,11 @@ const char *text_fold(struct arena *arena, const char *text);
 bool text_copy(char *out, size_t size, const char *text);
 /* Decimal digits only, all of text, within [min, max]. */
 bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number);
+/* Base64 (RFC 4648), all of length bytes, in constant time for a length: with padding (section 4),
+ * or URL-safe without (section 5). One value has one text. False for anything else and for what
+ * does not fit out[size]. (libsodium 1.0.18 by itself takes every byte from 128 for its 63rd.) */
+enum text_base64 { TEXT_BASE64, TEXT_BASE64_URL };
+bool text_base64_decode(const char *text, size_t length, enum text_base64 form, void *out,
+                        size_t size, size_t *ret_length);
 /* Equal in constant time for equal lengths (lengths are not secret). */
 bool text_equal_secret(const char *left, const char *right);

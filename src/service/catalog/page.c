@@ -49,12 +49,9 @@ bool cursor_read(struct arena *arena, char list, const char *text, struct list_p
         return false;
     }
     char *plain = arena_alloc(arena, length + 1);
-    const char *end = NULL;
     if (plain == NULL ||
-        sodium_base642bin((unsigned char *)plain, length, text, length, NULL, &plain_length, &end,
-                          BASE64) != 0 ||
-        end != text + length || strlen(plain) != plain_length ||
-        !text_is_utf8(plain, plain_length)) {
+        !text_base64_decode(text, length, TEXT_BASE64_URL, plain, length, &plain_length) ||
+        strlen(plain) != plain_length || !text_is_utf8(plain, plain_length)) {
         return false;
     }
     if (plain_length < 2 || plain[0] != list || plain[1] != '.') {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -159,8 +160,7 @@ static int parse_key(const char *bytes, size_t length, struct signing_key *key)
     size_t seed_length = 0;
     if (curve == NULL || strcmp(curve, "Ed25519") != 0 || d == NULL || id == NULL ||
         created_ms <= 0 ||
-        sodium_base642bin(seed, sizeof seed, d, strlen(d), NULL, &seed_length, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        !text_base64_decode(d, strlen(d), TEXT_BASE64_URL, seed, sizeof seed, &seed_length) ||
         seed_length != sizeof seed) {
         return ERR_CORRUPT;
     }

@@ -1,6 +1,7 @@
 /* Refresh and reset tokens (ticket.h). */
 #include "service/identity/ticket.h"
 
+#include "base/text.h"
 #include "service/identity/keys.h"
 
 #include <sodium.h>
@@ -66,8 +67,8 @@ bool ticket_read(const unsigned char *key, enum ticket_kind kind, const char *te
     unsigned char bytes[TICKET_BYTES], expected[SEAL];
     size_t length = 0;
     if (strlen(text) != TICKET_TEXT_SIZE - 1 ||
-        sodium_base642bin(bytes, sizeof bytes, text, TICKET_TEXT_SIZE - 1, NULL, &length, NULL,
-                          BASE64URL) != 0 ||
+        !text_base64_decode(text, TICKET_TEXT_SIZE - 1, TEXT_BASE64_URL, bytes, sizeof bytes,
+                            &length) ||
         length != sizeof bytes) {
         return false;
     }

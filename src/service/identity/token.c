@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "service/identity/keys.h"
 #include "service/identity/roles.h"
 
@@ -94,8 +95,7 @@ static bool split(const char *text, size_t length, const char **ret_first, const
 
 static bool decode(const char *from, const char *to, void *bytes, size_t size, size_t *ret_length)
 {
-    return sodium_base642bin(bytes, size, from, (size_t)(to - from), NULL, ret_length, NULL,
-                             BASE64URL) == 0;
+    return text_base64_decode(from, (size_t)(to - from), TEXT_BASE64_URL, bytes, size, ret_length);
 }
 
 static bool claim_is(const json_t *object, const char *name, const char *expected)

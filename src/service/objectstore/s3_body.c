@@ -106,8 +106,8 @@ static int read_md5(struct request *request, struct s3_body *body)
     if (body->claimed_md5 == NULL) {
         return 0;
     }
-    if (sodium_base642bin(digest, sizeof digest, body->claimed_md5, strlen(body->claimed_md5), NULL,
-                          &length, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+    if (!text_base64_decode(body->claimed_md5, strlen(body->claimed_md5), TEXT_BASE64, digest,
+                            sizeof digest, &length) ||
         length != 16) {
         return s3_fail(request, S3_DIGEST);
     }

@@ -4,6 +4,7 @@
 #include "service/objectstore/s3.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "service/objectstore/s3_xml.h"
 
 #include <sodium.h>
@@ -92,8 +93,7 @@ static int walk(struct request *request, const char *bucket, struct listing *lis
 static bool read_token(const char *token, char out[AFTER_SIZE])
 {
     size_t length = 0;
-    if (sodium_base642bin((unsigned char *)out, AFTER_SIZE - 1, token, strlen(token), NULL, &length,
-                          NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0) {
+    if (!text_base64_decode(token, strlen(token), TEXT_BASE64_URL, out, AFTER_SIZE - 1, &length)) {
         return false;
     }
     out[length] = '\0';

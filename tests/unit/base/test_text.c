@@ -76,11 +76,36 @@ static void folding(void **state)
     arena_free(arena);
 }
 
+static bool decodes(const char *text, enum text_base64 form)
+{
+    unsigned char bytes[8];
+    size_t length = 0;
+    return text_base64_decode(text, strlen(text), form, bytes, sizeof bytes, &length);
+}
+
+static void base64(void **state)
+{
+    (void)state;
+    unsigned char bytes[3] = {0};
+    size_t length = 0;
+    assert_true(text_base64_decode("_-8", 3, TEXT_BASE64_URL, bytes, sizeof bytes, &length));
+    assert_int_equal(length, 2);
+    assert_memory_equal(bytes, "\xff\xef", 2);
+    assert_true(decodes("/+8=", TEXT_BASE64));
+    assert_true(decodes("", TEXT_BASE64_URL));
+    assert_false(decodes("_-8=", TEXT_BASE64_URL));
+    assert_false(decodes("/+8", TEXT_BASE64));
+    assert_false(decodes("_-9", TEXT_BASE64_URL));    /* bits behind the last byte */
+    assert_false(decodes("\xff-8", TEXT_BASE64_URL)); /* no other text for the 63rd letter */
+    assert_false(decodes("\x80+8=", TEXT_BASE64));
+    assert_false(decodes("AAAAAAAAAAAAAAAA", TEXT_BASE64_URL)); /* 12 bytes don't fit */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cleaned),         cmocka_unit_test(refused), cmocka_unit_test(numbers),
-        cmocka_unit_test(copies_that_fit), cmocka_unit_test(folding),
+        cmocka_unit_test(copies_that_fit), cmocka_unit_test(folding), cmocka_unit_test(base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
