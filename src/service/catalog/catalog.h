@@ -90,7 +90,9 @@ struct rendition {
 };
 
 /* A rendition from its JSON form (camelCase members, as in media.rendition): fragments from the
- * arena. ERR_CORRUPT: it has no file or format. */
+ * arena. It comes from the media process and is not trusted: ERR_CORRUPT without file or format,
+ * for names that would mean something else in a manifest or path, numbers out of their limits,
+ * fragments that don't fill the file. ERR_NO_MEMORY. */
 int catalog_rendition_read(struct arena *arena, const json_t *object, struct rendition *rendition);
 
 /* A track as somebody may play it. All memory from the call's arena. */

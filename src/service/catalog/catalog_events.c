@@ -9,14 +9,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "service/catalog/art_found.h"
 #include "service/catalog/gone.h"
 #include "service/catalog/loudness.h"
 #include "service/catalog/media.h"
 #include "service/catalog/resource.h"
 
-#include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 struct delivery {
@@ -60,8 +59,8 @@ static int read_histogram(struct arena *arena, const json_t *payload, struct ver
     if (bytes == NULL) {
         return ERR_NO_MEMORY;
     }
-    if (sodium_base642bin(bytes, LOUDNESS_HISTOGRAM_BYTES, text, strlen(text), NULL, &length, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+    if (!text_base64_decode(text, strlen(text), TEXT_BASE64, bytes, LOUDNESS_HISTOGRAM_BYTES,
+                            &length) ||
         length != LOUDNESS_HISTOGRAM_BYTES) {
         return ERR_CORRUPT;
     }
@@ -88,47 +87,6 @@ static int apply_probed(struct db_session *session, struct delivery *delivery)
     probe.has_true_peak = real_of(payload, "truePeakDb", &probe.true_peak_db);
     int error = read_histogram(delivery->effect.arena, payload, &probe);
     return error != 0 ? error : media_probed(session, &delivery->effect, &probe);
-}
-
-static int read_fragments(struct arena *arena, const json_t *list, struct rendition *rendition)
-{
-    size_t count = json_array_size(list);
-    uint32_t *pairs = count > 0 ? arena_array(arena, count, 2 * sizeof *pairs) : NULL;
-    if (count > 0 && pairs == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const json_t *pair = json_array_get(list, i);
-        pairs[2 * i] = (uint32_t)json_integer_value(json_array_get(pair, 0));
-        pairs[2 * i + 1] = (uint32_t)json_integer_value(json_array_get(pair, 1));
-    }
-    rendition->fragments = pairs;
-    rendition->fragment_count = (unsigned)count;
-    return 0;
-}
-
-int catalog_rendition_read(struct arena *arena, const json_t *object, struct rendition *rendition)
-{
-    *rendition = (struct rendition){
-        .bitrate = (unsigned)number_of(object, "bitrate"),
-        .bytes = number_of(object, "bytes"),
-        .samples = number_of(object, "samples"),
-        .timescale = number_of(object, "timescale"),
-        .channels = (unsigned)number_of(object, "channels"),
-        .init_bytes = number_of(object, "initBytes"),
-        .index_bytes = number_of(object, "indexBytes"),
-        .first_fragment_end = number_of(object, "firstFragmentEnd"),
-        .bandwidth_peak = number_of(object, "bandwidthPeak"),
-        .bandwidth_average = number_of(object, "bandwidthAverage"),
-    };
-    (void)snprintf(rendition->format, sizeof rendition->format, "%s", text_of(object, "format"));
-    (void)snprintf(rendition->file, sizeof rendition->file, "%s", text_of(object, "file"));
-    (void)snprintf(rendition->mime, sizeof rendition->mime, "%s", text_of(object, "mime"));
-    (void)snprintf(rendition->codecs, sizeof rendition->codecs, "%s", text_of(object, "codecs"));
-    if (rendition->file[0] == '\0' || rendition->format[0] == '\0') {
-        return ERR_CORRUPT;
-    }
-    return read_fragments(arena, json_object_get(object, "fragments"), rendition);
 }
 
 static int apply_rendition(struct db_session *session, struct delivery *delivery)

@@ -7,13 +7,14 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "net/metrics.h"
+#include "service/catalog/catalog.h"
 #include "service/streaming/manifest.h"
 #include "service/transcode/plan.h"
 #include "service/transcode/transcode_internal.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,13 +56,13 @@ static int run_rungs(struct work *work, const char *name, const struct rung *con
 }
 
 /* What the child says of a file must be true of it, since players will be told so. */
-static bool fits(const struct output *output, const json_t *rendition, int64_t bytes)
+static bool fits(struct arena *arena, const struct output *output, const json_t *told,
+                 int64_t bytes)
 {
-    const char *file = json_string_value(json_object_get(rendition, "file"));
-    const char *mime = json_string_value(json_object_get(rendition, "mime"));
-    return file != NULL && strcmp(file, output->file) == 0 && mime != NULL &&
-           strcmp(mime, output->mime) == 0 &&
-           json_integer_value(json_object_get(rendition, "bytes")) == bytes && bytes > 0;
+    struct rendition rendition;
+    return catalog_rendition_read(arena, told, &rendition) == 0 &&
+           strcmp(rendition.file, output->file) == 0 && strcmp(rendition.mime, output->mime) == 0 &&
+           rendition.bytes == bytes && bytes > 0;
 }
 
 /* STORE of one rendition: the object, then the manifests that name it. */
@@ -74,7 +75,7 @@ static int store_rendition(struct work *work, unsigned index, const json_t *rend
     if (result != 0) {
         return result;
     }
-    if (!fits(output, rendition, bytes)) {
+    if (!fits(work->arena, output, rendition, bytes)) {
         return work_fail(work, false, "crashed", "The media process spoke nonsense.");
     }
     if (json_array_append(work->renditions, (json_t *)rendition) != 0) {
@@ -171,8 +172,8 @@ static int store_waveform(struct work *work)
     const char *text = json_string_value(json_object_get(work->facts, "waveform"));
     unsigned char bytes[WAVEFORM_BYTES_MAX];
     size_t length = 0;
-    if (text == NULL || sodium_base642bin(bytes, sizeof bytes, text, strlen(text), NULL, &length,
-                                          NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
+    if (text == NULL ||
+        !text_base64_decode(text, strlen(text), TEXT_BASE64, bytes, sizeof bytes, &length)) {
         return work_fail(work, false, "crashed", "The media process spoke nonsense.");
     }
     return object_write(work, "waveform.bin", "application/octet-stream", MANIFEST_CACHE_IMMUTABLE,

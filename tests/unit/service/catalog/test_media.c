@@ -36,10 +36,10 @@ static json_t *probed(int version, int64_t duration_ms, unsigned bin, uint32_t b
 
 static json_t *rendition(int version, const char *format, int bitrate, const char *file)
 {
-    return json_pack("{s:i, s:{s:s, s:i, s:s, s:s, s:s, s:i, s:[[i,i],[i,i]]}}", "version", version,
-                     "rendition", "format", format, "bitrate", bitrate, "file", file, "mime",
-                     "audio/mp4", "codecs", "mp4a.40.2", "bytes", 1000, "fragments", 400, 175104,
-                     600, 900);
+    return json_pack("{s:i, s:{s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:[[i,i],[i,i]]}}", "version",
+                     version, "rendition", "format", format, "bitrate", bitrate, "file", file,
+                     "mime", "audio/mp4", "codecs", "mp4a.40.2", "bytes", 1000, "samples",
+                     175104 + 900, "fragments", 400, 175104, 600, 900);
 }
 
 static json_t *of_version(int version)
