@@ -259,7 +259,7 @@ static bool read_grant(const char *text, size_t length, struct edge_grant *grant
 {
     const char *end = text + length;
     int64_t version = 0;
-    if (!read_number(&text, '~', INT64_MAX, &grant->expires_s) ||
+    if (!read_number(&text, '~', INT64_MAX / 1000, &grant->expires_s) ||
         !read_number(&text, '.', INT64_MAX, &grant->track_id) ||
         !read_number(&text, '.', INT32_MAX, &version) || text > end) {
         return false;

@@ -1,0 +1,87 @@
+/* Text that people typed: titles, names, lyrics, log-ins. A text that is taken is UTF-8, within its
+ * limit, without control characters, and is taken again unchanged. A username or address that is
+ * taken is found again by whoever types it as it is shown, and by its folded form; an address can
+ * be written to. The key that lists are sorted by fits a cursor.
+ *
+ * Covers: src/base/text.c src/service/identity/names.c */
+#include "backend/mail/mail_message.h"
+#include "base/text.h"
+#include "fuzz.h"
+#include "service/catalog/fields.h"
+#include "service/identity/names.h"
+
+enum { ARENA_BYTES = 8 << 20, TITLE_MAX = 200, LYRICS_CHARACTERS_MAX = 100000 };
+
+static const struct text_rule rules[] = {
+    {.field = "title", .characters_max = TITLE_MAX},
+    {.field = "bio", .characters_max = TITLE_MAX, .empty_ok = true},
+    {.field = "text", .characters_max = LYRICS_CHARACTERS_MAX, .lines = true},
+};
+
+static void check_rule(struct arena *arena, const struct text_rule *rule, const char *text)
+{
+    const char *clean = NULL, *again = NULL;
+    struct problem problem = {0};
+    if (text_clean(arena, rule, text, &problem, &clean) != 0) {
+        FUZZ_CHECK(problem.field_count == 1);
+        return;
+    }
+    FUZZ_CHECK(text_is_utf8(clean, strlen(clean)));
+    FUZZ_CHECK(rule->empty_ok || clean[0] != '\0');
+    FUZZ_CHECK(strlen(clean) <= (size_t)4 * rule->characters_max);
+    for (const char *at = clean; *at != '\0'; at++) {
+        FUZZ_CHECK((unsigned char)*at >= 0x20 || (rule->lines && strchr("\n\r\t", *at) != NULL));
+    }
+    FUZZ_CHECK(text_clean(arena, rule, clean, &problem, &again) == 0 && strcmp(again, clean) == 0);
+}
+
+static void check_folded(struct arena *arena, const char *text)
+{
+    if (!text_is_utf8(text, strlen(text))) {
+        return;
+    }
+    const char *folded = text_fold(arena, text);
+    FUZZ_CHECK(folded != NULL && text_is_utf8(folded, strlen(folded)));
+    const char *key = field_sort_key(arena, text);
+    FUZZ_CHECK(key != NULL && strlen(key) <= SORT_KEY_BYTES_MAX && text_is_utf8(key, strlen(key)));
+}
+
+static void check_login(struct call *call, const struct login_name *name)
+{
+    const char *typed = name_fold_login(call, name->shown);
+    FUZZ_CHECK(typed != NULL && strcmp(typed, name->folded) == 0);
+    const char *folded = name_fold_login(call, name->folded);
+    FUZZ_CHECK(folded != NULL && strcmp(folded, name->folded) == 0);
+}
+
+static void check_names(struct arena *arena, const char *text)
+{
+    struct call call = {.arena = arena};
+    struct login_name name;
+    const char *shown = NULL;
+    if (name_check_username(&call, text, &name) == 0) {
+        FUZZ_CHECK(strchr(name.shown, '@') == NULL && strchr(name.folded, '@') == NULL);
+        check_login(&call, &name);
+    }
+    if (name_check_email(&call, text, &name) == 0) {
+        FUZZ_CHECK(mail_address_check(name.shown) == 0);
+        check_login(&call, &name);
+    }
+    (void)name_check_display(&call, text, &shown);
+    (void)name_check_password(&call, "password", text, "somebody", NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = fuzz_text(data, size);
+    struct arena *arena = arena_new(ARENA_BYTES);
+    FUZZ_CHECK(arena != NULL);
+    for (unsigned i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        check_rule(arena, &rules[i], text);
+    }
+    check_folded(arena, text);
+    check_names(arena, text);
+    arena_free(arena);
+    free(text);
+    return 0;
+}
