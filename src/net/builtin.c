@@ -52,8 +52,12 @@ static int metrics(struct request *request)
 
 static const struct route rows[] = {
     {.method = "GET", .pattern = "/healthz", .run = ROUTE_LOOP, .handle = healthz},
-    {.method = "GET", .pattern = "/readyz", .run = ROUTE_POOL, .handle = readyz},
-    {.method = "GET", .pattern = "/metrics", .run = ROUTE_POOL, .handle = metrics},
+    {.method = "GET", .pattern = "/readyz", .run = ROUTE_POOL, .rate = RATE_READ, .handle = readyz},
+    {.method = "GET",
+     .pattern = "/metrics",
+     .run = ROUTE_POOL,
+     .rate = RATE_READ,
+     .handle = metrics},
 };
 
 int builtin_add(struct http_server *server, struct problem *problem)

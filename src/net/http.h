@@ -34,7 +34,7 @@ enum { REQUEST_TO_POOL = 1 };
 
 /* Classes of operation, each with its own rate bucket per user (else address). */
 enum rate_class {
-    RATE_NONE, /* health, metrics, signed media */
+    RATE_NONE, /* health, signed media */
     RATE_READ,
     RATE_WRITE,
     RATE_UPLOAD, /* stricter than playback */

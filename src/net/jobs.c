@@ -1,14 +1,15 @@
 /* The bounded pool of workers (jobs.h).
  *
- * One list under one mutex. The bound counts jobs that wait (claimed ones included), not those that
- * run. Continuations wait in the same list but outside the bound: there can't be more of them than
- * work that was let in. Jobs of job_pool_submit take their node from an array of queue_max, so that
- * submitting allocates nothing.
+ * A list a lane under one mutex. The bound counts jobs that wait (claimed ones included), not those
+ * that run. Continuations wait in the same lists but outside the bound: there can't be more of them
+ * than work that was let in. Jobs of job_pool_submit take their node from an array of queue_max, so
+ * that submitting allocates nothing.
  *
  * Waking is what costs. Idle workers sleep on a semaphore each, in a stack: the last one to sleep
  * is the first to wake, so few workers do the work while it is short. At most one worker is on its
  * way at a time (waking); when it takes a job and sees more, it wakes the next. So a burst of short
- * jobs is done by one or two workers, and jobs that block bring up one worker after the other.
+ * jobs is done by one or two workers, and jobs that block bring up one worker after the other. A
+ * lane that has its threads waits for one of them: who ends a job looks for the next by itself.
  */
 #include "net/jobs.h"
 
@@ -33,17 +34,22 @@ struct worker {
     pthread_t thread;
 };
 
+struct lane {
+    struct job *first, *last; /* waiting */
+    struct delay delay;
+    unsigned threads_max, queue_max; /* with what others have of them */
+};
+
 struct job_pool {
     pthread_mutex_t lock;
-    struct job *first, *last; /* waiting */
-    struct job *nodes;        /* queue_max of them */
+    struct lane lanes[JOB_LANES];
+    struct job *nodes; /* queue_max of them */
     struct job *free_nodes;
     struct worker *workers;
     struct worker *idle; /* asleep, the last one first */
-    unsigned threads_max, threads_started;
+    unsigned threads_max, threads_started, running;
     unsigned queue_max;
     _Atomic unsigned depth; /* claimed places */
-    struct delay delay;
     bool waking, ending;
     char name[12];
 };
@@ -53,12 +59,35 @@ static bool is_node(const struct job_pool *pool, const struct job *job)
     return job >= pool->nodes && job < pool->nodes + pool->queue_max;
 }
 
+/* The first lane that has work and may take a thread more; NULL: none. Under the lock. */
+static struct lane *next_lane(struct job_pool *pool)
+{
+    for (unsigned i = 0; i < JOB_LANES; i++) {
+        struct lane *lane = &pool->lanes[i];
+        if (lane->first != NULL && pool->running < lane->threads_max) {
+            return lane;
+        }
+    }
+    return NULL;
+}
+
+/* Takes the lane's first job. Under the lock. */
+static struct job *take(struct lane *lane)
+{
+    struct job *job = lane->first;
+    lane->first = job->next;
+    if (lane->first == NULL) {
+        lane->last = NULL;
+    }
+    delay_note(&lane->delay, job->queued_us, clock_monotonic_us());
+    delay_wait(&lane->delay, lane->first != NULL ? lane->first->queued_us : 0);
+    return job;
+}
+
 /* Gives back what the job held of the queue, under the lock; the job itself may be gone after its
  * run, so this comes before. */
 static struct job start(struct job_pool *pool, struct job *job)
 {
-    delay_note(&pool->delay, job->queued_us, clock_monotonic_us());
-    delay_wait(&pool->delay, pool->first != NULL ? pool->first->queued_us : 0);
     struct job started = *job;
     if (job->claimed) {
         job->claimed = false;
@@ -77,7 +106,7 @@ static int start_thread(struct job_pool *pool);
  * returns whom to post once it is released. */
 static struct worker *call_worker(struct job_pool *pool)
 {
-    if (pool->first == NULL || pool->waking) {
+    if (pool->waking || next_lane(pool) == NULL) {
         return NULL;
     }
     struct worker *worker = pool->idle;
@@ -110,20 +139,17 @@ static void sleep_idle(struct job_pool *pool, struct worker *worker)
     pool->waking = false;
 }
 
-/* Takes the first job and runs it; under the lock. */
-static void run_first(struct job_pool *pool)
+/* Takes the lane's first job and runs it; under the lock. */
+static void run_first(struct job_pool *pool, struct lane *lane)
 {
-    struct job *job = pool->first;
-    pool->first = job->next;
-    if (pool->first == NULL) {
-        pool->last = NULL;
-    }
-    struct job started = start(pool, job);
+    struct job started = start(pool, take(lane));
+    pool->running++;
     struct worker *called = call_worker(pool);
     pthread_mutex_unlock(&pool->lock);
     post(called);
     started.run(started.argument);
     pthread_mutex_lock(&pool->lock);
+    pool->running--;
 }
 
 static void *work(void *argument)
@@ -132,11 +158,14 @@ static void *work(void *argument)
     struct job_pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
     pool->waking = false;
-    while (pool->first != NULL || !pool->ending) {
-        if (pool->first != NULL) {
-            run_first(pool);
-        } else {
+    for (;;) {
+        struct lane *lane = next_lane(pool);
+        if (lane != NULL) {
+            run_first(pool, lane);
+        } else if (!pool->ending) {
             sleep_idle(pool, worker);
+        } else {
+            break; /* what is left, if anything, is for those that run */
         }
     }
     pthread_mutex_unlock(&pool->lock);
@@ -160,6 +189,14 @@ static int start_thread(struct job_pool *pool)
     (void)pthread_setname_np(worker->thread, pool->name);
     pool->threads_started++;
     return 0;
+}
+
+/* What a lane may fill, at least one. */
+static unsigned share_of(unsigned whole, enum job_lane lane)
+{
+    static const unsigned eighths[JOB_LANES] = {[JOB_PLAY] = 8, [JOB_COMMON] = 7, [JOB_BULK] = 6};
+    unsigned share = (unsigned)((uint64_t)whole * eighths[lane] / 8);
+    return share > 0 ? share : 1;
 }
 
 int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct job_pool **ret_pool)
@@ -186,6 +223,10 @@ int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct 
         pool->free_nodes = &pool->nodes[i];
     }
     (void)snprintf(pool->name, sizeof pool->name, "%s", name);
+    for (unsigned i = 0; i < JOB_LANES; i++) {
+        pool->lanes[i].threads_max = share_of(threads, (enum job_lane)i);
+        pool->lanes[i].queue_max = share_of(queue_max, (enum job_lane)i);
+    }
     /* One thread from the start, so that a push never depends on pthread_create. */
     pthread_mutex_lock(&pool->lock);
     int error = start_thread(pool);
@@ -201,37 +242,38 @@ int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct 
 /* Queues and releases the lock. */
 static void append_and_unlock(struct job_pool *pool, struct job *job)
 {
+    struct lane *lane = &pool->lanes[job->lane];
     job->next = NULL;
     job->queued_us = clock_monotonic_us();
-    if (pool->last != NULL) {
-        pool->last->next = job;
+    if (lane->last != NULL) {
+        lane->last->next = job;
     } else {
-        pool->first = job;
-        delay_wait(&pool->delay, job->queued_us);
+        lane->first = job;
+        delay_wait(&lane->delay, job->queued_us);
     }
-    pool->last = job;
+    lane->last = job;
     struct worker *called = call_worker(pool);
     pthread_mutex_unlock(&pool->lock);
     post(called);
 }
 
 /* Under the lock. */
-static int claim(struct job_pool *pool)
+static int claim(struct job_pool *pool, enum job_lane lane)
 {
     if (pool->ending) {
         return ERR_CANCELLED;
     }
-    if (atomic_load(&pool->depth) >= pool->queue_max) {
+    if (atomic_load(&pool->depth) >= pool->lanes[lane].queue_max) {
         return ERR_BUSY;
     }
     atomic_fetch_add(&pool->depth, 1);
     return 0;
 }
 
-int job_pool_claim(struct job_pool *pool)
+int job_pool_claim(struct job_pool *pool, enum job_lane lane)
 {
     pthread_mutex_lock(&pool->lock);
-    int error = claim(pool);
+    int error = claim(pool, lane);
     pthread_mutex_unlock(&pool->lock);
     return error;
 }
@@ -258,7 +300,7 @@ void job_pool_continue(struct job_pool *pool, struct job *job)
 int job_pool_submit(struct job_pool *pool, void (*run)(void *argument), void *argument)
 {
     pthread_mutex_lock(&pool->lock);
-    int error = claim(pool);
+    int error = claim(pool, JOB_PLAY);
     if (error != 0) {
         pthread_mutex_unlock(&pool->lock);
         return error;
@@ -276,9 +318,9 @@ unsigned job_pool_depth(const struct job_pool *pool)
     return atomic_load_explicit(&pool->depth, memory_order_relaxed);
 }
 
-int64_t job_pool_delay_us(const struct job_pool *pool, int64_t now_us)
+int64_t job_pool_delay_us(const struct job_pool *pool, enum job_lane lane, int64_t now_us)
 {
-    return delay_us(&pool->delay, now_us);
+    return delay_us(&pool->lanes[lane].delay, now_us);
 }
 
 void job_pool_free(struct job_pool *pool)
@@ -297,7 +339,9 @@ void job_pool_free(struct job_pool *pool)
         pthread_join(pool->workers[i].thread, NULL);
         (void)sem_destroy(&pool->workers[i].wake);
     }
-    assert(pool->first == NULL);
+    for (unsigned i = 0; i < JOB_LANES; i++) {
+        assert(pool->lanes[i].first == NULL);
+    }
     pthread_mutex_destroy(&pool->lock);
     free(pool->nodes);
     free(pool->workers);

@@ -1,5 +1,14 @@
 /* The bounded pool of workers: work that may block. A full queue refuses at once. One thread is
- * there from the start, the others come when there is work for them, and stay. */
+ * there from the start, the others come when there is work for them, and stay.
+ *
+ * Work stands in lanes. An earlier lane goes first, and the later ones leave it threads and places
+ * in the queue, so that a flood in one waits for itself and not in front of those before it:
+ *
+ *   lane        threads and queue it may fill, with what is there of others
+ *   JOB_PLAY    all
+ *   JOB_COMMON  7/8
+ *   JOB_BULK    3/4
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -7,29 +16,33 @@
 
 struct job_pool;
 
+enum job_lane { JOB_PLAY, JOB_COMMON, JOB_BULK, JOB_LANES };
+
 int job_pool_new(const char *name, unsigned threads, unsigned queue_max,
                  struct job_pool **ret_pool);
-/* Queues run(argument). ERR_BUSY when the queue is full, ERR_CANCELLED when it is ending. */
+/* Queues run(argument) in the first lane, for pools without others. ERR_BUSY when the queue is
+ * full, ERR_CANCELLED when it is ending. */
 int job_pool_submit(struct job_pool *pool, void (*run)(void *argument), void *argument);
 unsigned job_pool_depth(const struct job_pool *pool);
-/* How long jobs wait for a thread (delay.h). now_us: the monotonic clock. */
-int64_t job_pool_delay_us(const struct job_pool *pool, int64_t now_us);
+/* How long jobs of a lane wait for a thread (delay.h). now_us: the monotonic clock. */
+int64_t job_pool_delay_us(const struct job_pool *pool, enum job_lane lane, int64_t now_us);
 /* Runs what is queued to its end, then joins the threads. NULL is fine. */
 void job_pool_free(struct job_pool *pool);
 
 /* A job whose memory is the caller's: for work that was let in once and goes on in pieces (a body
  * that is written as it arrives), where a refusal half-way would lose what was done. Zero it, fill
- * run and argument; it is the pool's from push until run is called. */
+ * run, argument and lane; it is the pool's from push until run is called. */
 struct job {
     void (*run)(void *argument);
     void *argument;
     struct job *next;
     int64_t queued_us;
+    enum job_lane lane;
     bool claimed;
 };
 /* Takes a place in the queue for a job that is pushed a moment later (after its connection was
  * suspended, say). Errors as job_pool_submit. */
-int job_pool_claim(struct job_pool *pool);
+int job_pool_claim(struct job_pool *pool, enum job_lane lane);
 /* Gives an unused claim back. */
 void job_pool_unclaim(struct job_pool *pool);
 /* Queues on the claim taken before. Cannot fail. */

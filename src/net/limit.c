@@ -1,8 +1,9 @@
 /* LIMIT: rates by user or address and class of operation, and sizes, before anything costs.
  *
- * Limits tighten with the pool's queue delay (delay.h, rates_share). Each class has its patience:
- * the multiple of http_config.tighten_delay_ms up to which it keeps its whole limit. Uploads give
- * way first and playback last, so that who listens notices least. Runs on the loop threads.
+ * Each class of operation has its lane of the pool, and its limits tighten with that lane's delay
+ * (delay.h, rates_share). Its patience is the multiple of http_config.tighten_delay_ms up to which
+ * it keeps its whole limit. Uploads give way first and playback last, so that who listens notices
+ * least. Runs on the loop threads.
  */
 #include "net/server.h"
 
@@ -12,12 +13,22 @@
 
 static const struct class_row {
     const char *label;
+    enum job_lane lane;
     unsigned patience;
 } classes[RATE_CLASSES_] = {
-    [RATE_READ] = {"class=\"read\"", 2},     [RATE_WRITE] = {"class=\"write\"", 2},
-    [RATE_UPLOAD] = {"class=\"upload\"", 1}, [RATE_PLAY] = {"class=\"play\"", 8},
-    [RATE_LOGIN] = {"class=\"login\"", 4},   [RATE_OBJECT] = {"class=\"object\"", 1},
+    [RATE_NONE] = {NULL, JOB_PLAY, 0}, /* signed media */
+    [RATE_READ] = {"class=\"read\"", JOB_COMMON, 2},
+    [RATE_WRITE] = {"class=\"write\"", JOB_COMMON, 2},
+    [RATE_UPLOAD] = {"class=\"upload\"", JOB_BULK, 1},
+    [RATE_PLAY] = {"class=\"play\"", JOB_PLAY, 8},
+    [RATE_LOGIN] = {"class=\"login\"", JOB_COMMON, 4},
+    [RATE_OBJECT] = {"class=\"object\"", JOB_BULK, 1},
 };
+
+enum job_lane limit_lane(const struct request_private *request)
+{
+    return classes[request->entry->row->rate].lane;
+}
 
 /* By user, else by address (of IPv6: its /64). */
 static uint64_t rate_key(const struct request_private *request, enum rate_class class)
@@ -29,12 +40,13 @@ static uint64_t rate_key(const struct request_private *request, enum rate_class 
     return key ^ ((uint64_t)(class + 1) * 0xbf58476d1ce4e5b9u);
 }
 
-/* Log-ins queue for the pool that hashes. */
 static unsigned class_share(struct http_server *server, enum rate_class class, int64_t now_us)
 {
-    struct job_pool *pool = class == RATE_LOGIN ? server->hash_pool : server->pool;
+    bool hashes = class == RATE_LOGIN; /* those queue for a pool of their own, without lanes */
+    struct job_pool *pool = hashes ? server->hash_pool : server->pool;
+    enum job_lane lane = hashes ? JOB_PLAY : classes[class].lane;
     unsigned full_ms = server_settings(server)->config.tighten_delay_ms * classes[class].patience;
-    return rates_share((int64_t)full_ms * 1000, job_pool_delay_us(pool, now_us));
+    return rates_share((int64_t)full_ms * 1000, job_pool_delay_us(pool, lane, now_us));
 }
 
 int limit_rate(struct request_private *request, enum rate_class class)

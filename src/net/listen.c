@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { BACKLOG = 1024, HOST_SIZE = 64 };
+enum { BACKLOG = 4096, HOST_SIZE = 64 };
 
 union socket_address {
     struct sockaddr any;

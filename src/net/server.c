@@ -412,7 +412,13 @@ static int64_t ask_hash_depth(void *argument)
 
 static int64_t ask_delay(void *argument)
 {
-    return job_pool_delay_us(((struct http_server *)argument)->pool, clock_monotonic_us());
+    const struct job_pool *pool = ((struct http_server *)argument)->pool;
+    int64_t now_us = clock_monotonic_us(), most_us = 0;
+    for (unsigned lane = 0; lane < JOB_LANES; lane++) {
+        int64_t lane_us = job_pool_delay_us(pool, (enum job_lane)lane, now_us);
+        most_us = lane_us > most_us ? lane_us : most_us;
+    }
+    return most_us;
 }
 
 static int build(struct http_server *server, const struct http_config *config,
@@ -466,7 +472,8 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
     metric_ask("tutti_hash_pool_depth", "Log-ins that wait to be hashed.", "", ask_hash_depth,
                server);
     metric_ask_kind(METRIC_GAUGE_US, "tutti_pool_delay_seconds",
-                    "Recent wait of a job for a thread of the pool.", "", ask_delay, server);
+                    "Recent wait of a job for a thread of the pool, in the slowest lane.", "",
+                    ask_delay, server);
     metric_set(metric_get(METRIC_GAUGE, "tutti_pool_queue_max", "Jobs that may wait.", ""),
                config->pool_queue_max);
     metric_set(

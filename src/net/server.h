@@ -216,6 +216,7 @@ int head_read(struct request_private *request);
 int head_copy(struct request_private *request);
 
 /* limit.c */
+enum job_lane limit_lane(const struct request_private *request); /* which its row belongs to */
 int limit_rate(struct request_private *request, enum rate_class class);
 int limit_size(struct request_private *request);
 void limit_metrics(struct http_server *server); /* ended by metric_ask_end(server) */

@@ -159,7 +159,7 @@ static void job_finish(void *argument)
 static void push(struct sink *sink, void (*run)(void *argument))
 {
     sink->busy = true;
-    sink->job = (struct job){.run = run, .argument = sink};
+    sink->job = (struct job){.run = run, .argument = sink, .lane = limit_lane(sink->request)};
     atomic_fetch_add(&sink->request->refs, 1);
     job_pool_continue(sink->request->server->pool, &sink->job);
 }
@@ -183,7 +183,7 @@ int sink_start(struct request_private *request)
     if (error != 0) {
         return error;
     }
-    if (job_pool_claim(request->server->pool) != 0) {
+    if (job_pool_claim(request->server->pool, limit_lane(request)) != 0) {
         request->sink = NULL;
         request->request.call.problem.retry_after_s = 1;
         return problem_set(&request->request.call.problem, ERR_BUSY,
@@ -193,7 +193,7 @@ int sink_start(struct request_private *request)
     pthread_mutex_lock(&sink->lock);
     wait_for_job(sink);
     sink->busy = true;
-    sink->job = (struct job){.run = job_open, .argument = sink};
+    sink->job = (struct job){.run = job_open, .argument = sink, .lane = limit_lane(request)};
     atomic_fetch_add(&request->refs, 1);
     job_pool_push(request->server->pool, &sink->job);
     pthread_mutex_unlock(&sink->lock);

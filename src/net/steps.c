@@ -197,13 +197,13 @@ static int busy(struct request_private *request)
                        "The server has too much to do; try again in a second");
 }
 
-static int on_pool(struct request_private *request, struct job_pool *pool,
+static int on_pool(struct request_private *request, struct job_pool *pool, enum job_lane lane,
                    void (*run)(void *argument))
 {
-    if (job_pool_claim(pool) != 0) {
+    if (job_pool_claim(pool, lane) != 0) {
         return busy(request);
     }
-    request->job = (struct job){.run = run, .argument = request};
+    request->job = (struct job){.run = run, .argument = request, .lane = lane};
     request_suspend(request);
     job_pool_push(pool, &request->job);
     return STEP_WAIT;
@@ -212,9 +212,11 @@ static int on_pool(struct request_private *request, struct job_pool *pool,
 static int handle_on_pool(struct request_private *request)
 {
     struct http_server *server = request->server;
-    bool hashes = request->entry->row->run == ROUTE_HASH;
     connection_phase(request->connection, PHASE_WORK);
-    return on_pool(request, hashes ? server->hash_pool : server->pool, run_handler);
+    if (request->entry->row->run == ROUTE_HASH) {
+        return on_pool(request, server->hash_pool, JOB_PLAY, run_handler); /* has no other lane */
+    }
+    return on_pool(request, server->pool, limit_lane(request), run_handler);
 }
 
 static int step_handle(struct request_private *request)
@@ -260,7 +262,7 @@ static int step_reply(struct request_private *request)
     if (request->reply.cold) {
         request->reply.cold = false;
         connection_phase(request->connection, PHASE_WORK);
-        int result = on_pool(request, request->server->pool, warm);
+        int result = on_pool(request, request->server->pool, limit_lane(request), warm);
         if (result < 0) {
             reply_problem(request, result);
         } else {
