@@ -1,0 +1,134 @@
+"""Today's program on the data directory of the first release (fixtures/README.md): all is there and plays."""
+import hashlib
+import json
+import os
+import pathlib
+import sqlite3
+import tarfile
+import time
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+
+from journey import Person, run_tutti, wait_for
+
+FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
+DAY_MS = 86_400_000
+
+
+def unpack(name, target):
+    """The data directory as it was when it was packed: what runs out after hours or days has not run out yet."""
+    target.mkdir(mode=0o700)
+    with tarfile.open(FIXTURES / f"{name}.tar.xz") as archive:
+        archive.extractall(target)
+    for path in target.rglob("*"):
+        os.utime(path)
+    now_ms = int(time.time() * 1000)
+    with sqlite3.connect(target / "catalog.db") as catalog:
+        catalog.execute("UPDATE upload SET expires_at = ?", (now_ms + DAY_MS,))
+        catalog.execute("UPDATE idempotency SET created_at = ?", (now_ms,))
+    catalog.close()
+    return target
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return json.loads((FIXTURES / "first-release.json").read_text())
+
+
+@pytest.fixture
+def data(tmp_path):
+    return unpack("first-release", tmp_path / "data")
+
+
+@pytest.fixture
+def upgraded(own_server, data):
+    return own_server(data=data)
+
+
+@pytest.fixture
+def artist(upgraded):
+    return Person(upgraded.url, "artist-of-then")
+
+
+def assert_holds(now, then):
+    """What was told then is told now; members may have been added."""
+    if isinstance(then, dict):
+        for name, value in then.items():
+            assert name in now, name
+            assert_holds(now[name], value)
+    else:
+        assert now == then
+
+
+def test_everything_told_then_is_told_now(artist, facts):
+    for kind, path in (("artist", "artists"), ("album", "albums"), ("draft", "albums"), ("ready", "tracks"),
+                       ("failed", "tracks")):
+        answer = artist.get(f"/api/v1/{path}/{facts[kind]['id']}")
+        assert answer.status_code == 200, answer.text
+        assert_holds(answer.json(), facts[kind])
+    assert_holds(artist.get(f"/api/v1/tracks/{facts['ready']['id']}/lyrics").json(), facts["lyrics"])
+    assert artist.get(f"/api/v1/tracks/{facts['deleted']}").status_code == 404
+    assert [one["id"] for one in artist.get(f"/api/v1/albums/{facts['album']['id']}/tracks").json()["items"]] == \
+        [facts["ready"]["id"], facts["failed"]["id"]]
+
+
+def test_it_plays_as_it_did(artist, facts):
+    answer = artist.get(f"/api/v1/tracks/{facts['ready']['id']}/stream").json()
+    now = {f"{file['format']}-{file['bitrate']}": hashlib.sha256(requests.get(file["url"], timeout=30).content).hexdigest()
+           for file in answer["files"]}
+    assert_holds(now, facts["files"])
+    manifest = requests.get(answer["hls"], timeout=30)
+    assert manifest.status_code == 200 and manifest.text.startswith("#EXTM3U")
+    for kind in ("artist", "album"):
+        art = facts[kind].get("coverArtId") or facts[kind]["imageArtId"]
+        picture = artist.get(f"/api/v1/art/{art}", params={"size": 300})
+        assert picture.status_code == 200 and picture.headers["Content-Type"].startswith("image/")
+
+
+def test_people_sign_in_as_who_they_were(upgraded, facts):
+    roles = {name: Person(upgraded.url, name).user for name in facts["users"]}
+    assert "admin" in roles["admin-of-then"]["roles"] and "artist" in roles["artist-of-then"]["roles"]
+    assert roles["listener-of-then"]["plan"] == "free"
+
+
+def test_what_was_begun_goes_on(artist, facts):
+    again = artist.post("/api/v1/tracks", json=facts["once"]["request"], headers={"Idempotency-Key": facts["once"]["key"]})
+    assert again.status_code == 201 and again.json()["id"] == facts["ready"]["id"], "done once, however often asked"
+    album = facts["album"]["id"]
+    made = artist.post("/api/v1/tracks", json={"albumId": album, "title": "Wartete", "trackUrl": facts["waiting"]})
+    assert made.status_code == 201, made.text
+    assert wait_for(artist, made.json()["id"], whole=True)["status"] == "ready"
+    upload = artist.get(f"/api/v1/uploads/{facts['parts']}").json()
+    assert [part["state"] for part in upload["parts"]] == ["uploaded"]
+    assert artist.post(f"/api/v1/uploads/{facts['parts']}/complete").status_code == 200
+    made = artist.post("/api/v1/tracks", json={"albumId": album, "title": "Teile", "trackUrl": upload["trackUrl"]})
+    assert made.status_code == 201, made.text
+    assert wait_for(artist, made.json()["id"])["status"] == "ready"
+
+
+def test_outside_keys_open_what_they_opened(upgraded, facts):
+    s3 = facts["s3"]
+    store = boto3.client("s3", endpoint_url=upgraded.url + "/s3", region_name="us-east-1", aws_access_key_id=s3["key"],
+                         aws_secret_access_key=s3["secret"],
+                         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+    got = store.get_object(Bucket=s3["bucket"], Key=s3["object"])
+    assert got["Body"].read().decode() == s3["text"] and got["ContentType"] == "text/plain"
+
+
+def test_migrate_alone_brings_it_to_this_version(data):
+    done = run_tutti("migrate", data=data)
+    assert done.returncode == 0 and "of this version" in done.stdout
+
+
+def test_it_is_backed_up_and_restored(data, own_server, facts, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o600)
+    run_tutti("backup", str(tmp_path / "backup"), "--key-file", str(key), "--blobs", str(tmp_path / "blobs"), data=data)
+    run_tutti("restore", str(tmp_path / "backup"), "--key-file", str(key), "--blobs", str(tmp_path / "blobs"),
+              data=tmp_path / "restored")
+    artist = Person(own_server(data=tmp_path / "restored").url, "artist-of-then")
+    test_it_plays_as_it_did(artist, facts)
