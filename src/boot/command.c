@@ -86,6 +86,11 @@ static const struct command commands[] = {
      "make new signing keys; the old ones stay valid until they run out"},
     {"s3 key add", "NAME", COMMON, 0, command_s3_key_add,
      "make credentials for an outside user of the built-in store"},
+    {"events parked", "", COMMON, 0, command_events_parked,
+     "list the events that were given up and wait for a person"},
+    {"events retry", "EVENT", COMMON, 0, command_events_retry, "try a parked event again"},
+    {"events drop", "EVENT", COMMON, 0, command_events_drop,
+     "give a parked event up for good; those behind it go on"},
     {"sweep", "", COMMON, 0, command_sweep,
      "remove now what no upload, track or picture names any more"},
     {"backup", "FILE", COMMON | SEALED, 0, command_backup,
@@ -212,7 +217,7 @@ static int check(const struct command *command, const struct command_line *line,
     unsigned rest_wanted = command->rest[0] != '\0' ? 1 : 0;
     if (line->word_count - name_words != rest_wanted) {
         return rest_wanted != 0 && line->word_count == name_words
-                   ? usage("%s needs a %s", command->words, command->rest)
+                   ? usage("%s needs %s", command->words, command->rest)
                    : usage("\"%s\" is one word too many", line->words[line->word_count - 1]);
     }
     for (unsigned option = 0; option < OPTIONS_; option++) {

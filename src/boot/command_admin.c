@@ -19,13 +19,7 @@
 
 enum { PASSWORD_MAX = 1024 };
 
-/* What a command works with. */
-struct errand {
-    struct platform *platform;
-    struct call call;
-};
-
-static int errand_begin(struct errand *errand, const struct command_line *line)
+int errand_begin(struct errand *errand, const struct command_line *line)
 {
     *errand = (struct errand){.call.actor.roles = ROLE_SYSTEM};
     errand->call.arena = arena_new(0);
@@ -40,7 +34,7 @@ static int errand_begin(struct errand *errand, const struct command_line *line)
     return EXIT_DONE;
 }
 
-static int errand_end(struct errand *errand, int error)
+int errand_end(struct errand *errand, int error)
 {
     int status = error != 0 ? command_complain(&errand->call.problem, error) : EXIT_DONE;
     platform_close(errand->platform);

@@ -450,6 +450,12 @@ struct http_hooks platform_hooks(struct platform *platform)
     };
 }
 
+void platform_databases(struct platform *platform, struct db *ret_databases[PLATFORM_DATABASES])
+{
+    ret_databases[0] = platform->users_db;
+    ret_databases[1] = platform->catalog_db;
+}
+
 struct identity *platform_identity(struct platform *platform)
 {
     return platform->identity;

@@ -45,6 +45,10 @@ void platform_gauges(struct platform *platform);
 /* Where there is no admin yet: makes the set-up code and shows it on a terminal. */
 void platform_announce(struct platform *platform);
 
+/* The databases that have an outbox; borrowed. */
+enum { PLATFORM_DATABASES = 2 };
+struct db;
+void platform_databases(struct platform *platform, struct db *ret_databases[PLATFORM_DATABASES]);
 struct identity *platform_identity(struct platform *platform); /* borrowed */
 /* What the sweep does in portions, at once: all that nothing names any more and whose grace is over
  * goes. Needs a platform of platform_open. */

@@ -51,6 +51,7 @@ class Server:
         self.port = port or free_port()
         self.options = [*options] + (["--roles", roles] if roles else [])
         self.environment = environment or {}
+        self.wrapper = []  # a command that runs the server
         self.url = f"http://localhost:{self.port}"
         self.process = None
 
@@ -60,7 +61,7 @@ class Server:
                     "TUTTI_LIMITS_WRITES_PER_MINUTE": "0", "TUTTI_LIMITS_UPLOADS_PER_MINUTE": "0",
                     "TUTTI_LIMITS_PLAYS_PER_MINUTE": "0", "TUTTI_LIMITS_OBJECTS_PER_MINUTE": "0"}
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.options],
+            [*self.wrapper, BINARY, "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.options],
             stderr=self.log, stdout=self.log, env={**os.environ, **defaults, **self.environment})
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline:

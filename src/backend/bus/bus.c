@@ -19,7 +19,6 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/problem.h"
-#include "net/metrics.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -215,50 +214,6 @@ static struct bus_source *find_source(struct bus *bus, const struct db *db)
     return source;
 }
 
-struct oldest_work {
-    const struct bus_worker *worker;
-    int64_t created_ms;
-};
-
-static int read_oldest(struct db_session *session, void *argument)
-{
-    struct oldest_work *work = argument;
-    return bus_store_oldest(session, work->worker->consumer.name, atomic_load(&work->worker->seen),
-                            &work->created_ms);
-}
-
-static int64_t ask_oldest(void *argument)
-{
-    const struct bus_worker *worker = argument;
-    struct oldest_work work = {.worker = worker};
-    int r = db_read(worker->source->db, read_oldest, &work);
-    if (r < 0) {
-        return r == ERR_NOT_FOUND ? 0 : METRIC_UNKNOWN;
-    }
-    int64_t age_ms = clock_wall_ms() - work.created_ms;
-    return age_ms > 0 ? age_ms * 1000 : 0;
-}
-
-static void register_metrics(struct bus_worker *worker)
-{
-    char labels[BUS_NAME_MAX + 32];
-    const char *name = worker->consumer.name;
-    (void)snprintf(labels, sizeof labels, "consumer=\"%s\"", name);
-    worker->lag = metric_get(METRIC_GAUGE, "tutti_bus_lag",
-                             "Events that a consumer has not seen yet", labels);
-    worker->parked = metric_get(METRIC_GAUGE, "tutti_bus_parked",
-                                "Events given up after all tries, waiting for a person", labels);
-    metric_ask_kind(METRIC_GAUGE_US, "tutti_bus_oldest_seconds",
-                    "Age of the oldest event that a consumer has not seen yet", labels, ask_oldest,
-                    worker);
-    (void)snprintf(labels, sizeof labels, "consumer=\"%s\",result=\"done\"", name);
-    worker->done = metric_get(METRIC_COUNTER, "tutti_bus_events_total",
-                              "Events handed to a consumer, by result", labels);
-    (void)snprintf(labels, sizeof labels, "consumer=\"%s\",result=\"failed\"", name);
-    worker->failed = metric_get(METRIC_COUNTER, "tutti_bus_events_total",
-                                "Events handed to a consumer, by result", labels);
-}
-
 int bus_subscribe(struct bus *bus, struct db *db, const struct bus_consumer *consumer)
 {
     assert(bus->magic == BUS_MAGIC);
@@ -283,7 +238,7 @@ int bus_subscribe(struct bus *bus, struct db *db, const struct bus_consumer *con
     worker->consumer = copy;
     worker->batch.arena = arena;
     init_cond(&worker->wake);
-    register_metrics(worker);
+    bus_metrics_begin(worker);
     (void)pthread_mutex_lock(&bus->lock);
     r = bus->started ? start_worker(worker) : 0;
     if (r == 0) {
@@ -292,7 +247,7 @@ int bus_subscribe(struct bus *bus, struct db *db, const struct bus_consumer *con
     }
     (void)pthread_mutex_unlock(&bus->lock);
     if (r < 0) {
-        metric_ask_end(worker);
+        bus_metrics_end(worker);
         arena_free(arena);
         free(worker);
     }
@@ -486,7 +441,7 @@ void bus_close(struct bus *bus)
     while (bus->workers != NULL) {
         struct bus_worker *worker = bus->workers;
         bus->workers = worker->next;
-        metric_ask_end(worker);
+        bus_metrics_end(worker);
         arena_free(worker->batch.arena);
         (void)pthread_cond_destroy(&worker->wake);
         free(worker);

@@ -383,8 +383,6 @@ static int round_once(struct bus_worker *worker, struct bus_standing *ret_standi
     int64_t now_ms = clock_wall_ms();
     struct fetch_work work = {.worker = worker, .now_ms = now_ms, .due = standing->due <= now_ms};
     work.after = standing->position > worker->skipped ? standing->position : worker->skipped;
-    metric_set(worker->lag, standing->newest - work.after);
-    metric_set(worker->parked, standing->parked);
     if (!work.due && standing->newest <= work.after) {
         return PASS_OVER;
     }

@@ -34,7 +34,7 @@ struct bus_worker {
     bool troubled;             /* the last pass failed: told once */
     _Atomic int64_t seen;      /* newest event of the last pass that found nothing left to do */
     _Atomic int64_t handed_ms; /* monotonic: since when a handler runs, 0: none does */
-    struct metric *lag, *done, *failed, *parked;
+    struct metric *done, *failed;
 };
 
 struct bus {
@@ -54,3 +54,6 @@ int64_t bus_worker_pass(struct bus_worker *worker);
 /* Holds the lease for longer. 1: held, 0: another's. */
 int bus_worker_lease(struct bus_worker *worker);
 bool bus_is_ending(struct bus *bus);
+/* Tells /metrics how the consumer stands (bus_metrics.c). */
+void bus_metrics_begin(struct bus_worker *worker);
+void bus_metrics_end(struct bus_worker *worker);
