@@ -1,6 +1,7 @@
 """What the tests of running Tutti for years share: the fixtures of the journeys (a real server, people,
 uploads).
 
+    programs    starts and runs other people's programs (programs.py)
     tutti       a command of the binary: tutti("doctor", data=…) → the finished process
 """
 import importlib.util
@@ -26,6 +27,8 @@ def journey_fixtures():
 journey = journey_fixtures()
 for name in ("server", "people", "own_server", "sounds", "album", "upload"):
     globals()[name] = getattr(journey, name)
+
+from programs import programs  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")
