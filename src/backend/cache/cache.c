@@ -159,10 +159,12 @@ void cache_put(struct cache *cache, const char *key, const void *bytes, size_t l
         memcpy(copy, bytes, length);
     }
     struct cache_entry *entry = entry_new(copy, length);
-    if (entry != NULL) {
-        cache->engine->put(cache->store, key, entry, ttl_ms);
-        cache_entry_unref(entry);
+    if (entry == NULL) {
+        cache->engine->drop(cache->store, key); /* what was there is not true any more */
+        return;
     }
+    cache->engine->put(cache->store, key, entry, ttl_ms);
+    cache_entry_unref(entry);
 }
 
 static struct flight_list *list_of(struct cache *cache, const char *key)

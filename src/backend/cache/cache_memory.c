@@ -280,6 +280,18 @@ static int64_t expiry(int64_t ttl_ms)
            (int64_t)randombytes_uniform((uint32_t)(2 * tenth + 1));
 }
 
+static void memory_drop(struct cache_store *store, const char *key)
+{
+    uint64_t hash = hash_of(store, key);
+    struct shard *shard = shard_of(store, hash);
+    (void)pthread_mutex_lock(&shard->lock);
+    struct node *node = find(shard, hash, key);
+    if (node != NULL) {
+        remove_node(store, shard, node);
+    }
+    (void)pthread_mutex_unlock(&shard->lock);
+}
+
 static void memory_put(struct cache_store *store, const char *key, struct cache_entry *entry,
                        int64_t ttl_ms)
 {
@@ -288,7 +300,8 @@ static void memory_put(struct cache_store *store, const char *key, struct cache_
     size_t key_size = strlen(key) + 1;
     struct node *node = malloc(sizeof *node + key_size);
     if (node == NULL) {
-        return; /* a loss is never an error */
+        memory_drop(store, key); /* a loss is never an error; what it was before would be one */
+        return;
     }
     (void)atomic_fetch_add(&entry->references, 1);
     *node = (struct node){.entry = entry, .hash = hash, .expires_ms = expiry(ttl_ms)};
@@ -315,18 +328,6 @@ static void memory_put(struct cache_store *store, const char *key, struct cache_
     bool fits = part != WINDOW && main_charge(shard) + node->charge <= main_max(shard);
     lru_add(shard, node, fits ? part : WINDOW);
     settle_window(store, shard);
-    (void)pthread_mutex_unlock(&shard->lock);
-}
-
-static void memory_drop(struct cache_store *store, const char *key)
-{
-    uint64_t hash = hash_of(store, key);
-    struct shard *shard = shard_of(store, hash);
-    (void)pthread_mutex_lock(&shard->lock);
-    struct node *node = find(shard, hash, key);
-    if (node != NULL) {
-        remove_node(store, shard, node);
-    }
     (void)pthread_mutex_unlock(&shard->lock);
 }
 
