@@ -83,6 +83,13 @@ static int renew(struct node_lease *lease)
     return db_write(lease->db, hold, &work);
 }
 
+/* Where this fails the number is free when its time is over. */
+static void give_back(struct node_lease *lease)
+{
+    struct hold_work work = {.lease = lease, .until_ms = 0};
+    (void)db_write(lease->db, hold, &work);
+}
+
 /* Sleeps until a monotonic time or the end; false at the end. */
 static bool sleep_until(struct node_lease *lease, int64_t at_ms)
 {
@@ -119,6 +126,12 @@ static void *holder_main(void *argument)
     return NULL;
 }
 
+static void done_waiting(struct node_lease *lease)
+{
+    (void)pthread_cond_destroy(&lease->wake);
+    (void)pthread_mutex_destroy(&lease->lock);
+}
+
 static int start_holder(struct node_lease *lease)
 {
     pthread_condattr_t clock;
@@ -132,7 +145,11 @@ static int start_holder(struct node_lease *lease)
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int failed = pthread_create(&lease->thread, &attributes, holder_main, lease);
     (void)pthread_attr_destroy(&attributes);
-    return failed == 0 ? 0 : ERR_UNAVAILABLE;
+    if (failed != 0) {
+        done_waiting(lease);
+        return ERR_UNAVAILABLE;
+    }
+    return 0;
 }
 
 static int take_number(struct node_lease *lease, struct problem *problem)
@@ -177,6 +194,7 @@ int node_lease_take_for(struct db *db, int64_t lease_ms, int64_t heartbeat_ms,
     r = take_number(lease, problem);
     if (r >= 0 && (r = start_holder(lease)) < 0) {
         (void)problem_set(problem, r, "Can't hold a node number: no thread");
+        give_back(lease);
     }
     if (r < 0) {
         free(lease);
@@ -213,9 +231,7 @@ void node_lease_release(struct node_lease *lease)
     (void)pthread_cond_signal(&lease->wake);
     (void)pthread_mutex_unlock(&lease->lock);
     (void)pthread_join(lease->thread, NULL);
-    struct hold_work work = {.lease = lease, .until_ms = 0};
-    (void)db_write(lease->db, hold, &work);
-    (void)pthread_cond_destroy(&lease->wake);
-    (void)pthread_mutex_destroy(&lease->lock);
+    give_back(lease);
+    done_waiting(lease);
     free(lease);
 }
