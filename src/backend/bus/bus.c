@@ -196,6 +196,7 @@ static int start_worker(struct bus_worker *worker)
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int failed = pthread_create(&worker->thread, &attributes, worker_main, worker);
     (void)pthread_attr_destroy(&attributes);
+    worker->running = failed == 0;
     return failed == 0 ? 0 : ERR_UNAVAILABLE;
 }
 
@@ -400,7 +401,8 @@ int bus_start(struct bus *bus)
         r = start_worker(worker);
     }
     if (r == 0) {
-        r = pthread_create(&bus->dispatcher, NULL, dispatcher_main, bus) == 0 ? 0 : ERR_UNAVAILABLE;
+        bus->dispatching = pthread_create(&bus->dispatcher, NULL, dispatcher_main, bus) == 0;
+        r = bus->dispatching ? 0 : ERR_UNAVAILABLE;
     }
     bus->started = r == 0;
     (void)pthread_mutex_unlock(&bus->lock);
@@ -416,12 +418,13 @@ static void end_threads(struct bus *bus)
         (void)pthread_cond_signal(&worker->wake);
     }
     (void)pthread_mutex_unlock(&bus->lock);
-    if (!bus->started) {
-        return;
+    if (bus->dispatching) {
+        (void)pthread_join(bus->dispatcher, NULL);
     }
-    (void)pthread_join(bus->dispatcher, NULL);
     for (struct bus_worker *worker = bus->workers; worker != NULL; worker = worker->next) {
-        (void)pthread_join(worker->thread, NULL);
+        if (worker->running) { /* not all are, when bus_start failed */
+            (void)pthread_join(worker->thread, NULL);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ struct bus_worker {
     struct bus_consumer consumer;
     pthread_t thread;
     pthread_cond_t wake;
+    bool running;       /* the thread is there, to be joined */
     bool poked, active; /* under bus->lock */
     struct bus_worker *next;
 
@@ -45,7 +46,8 @@ struct bus {
     struct bus_worker *workers;
     pthread_t dispatcher;
     bool started, ending;
-    int64_t owner; /* random: who we are in leases */
+    bool dispatching; /* the dispatcher is there, to be joined */
+    int64_t owner;    /* random: who we are in leases */
     int64_t retry_ms, retry_max_ms, lease_ms, prune_ms;
 };
 
