@@ -118,7 +118,7 @@ int bus_emit(struct db_session *session, const char *type, const char *key, json
 {
     assert(db_session_writes(session));
     assert(payload == NULL || json_is_object(payload));
-    char *text CLEANUP_FREE = payload != NULL ? json_dumps(payload, JSON_COMPACT) : strdup("{}");
+    char *text CLEANUP_FREE = payload != NULL ? json_dumps(payload, JSON_COMPACT) : NULL;
     json_decref(payload);
     if (text == NULL) {
         return ERR_NO_MEMORY;

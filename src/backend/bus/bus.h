@@ -34,7 +34,8 @@ int bus_open(const char *url, struct bus **ret_bus, struct problem *problem);
 int bus_attach(struct bus *bus, struct db *db, struct problem *problem);
 
 /* Writes the event in the session's transaction (session must be of a write). Takes the reference
- * to payload; NULL is an empty object. ERR_TOO_LARGE past BUS_PAYLOAD_BYTES_MAX. */
+ * to payload, an object; NULL is one that could not be made (ERR_NO_MEMORY), so that callers need
+ * not look. ERR_TOO_LARGE past BUS_PAYLOAD_BYTES_MAX. */
 int bus_emit(struct db_session *session, const char *type, const char *key, json_t *payload);
 
 /* A consumer: name is kept with its position, so it must not change. types: NULL-terminated list,

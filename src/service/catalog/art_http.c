@@ -96,7 +96,7 @@ static int emit_art(struct db_session *session, int64_t art_id, const char *obje
     (void)snprintf(key, sizeof key, "art:%s", id_format(art_id, digits));
     json_t *payload =
         json_pack("{s:s, s:s, s:s}", "artId", digits, "bucket", BLOB_MEDIA, "key", object_key);
-    return payload != NULL ? bus_emit(session, "art.uploaded", key, payload) : ERR_NO_MEMORY;
+    return bus_emit(session, "art.uploaded", key, payload);
 }
 
 int art_create(struct db_session *session, const struct art_row *row)

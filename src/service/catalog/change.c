@@ -164,5 +164,5 @@ int change_emit(struct db_session *session, enum catalog_kind kind, int64_t id, 
     (void)snprintf(name, sizeof name, "%sId", words[kind]);
     (void)snprintf(key, sizeof key, "%s:%s", words[kind], id_format(id, digits));
     json_t *payload = json_pack("{s:s}", name, digits);
-    return payload != NULL ? bus_emit(session, type, key, payload) : ERR_NO_MEMORY;
+    return bus_emit(session, type, key, payload);
 }

@@ -137,7 +137,7 @@ static int emit_ready(struct db_session *session, int64_t track_id, int64_t vers
     char digits[ID_TEXT_SIZE], key[32];
     (void)snprintf(key, sizeof key, "track:%s", id_format(track_id, digits));
     json_t *payload = json_pack("{s:s, s:I}", "trackId", digits, "version", (json_int_t)version);
-    return payload != NULL ? bus_emit(session, "track.ready", key, payload) : ERR_NO_MEMORY;
+    return bus_emit(session, "track.ready", key, payload);
 }
 
 /* The version's first rendition is there: it plays from now on. */

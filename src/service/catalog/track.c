@@ -134,7 +134,7 @@ static int emit_uploaded(struct db_session *session, int64_t id, int64_t version
     json_t *payload = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "trackId", digits, "version",
                                 (json_int_t)version, "bucket", source->bucket, "key", source->key,
                                 "filename", source->filename, "bytes", (json_int_t)source->bytes);
-    return payload != NULL ? bus_emit(session, "track.uploaded", key, payload) : ERR_NO_MEMORY;
+    return bus_emit(session, "track.uploaded", key, payload);
 }
 
 static int add_version(struct db_session *session, const struct track_row *row, int64_t version,

@@ -2,7 +2,6 @@
  * user.deleted {userId}, all with the key "user:ID". No address and no secret goes into an event;
  * who needs more asks. Written in the transaction of the change. */
 #include "backend/bus/bus.h"
-#include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "service/identity/identity_private.h"
@@ -13,9 +12,6 @@
 static int emit(struct db_session *session, const char *type, int64_t user_id, json_t *payload)
 {
     char key[8 + ID_TEXT_SIZE], id[ID_TEXT_SIZE];
-    if (payload == NULL) {
-        return ERR_NO_MEMORY;
-    }
     (void)snprintf(key, sizeof key, "user:%s", id_format(user_id, id));
     return bus_emit(session, type, key, payload);
 }
