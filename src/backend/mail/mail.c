@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES_MAX = 256 * 1024, CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 30 };
+enum {
+    MESSAGE_BYTES_MAX = 256 * 1024,
+    CONNECT_TIMEOUT_S = 10,
+    ANSWER_TIMEOUT_S = 10,
+    TIMEOUT_S = 30
+};
 
 struct mailer {
     char *url;
@@ -122,6 +127,8 @@ static CURLcode transfer(CURL *curl, const struct mailer *mailer, struct curl_sl
     (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    /* Alone counts while the conversation is ended, which may follow upon a failure. */
+    (void)curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)ANSWER_TIMEOUT_S);
     (void)curl_easy_setopt(curl, CURLOPT_MAIL_FROM, mailer->sender.address);
     (void)curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
     (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
