@@ -1,9 +1,12 @@
-/* backend/db on SQLite when the disk fails: the n-th write to a file, or an fsync, goes wrong under
- * the engine (a VFS of SQLite that passes all else through), and nothing acknowledged is lost. */
+/* backend/db on SQLite when the disk fails under it (inject/inject.h), where several writes meet:
+ * the writer stops or goes on, a failure costs one write and not its neighbours, and nothing
+ * acknowledged is lost. */
 #include "backend/db/db.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+
+#include "inject/inject.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,102 +15,19 @@
 
 #include <cmocka.h>
 #include <pthread.h>
-#include <sqlite3.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- A disk that fails on demand ---- */
-
-static sqlite3_vfs faulty_vfs;
-static sqlite3_vfs *real_vfs;
-static const sqlite3_io_methods
-    *real_methods; /* their xSync and xWrite are the same in all tables */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-    const sqlite3_io_methods *real;
-    sqlite3_io_methods faulty;
-} tables_of_methods[4]; /* the database and its log are opened with different ones */
-
-static atomic_bool sync_fails;
-static atomic_int writes_left; /* until one fails: 1 is the next, 0 never */
-
-static int faulty_sync(sqlite3_file *file, int flags)
-{
-    return atomic_load(&sync_fails) ? SQLITE_IOERR_FSYNC : real_methods->xSync(file, flags);
-}
-
-static int faulty_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset)
-{
-    if (atomic_load(&writes_left) > 0 && atomic_fetch_sub(&writes_left, 1) == 1) {
-        return SQLITE_FULL;
-    }
-    return real_methods->xWrite(file, bytes, length, offset);
-}
-
-static const sqlite3_io_methods *make_faulty(const sqlite3_io_methods *methods)
-{
-    unsigned i = 0;
-    while (tables_of_methods[i].real != NULL && tables_of_methods[i].real != methods) {
-        i++;
-        assert_true(i < COUNT_OF(tables_of_methods));
-    }
-    if (tables_of_methods[i].real == NULL) {
-        tables_of_methods[i].real = real_methods = methods;
-        tables_of_methods[i].faulty = *methods;
-        tables_of_methods[i].faulty.xSync = faulty_sync;
-        tables_of_methods[i].faulty.xWrite = faulty_write;
-    }
-    return &tables_of_methods[i].faulty;
-}
-
-static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-                       int *ret_flags)
-{
-    (void)vfs;
-    int code = real_vfs->xOpen(real_vfs, name, file, flags, ret_flags);
-    if (code == SQLITE_OK && file->pMethods != NULL) {
-        (void)pthread_mutex_lock(&lock);
-        file->pMethods = make_faulty(file->pMethods);
-        (void)pthread_mutex_unlock(&lock);
-    }
-    return code;
-}
-
-static int install_faulty_disk(void **state)
-{
-    (void)state;
-    real_vfs = sqlite3_vfs_find(NULL);
-    faulty_vfs = *real_vfs;
-    faulty_vfs.zName = "faulty";
-    faulty_vfs.xOpen = faulty_open;
-    return sqlite3_vfs_register(&faulty_vfs, 1);
-}
-
-/* ---- A database on it ---- */
 
 static const struct db_migration tables[] = {
     {1, "test", "CREATE TABLE item (id BIGINT PRIMARY KEY, data TEXT NOT NULL);\n"}};
 
-static char url[128], folder[64];
+static char url[128];
 
 static int make_folder(void **state)
 {
-    (void)state;
-    atomic_store(&sync_fails, false);
-    atomic_store(&writes_left, 0);
-    (void)snprintf(folder, sizeof folder, "/tmp/tutti-faults-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(url, sizeof url, "sqlite:%s/test.db", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[96];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    int r = inject_setup(state);
+    (void)snprintf(url, sizeof url, "sqlite:%s/test.db", inject_folder());
+    return r;
 }
 
 static struct db *open_db(void)
@@ -153,10 +73,10 @@ static void a_failed_fsync_stops_the_writer(void **state)
     int64_t id = 1;
     assert_int_equal(db_write(db, add_item, &id), 1);
     assert_int_equal(db_ping(db), 0);
-    atomic_store(&sync_fails, true);
+    inject_start(INJECT_SYNC, 1, true);
     id = 2;
     assert_int_equal(db_write(db, add_item, &id), ERR_IO);
-    atomic_store(&sync_fails, false); /* the disk says all is well again: it is not believed */
+    (void)inject_stop(); /* the disk says all is well again: it is not believed */
     id = 3;
     assert_int_equal(db_write(db, add_item, &id), ERR_UNAVAILABLE);
     assert_non_null(strstr(db_words(), "did not reach the disk"));
@@ -177,7 +97,7 @@ static void any_write_may_fail(void **state)
     int64_t acknowledged = 0, id = 0;
     unsigned refused = 0;
     for (int fail_at = 1; fail_at <= 60; fail_at++) {
-        atomic_store(&writes_left, fail_at % 12 + 1);
+        inject_start(INJECT_FULL, (unsigned)fail_at % 12 + 1, false);
         for (int i = 0; i < 6; i++) {
             id++;
             int r = db_write(db, add_item, &id);
@@ -185,6 +105,7 @@ static void any_write_may_fail(void **state)
             acknowledged += r == 1;
             refused += r != 1;
         }
+        (void)inject_stop();
         assert_int_equal(items(db), acknowledged);
     }
     assert_in_range(refused, 30, 60); /* each failure cost one write, not its neighbours */
@@ -238,12 +159,12 @@ static void *write_bulky(void *argument)
     struct worker *worker = argument;
     for (int64_t i = 0; i < 6; i++) {
         int64_t id = 1000 + i;
-        atomic_store(&writes_left, 200);
+        inject_start(INJECT_FULL, 200, false);
         int r = db_write(worker->db, add_many, &id);
         worker->acknowledged += r == 1 ? BULKY : 0;
         worker->other += r != 1 && r != ERR_DISK_FULL;
     }
-    atomic_store(&writes_left, 0);
+    (void)inject_stop();
     return NULL;
 }
 
@@ -276,10 +197,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_failed_fsync_stops_the_writer, make_folder,
-                                        remove_folder),
-        cmocka_unit_test_setup_teardown(any_write_may_fail, make_folder, remove_folder),
+                                        inject_teardown),
+        cmocka_unit_test_setup_teardown(any_write_may_fail, make_folder, inject_teardown),
         cmocka_unit_test_setup_teardown(neighbours_of_a_lost_transaction_run_again, make_folder,
-                                        remove_folder),
+                                        inject_teardown),
     };
-    return cmocka_run_group_tests(tests, install_faulty_disk, NULL);
+    return cmocka_run_group_tests(tests, inject_install, NULL);
 }

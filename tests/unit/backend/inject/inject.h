@@ -31,6 +31,7 @@ struct inject_case {
     unsigned
         hits; /* INJECT_BITs: kinds that the operation surely meets; others are tried as well */
     unsigned skip; /* INJECT_BITs: kinds that are not tried */
+    bool thin;     /* so many calls that past the 64th only some of them are tried, ever fewer */
     /* Without failures, before each run; may be NULL. */
     void (*prepare)(void);
     /* The operation: 0 or an error. No assertions in here: they would fail for want of memory. */

@@ -25,7 +25,7 @@ static void *faulty_realloc(void *old, int bytes)
 static sqlite3_vfs faulty_vfs;
 static sqlite3_vfs *real_vfs;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* The functions below are the same in all tables of the real one. */
+/* Its functions are the same in all tables of the real one; the log's lacks an index. */
 static const sqlite3_io_methods *real_files;
 static struct {
     const sqlite3_io_methods *real;
@@ -74,7 +74,10 @@ static const sqlite3_io_methods *make_faulty(const sqlite3_io_methods *methods)
         assert(i < sizeof tables / sizeof tables[0]);
     }
     if (tables[i].real == NULL) {
-        tables[i].real = real_files = methods;
+        tables[i].real = methods;
+        if (real_files == NULL || methods->xShmMap != NULL) {
+            real_files = methods;
+        }
         tables[i].faulty = *methods;
         tables[i].faulty.xSync = faulty_sync;
         tables[i].faulty.xWrite = faulty_write;
