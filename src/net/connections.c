@@ -1,15 +1,34 @@
 /* Connections: who may open one, how many, and what phase each is in. Callbacks come from the loop
- * threads; the deadline thread walks the same list under connections_lock. */
+ * threads; the deadline thread walks the same list under connections_lock.
+ *
+ * Limits are by address and in all. Who comes when all are taken takes the place of one that does
+ * nothing (displaceable), so that a flood of idle or slow connections keeps nobody out; where there
+ * is none, it is told to come again. Who is refused or displaced leaves: it counts no more, and
+ * what is left of it is closed within REFUSED_MS. Of those who leave there are at most LEAVING_MAX
+ * at once (as many as libmicrohttpd has room for past the limit); more are closed without a word.
+ */
 #include "net/server.h"
 
+#include "base/clock.h"
 #include "net/metrics.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+
+enum {
+    LEAVING_MAX = 48,
+    LOOKED_AT = 64,      /* connections, to find one that can be displaced */
+    IDLE_MS = 1000,      /* without a request so long: displaceable for anybody */
+    KEPT_MS = 10 * 1000, /* at one request so long: for those who have fewer */
+    ROOMY = 256,         /* so many take what they like of the system's buffers */
+    UNSENT_BYTES_MAX = 128 * 1024,
+};
 
 /* How many connections an address has (of IPv6: a /64). */
 struct owner {
@@ -27,28 +46,93 @@ static struct owner **owner_slot(struct http_server *server, const struct addres
     return at;
 }
 
-static bool owner_add(struct http_server *server, const struct address *address)
+static struct owner *owner_add(struct http_server *server, const struct address *address)
 {
     struct owner **slot = owner_slot(server, address);
     if (*slot == NULL) {
         *slot = calloc(1, sizeof **slot);
         if (*slot == NULL) {
-            return false;
+            return NULL;
         }
         (*slot)->address = *address;
     }
     (*slot)->count++;
-    return true;
+    return *slot;
 }
 
-static void owner_remove(struct http_server *server, const struct address *address)
+static void owner_remove(struct http_server *server, struct owner *owner)
 {
-    struct owner **slot = owner_slot(server, address);
-    if (*slot != NULL && --(*slot)->count == 0) {
-        struct owner *empty = *slot;
-        *slot = empty->next;
-        free(empty);
+    if (owner != NULL && --owner->count == 0) {
+        *owner_slot(server, &owner->address) = owner->next;
+        free(owner);
     }
+}
+
+/* ---- limits; under connections_lock ---- */
+
+/* count: of an address with the one that comes. */
+static bool too_many_of_address(const struct settings *settings, bool trusted, unsigned count)
+{
+    unsigned most = settings->config.connections_per_address_max;
+    return most != 0 && !trusted && count > most;
+}
+
+static bool is_full(struct http_server *server, const struct settings *settings)
+{
+    return server->connection_count - server->leaving_count >= settings->config.connections_max;
+}
+
+/* It counts no more, and is about to be closed. */
+static void leave(struct http_server *server, struct connection *connection)
+{
+    owner_remove(server, connection->owner);
+    connection->owner = NULL;
+    server->leaving_count++;
+    atomic_store(&connection->refused, true);
+}
+
+/* One that waits for its client may go for somebody who has fewer; one that has waited long without
+ * a request, for anybody. */
+static bool displaceable(const struct connection *connection, const struct connection *comer,
+                         int64_t now_ms)
+{
+    if (connection->owner == NULL || connection->trusted || connection == comer) {
+        return false;
+    }
+    bool has_more = comer->owner == NULL || connection->owner->count > comer->owner->count;
+    int64_t age_ms = now_ms - atomic_load(&connection->phase_since_ms);
+    switch ((enum phase)atomic_load(&connection->phase)) {
+    case PHASE_HEADER:
+        return has_more || age_ms >= IDLE_MS;
+    case PHASE_BODY:
+    case PHASE_SEND:
+        return has_more && age_ms >= KEPT_MS;
+    case PHASE_WORK:
+        break;
+    }
+    return false;
+}
+
+/* Looks at some, going on where the last look ended, and ends the one whose address has most. */
+static bool make_room(struct http_server *server, const struct connection *comer)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct connection *found = NULL;
+    for (unsigned i = 0; i < LOOKED_AT; i++) {
+        struct connection *at = server->hand != NULL ? server->hand : server->connections;
+        server->hand = at->next;
+        if (displaceable(at, comer, now_ms) &&
+            (found == NULL || at->owner->count > found->owner->count)) {
+            found = at;
+        }
+    }
+    if (found == NULL || server->leaving_count >= LEAVING_MAX) {
+        return false;
+    }
+    leave(server, found);
+    (void)shutdown(found->fd, SHUT_RDWR);
+    metric_add(server->metrics.displaced_connections, 1);
+    return true;
 }
 
 enum MHD_Result connection_admit(void *argument, const struct sockaddr *socket_address,
@@ -56,24 +140,20 @@ enum MHD_Result connection_admit(void *argument, const struct sockaddr *socket_a
 {
     (void)length;
     struct http_server *server = argument;
-    const struct settings *settings = server_settings(server);
-    struct address address = address_of(socket_address);
     if (atomic_load(&server->draining)) {
         return MHD_NO;
     }
-    if (settings->config.connections_per_address_max == 0 ||
-        networks_hold(&settings->trusted, &address)) {
-        return MHD_YES;
-    }
-    struct address owner = address_owner(&address);
+    const struct settings *settings = server_settings(server);
+    struct address address = address_of(socket_address), owner = address_owner(&address);
+    bool trusted = networks_hold(&settings->trusted, &address);
     pthread_mutex_lock(&server->connections_lock);
-    struct owner **slot = owner_slot(server, &owner);
-    bool full = *slot != NULL && (*slot)->count >= settings->config.connections_per_address_max;
+    const struct owner *known = *owner_slot(server, &owner);
+    bool over = is_full(server, settings) ||
+                too_many_of_address(settings, trusted, known != NULL ? known->count + 1 : 1);
+    bool closes = over && server->leaving_count >= LEAVING_MAX;
     pthread_mutex_unlock(&server->connections_lock);
-    if (full) {
-        metric_add(server->metrics.refused_connections, 1);
-    }
-    return full ? MHD_NO : MHD_YES;
+    metric_add(server->metrics.refused_connections, closes);
+    return closes ? MHD_NO : MHD_YES;
 }
 
 static struct connection *connection_new(struct http_server *server, struct MHD_Connection *mhd)
@@ -104,45 +184,37 @@ void connection_answer(int fd, const char *head, const void *body, size_t length
     (void)shutdown(fd, SHUT_WR);
 }
 
-static void refuse(struct connection *connection)
+static void refuse(struct connection *connection, bool of_address)
 {
-    static const char body[] = "{\"type\":\"urn:tutti:error:busy\",\"status\":503,"
-                               "\"title\":\"The server has too many connections\"}";
+    static const char all[] = "{\"type\":\"urn:tutti:error:busy\",\"status\":503,"
+                              "\"title\":\"The server has too many connections\"}";
+    static const char own[] = "{\"type\":\"urn:tutti:error:rate-limited\",\"status\":429,"
+                              "\"title\":\"Your address has too many connections\"}";
+    const char *body = of_address ? own : all;
     char head[192];
     (void)snprintf(head, sizeof head,
-                   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                   "HTTP/1.1 %s\r\nRetry-After: 1\r\n"
                    "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n"
                    "Connection: close\r\n\r\n",
-                   sizeof body - 1);
-    atomic_store(&connection->refused, true);
+                   of_address ? "429 Too Many Requests" : "503 Service Unavailable", strlen(body));
     metric_add(connection->server->metrics.refused_connections, 1);
-    connection_answer(connection->fd, head, body, sizeof body - 1);
+    connection_answer(connection->fd, head, body, strlen(body));
 }
 
-static void open_connection(struct http_server *server, struct connection *connection)
+static void link_connection(struct http_server *server, struct connection *connection)
 {
-    unsigned connections_max = server_settings(server)->config.connections_max;
-    struct address owner = address_owner(&connection->peer);
-    pthread_mutex_lock(&server->connections_lock);
     connection->next = server->connections;
     if (connection->next != NULL) {
         connection->next->previous = connection;
     }
     server->connections = connection;
-    connection->counted = owner_add(server, &owner);
-    bool over = ++server->connection_count > connections_max;
-    pthread_mutex_unlock(&server->connections_lock);
-    metric_add(server->metrics.connections, 1);
-    deadlines_wake(server);
-    if (over) {
-        refuse(connection);
-    }
+    server->connection_count++;
 }
 
-static void close_connection(struct http_server *server, struct connection *connection)
+static void unlink_connection(struct http_server *server, struct connection *connection)
 {
-    struct address owner = address_owner(&connection->peer);
-    pthread_mutex_lock(&server->connections_lock);
+    server->hand = server->hand == connection ? connection->next : server->hand;
+    server->watched = server->watched == connection ? connection->next : server->watched;
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
     } else {
@@ -151,10 +223,48 @@ static void close_connection(struct http_server *server, struct connection *conn
     if (connection->next != NULL) {
         connection->next->previous = connection->previous;
     }
-    if (connection->counted) {
-        owner_remove(server, &owner);
-    }
     server->connection_count--;
+}
+
+/* Where there are many, a client that reads slowly would have the system keep megabytes for it. Not
+ * where there are few: those that read fast are served with fewer turns. */
+static void limit_unsent(const struct connection *connection)
+{
+    int bytes = UNSENT_BYTES_MAX;
+    (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+static void open_connection(struct http_server *server, struct connection *connection)
+{
+    const struct settings *settings = server_settings(server);
+    struct address address = address_owner(&connection->peer);
+    pthread_mutex_lock(&server->connections_lock);
+    bool full = is_full(server, settings);
+    link_connection(server, connection);
+    connection->owner = owner_add(server, &address);
+    bool of_address = connection->owner != NULL &&
+                      too_many_of_address(settings, connection->trusted, connection->owner->count);
+    bool refused = of_address || (full && !make_room(server, connection));
+    if (refused) {
+        leave(server, connection);
+    }
+    bool roomy = server->connection_count <= ROOMY;
+    pthread_mutex_unlock(&server->connections_lock);
+    metric_add(server->metrics.connections, 1);
+    deadlines_wake(server);
+    if (refused) {
+        refuse(connection, of_address);
+    } else if (!roomy) {
+        limit_unsent(connection);
+    }
+}
+
+static void close_connection(struct http_server *server, struct connection *connection)
+{
+    pthread_mutex_lock(&server->connections_lock);
+    unlink_connection(server, connection);
+    owner_remove(server, connection->owner);
+    server->leaving_count -= atomic_load(&connection->refused);
     pthread_mutex_unlock(&server->connections_lock);
     metric_add(server->metrics.connections, -1);
     free(connection);

@@ -6,11 +6,11 @@
  *   WORK    none: the work has its own
  *   SEND    send_rate_min on average over send_timeout, while bytes wait in the socket
  *
- * One thread walks all connections every TICK_MS, under connections_lock, and ends one by
- * shutdown(2), which its loop then sees (invariant 1 in server.h). What libmicrohttpd has received
- * it does not tell, so the socket is asked (TCP_INFO), at most every ASK_MS. This also finds what
- * libmicrohttpd 0.9.75 misses: after a short read it waits for another edge of epoll, and none
- * comes when the client's last bytes and its close came together.
+ * One thread walks all connections every TICK_MS, some at a time under connections_lock, and ends
+ * one by shutdown(2), which its loop then sees (invariant 1 in server.h). What libmicrohttpd has
+ * received it does not tell, so the socket is asked (TCP_INFO), at most every ASK_MS. This also
+ * finds what libmicrohttpd 0.9.75 misses: after a short read it waits for another edge of epoll,
+ * and none comes when the client's last bytes and its close came together.
  */
 #include "net/server.h"
 
@@ -24,12 +24,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum {
     TICK_MS = 250,
+    WATCHED_A_TURN = 64,
+    PAUSE_US = 50,
     ASK_MS = 1000,
     RATE_WINDOW_MS = 10 * 1000,
-    REFUSED_MS = 2000,
+    REFUSED_MS = 500,
     SAME_REQUEST_MS =
         10, /* bytes this soon after an answer were of its request: clocks are coarse */
     STATE_CLOSE_WAIT =
@@ -210,16 +213,30 @@ static void watch(struct connection *connection, const struct http_config *confi
     }
 }
 
+/* A turn of the list: loops that open or close a connection wait for its end. */
+static void watch_some(struct http_server *server, const struct http_config *config, int64_t now_ms)
+{
+    for (unsigned i = 0; i < WATCHED_A_TURN && server->watched != NULL; i++) {
+        struct connection *connection = server->watched;
+        server->watched = connection->next;
+        watch(connection, config, now_ms);
+    }
+}
+
 /* Returns whether there is anything to come back for. */
 static bool tick(struct http_server *server)
 {
     int64_t now_ms = clock_monotonic_ms();
     const struct http_config *config = &server_settings(server)->config;
     pthread_mutex_lock(&server->connections_lock);
-    for (struct connection *at = server->connections; at != NULL; at = at->next) {
-        watch(at, config, now_ms);
+    server->watched = server->connections;
+    bool some = server->watched != NULL;
+    while (server->watched != NULL) {
+        watch_some(server, config, now_ms);
+        pthread_mutex_unlock(&server->connections_lock);
+        (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000}, NULL);
+        pthread_mutex_lock(&server->connections_lock);
     }
-    bool some = server->connections != NULL;
     pthread_mutex_unlock(&server->connections_lock);
     some = access_log_flush(&server->access_log) || some;
     return linger_tend(server, now_ms, false) || some;

@@ -394,6 +394,9 @@ static void register_metrics(struct http_server *server)
     server->metrics.refused_connections =
         metric_get(METRIC_COUNTER, "tutti_http_connections_refused_total",
                    "Connections refused, in all or by address too many.", "");
+    server->metrics.displaced_connections =
+        metric_get(METRIC_COUNTER, "tutti_http_connections_displaced_total",
+                   "Connections ended to make room for others.", "");
     server->metrics.rate_limited =
         metric_get(METRIC_COUNTER, "tutti_http_rate_limited_total", "Requests answered 429.", "");
     server->metrics.pool_full = metric_get(METRIC_COUNTER, "tutti_http_pool_full_total",

@@ -52,8 +52,9 @@ struct connection {
     struct MHD_Connection *mhd;
     struct request_private *request; /* the one that is not completed yet; of the loop thread */
     int fd;
-    bool trusted, counted;
-    _Atomic bool refused; /* over a limit: answered already, to be closed */
+    bool trusted;
+    struct owner *owner;  /* under connections_lock; NULL: it leaves, and counts no more */
+    _Atomic bool refused; /* over a limit, or displaced: to be closed */
     _Atomic bool held;    /* its body waits for us, not for the client */
     bool lingers;         /* answered before its body was read: see linger.c */
     struct address peer;
@@ -162,7 +163,8 @@ struct http_server {
     pthread_mutex_t connections_lock;
     struct connection *connections;
     struct owner *owners[ADDRESS_BUCKETS];
-    unsigned connection_count;
+    unsigned connection_count, leaving_count; /* leaving ones are of both */
+    struct connection *hand, *watched;        /* where make_room and the deadlines go on */
 
     pthread_t deadline_thread;
     pthread_mutex_t deadline_lock;
@@ -174,7 +176,8 @@ struct http_server {
     unsigned lingering_count;
     struct access_log access_log;
     struct {
-        struct metric *sent_bytes, *connections, *refused_connections, *rate_limited, *pool_full;
+        struct metric *sent_bytes, *connections, *refused_connections, *displaced_connections,
+            *rate_limited, *pool_full;
     } metrics;
 };
 

@@ -44,14 +44,26 @@ struct http_server *serve(const struct route *rows, unsigned count, void *contex
     return server;
 }
 
-int client_connect(struct http_server *server)
+static int connect_from(struct http_server *server, uint32_t from)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(from)};
+    assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)http_server_port(server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+int client_connect(struct http_server *server)
+{
+    return connect_from(server, INADDR_LOOPBACK);
+}
+
+int client_connect_from(struct http_server *server, unsigned number)
+{
+    return connect_from(server, 0x7f090000 + number);
 }
 
 void client_send(int fd, const char *bytes, size_t length)

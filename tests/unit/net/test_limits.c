@@ -180,6 +180,116 @@ static void rates_tighten_while_work_waits(void **state)
     http_server_free(server);
 }
 
+static int ask_on(int fd, const char *request)
+{
+    client_say(fd, request);
+    struct answer answer = client_read(fd, false);
+    int status = answer.status;
+    answer_done(&answer);
+    return status;
+}
+
+static void full_of_work(struct http_server *server, int fds[3])
+{
+    held = 1;
+    blocked = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        fds[i] = client_connect_from(server, i + 1);
+        client_say(fds[i], GET("/block"));
+    }
+    for (int i = 0; i < 1000 && blocked < 3; i++) {
+        sleep_ms(5);
+    }
+    assert_int_equal(blocked, 3);
+}
+
+static void connections_have_a_limit(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.connections_max = 3;
+    struct http_server *server = SERVE(&config, NULL);
+    int fds[3];
+    full_of_work(server, fds);
+    struct answer answer = client_ask(server, GET("/read"));
+    assert_int_equal(answer.status, 503);
+    assert_string_equal(answer_header(&answer, "Retry-After"), "1");
+    answer_done(&answer);
+    held = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        answer = client_read(fds[i], false);
+        assert_int_equal(answer.status, 204);
+        answer_done(&answer);
+        (void)close(fds[i]);
+    }
+    int status = 503;
+    for (int i = 0; i < 400 && status == 503; i++) {
+        sleep_ms(5);
+        status = ask(server, GET("/read"), NULL);
+    }
+    assert_int_equal(status, 204);
+    http_server_free(server);
+}
+
+static void an_address_has_a_limit_of_connections(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.connections_per_address_max = 2;
+    struct http_server *server = SERVE(&config, NULL);
+    int first = client_connect_from(server, 1), second = client_connect_from(server, 1);
+    assert_int_equal(ask_on(first, GET("/read")), 204);
+    assert_int_equal(ask_on(second, GET("/read")), 204);
+    for (int i = 0; i < 100; i++) { /* each of them is told */
+        int third = client_connect_from(server, 1);
+        struct answer answer = client_read(third, false);
+        assert_int_equal(answer.status, 429);
+        assert_string_equal(answer_header(&answer, "Retry-After"), "1");
+        answer_done(&answer);
+        assert_true(client_is_closed_within(third, 2000));
+        (void)close(third);
+    }
+    assert_int_equal(ask(server, GET("/read"), NULL), 204); /* another address */
+    assert_int_equal(ask_on(first, GET("/read")), 204);
+    (void)close(first);
+    (void)close(second);
+    http_server_free(server);
+}
+
+/* Who comes when all is taken takes the place of one that does nothing, of the address with most.
+ */
+static void idle_connections_make_room(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.connections_max = 4;
+    struct http_server *server = SERVE(&config, NULL);
+    int alone = client_connect_from(server, 1), many[3];
+    assert_int_equal(ask_on(alone, GET("/read")), 204);
+    for (int i = 0; i < 3; i++) {
+        many[i] = client_connect_from(server, 2);
+        assert_int_equal(ask_on(many[i], GET("/read")), 204);
+        client_say(many[i], "GET /read HTTP/1.1\r\nHo"); /* and never the rest */
+    }
+    for (int i = 0; i < 2; i++) {
+        int comer = client_connect_from(server, 3 + (unsigned)i);
+        assert_int_equal(ask_on(comer, GET("/read")), 204);
+        (void)close(comer);
+    }
+    int ended = 0;
+    for (int i = 0; i < 3; i++) {
+        ended += client_is_closed_within(many[i], 50);
+        (void)close(many[i]);
+    }
+    assert_in_range(ended, 1, 2);
+    assert_int_equal(ask_on(alone, GET("/read")), 204);
+    (void)close(alone);
+    http_server_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +297,9 @@ int main(void)
         cmocka_unit_test(paths_that_lead_nowhere_count_as_reads),
         cmocka_unit_test(the_object_store_asks_to_slow_down),
         cmocka_unit_test(rates_tighten_while_work_waits),
+        cmocka_unit_test(connections_have_a_limit),
+        cmocka_unit_test(an_address_has_a_limit_of_connections),
+        cmocka_unit_test(idle_connections_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

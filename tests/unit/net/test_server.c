@@ -660,39 +660,6 @@ static void many_parts_are_answered(void **state)
     http_server_free(server);
 }
 
-static void connections_have_a_limit(void **state)
-{
-    (void)state;
-    struct http_config config;
-    test_config(&config);
-    config.connections_max = 3;
-    struct http_server *server = SERVE(basic_rows, &config, NULL);
-    int fds[3];
-    for (unsigned i = 0; i < 3; i++) {
-        fds[i] = client_connect(server);
-        client_say(fds[i], GET("/a/1"));
-        struct answer answer = client_read(fds[i], false);
-        assert_int_equal(answer.status, 200);
-        answer_done(&answer);
-    }
-    struct answer answer = client_ask(server, GET("/a/1"));
-    assert_int_equal(answer.status, 503);
-    answer_done(&answer);
-    (void)close(fds[0]);
-    sleep_ms(100);
-    expect(server, GET("/a/1"), 200, NULL);
-    config.connections_max = 100;
-    config.connections_per_address_max = 2;
-    assert_int_equal(http_server_reload(server, &config), 0);
-    int fourth = client_connect(server);
-    client_say(fourth, GET("/a/1"));
-    assert_true(client_is_closed_within(fourth, 2000));
-    (void)close(fourth);
-    (void)close(fds[1]);
-    (void)close(fds[2]);
-    http_server_free(server);
-}
-
 static int who(struct request *request)
 {
     return reply_json(request, 200,
@@ -792,7 +759,6 @@ int main(void)
         cmocka_unit_test(draining_finishes_requests),
         cmocka_unit_test(headers_have_a_limit),
         cmocka_unit_test(many_parts_are_answered),
-        cmocka_unit_test(connections_have_a_limit),
         cmocka_unit_test(proxies_are_believed_if_trusted),
         cmocka_unit_test(origins_are_answered),
         cmocka_unit_test(bad_rows_are_refused),
