@@ -546,6 +546,31 @@ static int count_outbox(struct db_session *session, void *argument)
     return 0;
 }
 
+static int wait_for_hours(struct db_session *session, void *argument)
+{
+    (void)argument;
+    return db_exec(session, "UPDATE bus_waiting SET next_at = $1 WHERE tries > 0",
+                   DB_BIND(db_int(clock_wall_ms() + INT64_C(30) * 3600 * 1000)));
+}
+
+/* An event that failed while the clock was hours ahead is tried again all the same. */
+static void a_clock_put_back_delays_nothing(void **state)
+{
+    struct rig rig = rig_open(*state, "local:?retry_ms=200&retry_max_ms=200&lease_ms=400");
+    struct notes notes = fresh;
+    set_poison(&notes, "a", 0);
+    follow(&rig, "all", NULL, 1, &notes);
+    assert_int_equal(bus_start(rig.bus), 0);
+    tell(&rig, "x", "a", 1);
+    int64_t deadline_ms = clock_monotonic_ms() + 5000;
+    while (db_write(rig.db, wait_for_hours, NULL) != 1 && clock_monotonic_ms() < deadline_ms) {
+        pause_ms(1);
+    }
+    set_poison(&notes, "none", 0);
+    wait_for(&notes, "a1 ");
+    rig_close(&rig);
+}
+
 static void old_events_go_when_all_have_passed(void **state)
 {
     struct rig rig = rig_open(*state, "local:?retry_ms=5&retry_max_ms=10&prune_ms=20");
@@ -589,6 +614,7 @@ int main(void)
         in_place(two_processes_never_both_handle),
         in_place(a_killed_process_is_taken_over),
         in_place(a_slow_handler_keeps_its_lease),
+        in_place(a_clock_put_back_delays_nothing),
         in_place(old_events_go_when_all_have_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

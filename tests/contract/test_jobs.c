@@ -218,6 +218,23 @@ static void test_retries_wait(void **state)
     db_close(db);
 }
 
+/* What was written before the clock was put back by hours does not wait for hours. */
+static void test_a_clock_put_back(void **state)
+{
+    enum { HOURS = 30 * 3600 * 1000 };
+    struct db *db = open_db(*state);
+    insert(db, JOB_FIRST, 7, 1); /* at 100 */
+    struct job_row job = claim(db, LANE_FIRST, 41, 50);
+    assert_int_equal(job.subject_id, 7); /* new ones wait for no time at all */
+    assert_int_equal(with(db, RETRY, &job, HOURS, HOURS + 5000), 0);
+    job = claim(db, LANE_FIRST, 42, 1000);
+    assert_int_equal(job.subject_id, 7);
+    assert_int_equal(with(db, HOLD, &job, HOURS, HOURS + LEASE), 0);
+    assert_int_equal(claim(db, LANE_FIRST, 43, 1000).subject_id, 7);
+    assert_int_equal(with(db, FINISH, &job, 1000, 0), ERR_CANCELLED);
+    db_close(db);
+}
+
 static void test_cancelling(void **state)
 {
     struct db *db = open_db(*state);
@@ -321,6 +338,7 @@ int main(void)
         in_place(test_order),
         in_place(test_lost_leases_write_nothing),
         in_place(test_retries_wait),
+        in_place(test_a_clock_put_back),
         in_place(test_cancelling),
         in_place(test_each_job_goes_to_one_worker),
         in_place(test_the_dead_are_known),

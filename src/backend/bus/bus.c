@@ -154,11 +154,14 @@ static int release(struct db_session *session, void *argument)
     return bus_store_release(session, worker->consumer.name, worker->bus->owner);
 }
 
-/* Sleeps until poked or due (wall time). False at the end. */
+/* Sleeps until poked or due: a wall time, which is waited for by the monotonic clock, for the other
+ * one may be put back. False at the end. */
 static bool sleep_until(struct bus_worker *worker, int64_t due_ms)
 {
     struct bus *bus = worker->bus;
-    int64_t wait_ms = due_ms == BUS_NEVER ? INT64_MAX : due_ms - clock_wall_ms();
+    int64_t began_ms = clock_monotonic_ms();
+    int64_t whole_ms = due_ms == BUS_NEVER ? INT64_MAX : due_ms - clock_wall_ms();
+    int64_t wait_ms = whole_ms;
     (void)pthread_mutex_lock(&bus->lock);
     worker->active = false;
     while (!worker->poked && !bus->ending && wait_ms > 0) {
@@ -167,7 +170,7 @@ static bool sleep_until(struct bus_worker *worker, int64_t due_ms)
         } else {
             int64_t ms = wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX;
             wait_until(bus, &worker->wake, clock_monotonic_ms() + ms);
-            wait_ms = due_ms - clock_wall_ms();
+            wait_ms = whole_ms - (clock_monotonic_ms() - began_ms);
         }
     }
     worker->poked = false;

@@ -367,6 +367,15 @@ static bool holds_lease(const struct bus_worker *worker, const struct bus_standi
            standing->lease_until - now_ms > worker->bus->lease_ms * 2 / 3;
 }
 
+/* What is due by now. A time that no delay reaches was written before the clock was put back: it
+ * counts as come, too. */
+static int64_t due_by(const struct bus_worker *worker, const struct bus_standing *standing,
+                      int64_t now_ms)
+{
+    int64_t far_ms = now_ms + 2 * worker->bus->retry_max_ms;
+    return standing->due != BUS_NEVER && standing->due > far_ms ? standing->due : now_ms;
+}
+
 enum { PASS_AGAIN = 0, PASS_OVER = 1, PASS_NOT_OURS = 2 };
 
 /* One round: a batch of what is due, else of what is new. */
@@ -381,7 +390,8 @@ static int round_once(struct bus_worker *worker, struct bus_standing *ret_standi
     struct bus_standing *standing = &look.standing;
     *ret_standing = *standing;
     int64_t now_ms = clock_wall_ms();
-    struct fetch_work work = {.worker = worker, .now_ms = now_ms, .due = standing->due <= now_ms};
+    struct fetch_work work = {.worker = worker, .now_ms = due_by(worker, standing, now_ms)};
+    work.due = standing->due <= work.now_ms;
     work.after = standing->position > worker->skipped ? standing->position : worker->skipped;
     if (!work.due && standing->newest <= work.after) {
         return PASS_OVER;
@@ -422,8 +432,10 @@ int64_t bus_worker_pass(struct bus_worker *worker)
     case PASS_OVER:
         atomic_store(&worker->seen, standing.newest);
         return standing.due;
-    case PASS_NOT_OURS:
-        return standing.lease_until + 1;
+    case PASS_NOT_OURS: {
+        int64_t most_ms = clock_wall_ms() + worker->bus->lease_ms;
+        return standing.lease_until < most_ms ? standing.lease_until + 1 : most_ms;
+    }
     default:
         return clock_wall_ms() + TROUBLE_MS;
     }

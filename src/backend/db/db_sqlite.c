@@ -31,14 +31,19 @@ static int once_result;
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed; /* by the monotonic clock */
     struct sqlite_db *first;
     pthread_t thread;
     bool running;
-} watcher = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+} watcher = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void configure(void)
 {
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&watcher.changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     once_result = sqlite3_initialize();
     (void)sqlite3_soft_heap_limit64(HEAP_BYTES_SOFT);
 }
@@ -192,11 +197,8 @@ static void *watcher_main(void *argument)
     (void)argument;
     (void)pthread_mutex_lock(&watcher.lock);
     while (watcher.first != NULL) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += SQLITE_WATCH_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        int64_t at_ms = clock_monotonic_ms() + SQLITE_WATCH_MS;
+        struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
         (void)pthread_cond_timedwait(&watcher.changed, &watcher.lock, &until);
         watch_all();
     }

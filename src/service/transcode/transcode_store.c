@@ -30,7 +30,7 @@ int job_insert(struct db_session *session, const struct job_row *job, int64_t no
         session,
         "INSERT INTO transcode_job (id, kind, subject_id, version, priority, bucket, object_key,"
         " state, step, tries, claims, due_at, lease_until, owner, code, reason, created_at,"
-        " updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', '', 0, 0, $8, 0, '', '', '',"
+        " updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', '', 0, 0, 0, 0, '', '', '',"
         " $8, $8) ON CONFLICT (subject_id, version, kind) DO NOTHING",
         DB_BIND(db_int(job->id), db_text(kind_names[job->kind]), db_int(job->subject_id),
                 db_int(job->version), db_int(job->kind), db_text(job->bucket), db_text(job->key),
@@ -38,6 +38,10 @@ int job_insert(struct db_session *session, const struct job_row *job, int64_t no
 }
 
 /* --- taking --- */
+
+/* ms. No delay and no lease reaches so far: what does was written before the clock was put back,
+ * and counts as over. */
+#define FAR "600000"
 
 #define DUE  "CASE WHEN state = 'waiting' THEN due_at ELSE lease_until END"
 #define OPEN "state IN ('waiting', 'running')"
@@ -73,7 +77,9 @@ int job_next_due(struct db_session *session, enum lane lane, int64_t now_ms, int
 
 /* The condition stands twice: two workers of PostgreSQL may find the same row, and the second, once
  * it has waited for the first, asks again. */
-#define FREE "(state = 'waiting' AND due_at <= $4 OR state = 'running' AND lease_until < $4)"
+#define FREE                                                                                       \
+    "(state = 'waiting' AND (due_at <= $4 OR due_at > $4 + " FAR ")"                               \
+    " OR state = 'running' AND (lease_until < $4 OR lease_until > $4 + " FAR "))"
 #define CLAIM                                                                                      \
     "UPDATE transcode_job SET state = 'running', lease = $1, lease_until = $2, owner = $3,"        \
     " claims = claims + 1, step = '', updated_at = $4 WHERE " FREE
