@@ -16,7 +16,7 @@ from world import PASSWORD, Clock
 NINE_DAYS_MS = 9 * 24 * 3600 * 1000
 TRAILER = struct.Struct("<8sIIQ72s")
 TRAILER_BYTES = 512
-SETTLE_TIMEOUT_S = 90
+SETTLE_TIMEOUT_S = 60
 MADE_FILES = re.compile(r"^(hls-[a-z0-9]+\.m3u8|dash-[a-z0-9]+\.mpd|[a-z]+-?[0-9]*\.m3u8|waveform.*|original\.[a-z0-9]+)$")
 
 # Positions move with events that a consumer wants, not with others.
@@ -57,16 +57,16 @@ def settle(round_):
 
 def api(round_):
     """As the clients saw it."""
-    maker = signed_in(round_, "maker")
+    maker = signed_in(round_.world, "maker")
     check_albums(round_, maker)
     check_tracks(round_, maker)
     check_people(round_)
     check_sessions(round_)
 
 
-def signed_in(round_, username):
+def signed_in(world, username):
     http = requests.Session()
-    answer = http.post(round_.world.url + "/api/v1/auth/login", timeout=20,
+    answer = http.post(world.url + "/api/v1/auth/login", timeout=20,
                        json={"username": username, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     http.headers["Authorization"] = f"Bearer {answer.json()['accessToken']}"
@@ -142,7 +142,10 @@ def check_tracks(round_, http):
 
 
 def check_track(round_, http, item, thing):
-    track = http.get(f"{round_.world.url}/api/v1/tracks/{item['id']}", timeout=20).json()
+    answer = http.get(f"{round_.world.url}/api/v1/tracks/{item['id']}", timeout=20)
+    track = answer.json()
+    if thing and answer.status_code == 200:
+        check_revision(round_, f"track {thing.id}", thing, int(answer.headers["ETag"].strip('"')), 1)
     ends = thing.fields["ends"] if thing else None
     status = track.get("status")
     if status not in ("ready", "failed") or ends and status != ends:
@@ -163,7 +166,7 @@ def check_track(round_, http, item, thing):
 
 def check_people(round_):
     for thing in round_.journal.of("person"):
-        answer = signed_in(round_, thing.name).get(round_.world.url + "/api/v1/me", timeout=20)
+        answer = signed_in(round_.world, thing.name).get(round_.world.url + "/api/v1/me", timeout=20)
         name = answer.json().get("displayName")
         if name not in {thing.value} | thing.maybe:
             round_.findings.lost.append(f"{thing.name} is called {name}, not {thing.value}")
@@ -217,6 +220,12 @@ EMPTY = {  # queries that must find nothing
             " AND t.deleted_at IS NULL))",
         "a genre's count that is wrong": "SELECT name, albums FROM genre WHERE albums <> (SELECT COUNT(*) FROM"
             " album_genre g WHERE g.name_key = genre.name_key AND published = 1)",
+        "a version that waits to take over": "SELECT id, pending_version FROM track WHERE deleted_at IS NULL"
+            " AND pending_version <> 0",
+        "an album that waits for its picture": "SELECT id, pending_art_id FROM album WHERE deleted_at IS NULL"
+            " AND pending_art_id IS NOT NULL",
+        "a picture that is not ready": "SELECT id, status, reason FROM art WHERE deleted_at IS NULL"
+            " AND status <> 'ready'",
         "an answer kept for nothing": "SELECT user_id, key FROM idempotency WHERE status = 0",
     },
     "users": {
@@ -275,7 +284,7 @@ def check_object(path):
 
 
 def named_keys(world):
-    """{(bucket, key): bytes or None} that rows name, and the versions that are alive."""
+    """{(bucket, key): bytes or None} that rows name, and the versions and pictures that are alive."""
     named, versions = {}, set()
     for track, version, key, size in world.rows(
             "SELECT track_id, v.version, source_key, source_bytes FROM track_version v JOIN track t ON t.id = track_id"
@@ -285,16 +294,18 @@ def named_keys(world):
     for track, version, file, size in world.rows("SELECT track_id, version, file, bytes FROM rendition"):
         if (track, version) in versions:
             named["media", f"m/{track}/{version}/{file}"] = size
-    for (key,) in world.rows("SELECT object_key FROM art WHERE deleted_at IS NULL"):
+    arts = set()
+    for art, key in world.rows("SELECT id, object_key FROM art WHERE deleted_at IS NULL"):
         named["media", key] = None
-    return named, versions
+        arts.add(art)
+    return named, versions, arts
 
 
 def store(round_):
     """After the sweep: every object that is named is there, whole, and nothing else is."""
     world, findings = round_.world, round_.findings
     there = objects(world)
-    named, versions = named_keys(world)
+    named, versions, arts = named_keys(world)
     for name, size in named.items():
         path = there.get(name)
         if path is None:
@@ -305,18 +316,18 @@ def store(round_):
         fault = check_object(path)
         if fault:
             findings.other.append(f"object {bucket}/{key}: {fault}")
-        if (bucket, key) not in named and not is_made(key, versions):
+        if (bucket, key) not in named and not is_made(key, versions, arts):
             findings.orphans.append(f"object {bucket}/{key}")
     for part in ("temporary", "multipart"):
         for folder, _, files in os.walk(world.data / "objects" / part):
             findings.orphans.extend(os.path.join(folder, name) for name in files)
 
 
-def is_made(key, versions):
-    """Manifests and the like of a living version, which no row lists."""
+def is_made(key, versions, arts):
+    """Manifests and the like of a living version, and a picture's sizes, which no row lists."""
     parts = key.split("/")
     if parts[0] == "art":
-        return True
+        return len(parts) == 3 and int(parts[1]) in arts
     return len(parts) == 4 and parts[0] == "m" and (int(parts[1]), int(parts[2])) in versions and \
         MADE_FILES.match(parts[3])
 

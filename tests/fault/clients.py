@@ -21,8 +21,17 @@ class GivenUp(Exception):
     """No answer, and none is waited for any longer."""
 
 
+class Expired(Exception):
+    """A signed URL that the clock has run past."""
+
+
 class Refused(Exception):
     """An answer that these calls must not get; it is in the journal."""
+
+
+def is_framed(headers):
+    """Whether the header says where the body ends."""
+    return headers.get("Content-Length", "").isdigit() or headers.get("Transfer-Encoding") == "chunked"
 
 
 class Client(threading.Thread):
@@ -59,6 +68,8 @@ class Client(threading.Thread):
     def send(self, method, path, **options):
         url = path if path.startswith("http") else self.round.world.url + path
         answer = self.http.request(method, url, timeout=15, **options)
+        if answer.status_code not in (204, 304) and not is_framed(answer.headers):
+            raise requests.ConnectionError("cut within the header, which Python takes for its end")
         if "/api/" in url:
             self.round.specification.check(method, urllib.parse.urlsplit(url).path, answer)
         return answer
@@ -88,6 +99,12 @@ class Client(threading.Thread):
             except AssertionError as error:
                 self.journal.complain(f"{self.name}: {what}: {error}")
                 raise Refused(what) from None
+            if answer.status_code == 401 and self.round.world.clock and "login" not in path and headers.get("Authorization"):
+                # The token ran out, or is from the future.
+                headers["Authorization"] = f"Bearer {self.log_in()['accessToken']}"
+                continue
+            if answer.status_code == 403 and self.round.world.clock and "/s3/" in path:
+                raise Expired(what)
             if answer.status_code in LATER and time.monotonic() < deadline:
                 time.sleep(self.random.uniform(0.05, 0.2))
                 continue
@@ -115,14 +132,17 @@ class Client(threading.Thread):
         return thing
 
     def edit(self, thing, path, field, value):
+        shown = field != "trackUrl"  # is it what a thing's value is
+        moves = 1 if shown else 2    # the revision: a file and the fields with it are two changes, in one transaction
         try:
             answer = self.call("PATCH", path, json={field: value}, once=True, may_give_up=True, good=(200,))
         except GivenUp:
-            thing.maybe.add(value)
-            thing.edits_maybe += 1
+            thing.maybe |= {value} if shown else set()
+            thing.edits_maybe += moves
             raise
-        thing.value, thing.maybe = value, set()
-        thing.edits += 1
+        if shown:
+            thing.value, thing.maybe = value, set()
+        thing.edits += moves
         self.journal.acknowledged()
         return answer
 
@@ -171,7 +191,7 @@ class Uploader(Client):
         name = self.word("Uploads")
         body = {"artistId": self.round.known.artists[self.username], "title": name, "status": "published"}
         self.album = self.call("POST", "/api/v1/albums", json=body, once=True).json()["id"]
-        self.made = 0
+        self.made, self.tracks = 0, []
 
     def place(self, body):
         if self.random.random() < 0.7:
@@ -184,17 +204,39 @@ class Uploader(Client):
         self.call("POST", f"/api/v1/uploads/{upload['id']}/complete")
         return upload["trackUrl"]
 
+    def upload(self, body):
+        """The trackUrl. Where the clock jumps, an URL may be over before it is used: then another one is asked for."""
+        while True:
+            try:
+                return self.place(body)
+            except Expired:
+                continue
+
     def step(self):
-        if self.made >= self.round.uploads_each:
-            time.sleep(0.1)
-            return
+        dice = self.random.random()
+        ready = [thing for thing in self.tracks if thing.fields["ends"] == "ready"]
+        if dice < 0.1:
+            self.call("PUT", f"/api/v1/albums/{self.album}/cover", data=self.round.picture,
+                      headers={"Content-Type": "image/png"}, may_give_up=True, good=(200, 202))
+        elif dice < 0.3 and ready:
+            thing = self.random.choice(ready)
+            self.edit(thing, f"/api/v1/tracks/{thing.id}", "trackUrl", self.upload(self.round.sound))
+        elif dice < 0.35 and len(ready) > 1:
+            thing = self.random.choice(ready)
+            self.tracks.remove(thing)
+            self.remove(thing, f"/api/v1/tracks/{thing.id}")
+        elif self.made < self.round.uploads_each:
+            self.new_track()
+
+    def new_track(self):
         bad = self.random.random() < 0.15
         body = b"no sound at all\n" * 500 if bad else self.round.sound
-        url = self.place(body)
-        name = self.word("Track")
         self.made += 1
+        url = self.upload(body)
+        name = self.word("Track")
         thing = self.make("track", "/api/v1/tracks", {"albumId": self.album, "title": name, "trackUrl": url}, name,
                           album=self.album, ends="failed" if bad else "ready")
+        self.tracks.append(thing)
         if self.random.random() < 0.3:
             self.edit(thing, f"/api/v1/tracks/{thing.id}", "title", self.word("Track"))
 
@@ -244,7 +286,9 @@ class Visitor(Client):
             self.journal.acknowledged()
 
     def refresh(self, session):
-        # Sent again, the token just replaced still yields a sibling; all of them are good.
+        # Sent again, the token just replaced still yields a sibling for 30 s; all of them are good.
+        if self.round.world.clock:
+            session.removed = None  # 30 s that may be hours
         tokens = self.call("POST", "/api/v1/auth/refresh", json={"refreshToken": session.value},
                            headers={"Authorization": ""}).json()
         self.tokens = tokens

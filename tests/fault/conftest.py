@@ -17,7 +17,7 @@ from openapi import Specification  # noqa: E402
 from rounds import Known, Round  # noqa: E402
 from world import PASSWORD, World, roomy_folder  # noqa: E402
 
-COLUMNS = ("scenario", "rounds", "kills", "writes", "plays", "unanswered", "lost", "doubled", "orphans", "other")
+COLUMNS = ("scenario", "rounds", "harms", "writes", "plays", "unanswered", "lost", "doubled", "orphans", "other")
 TABLE = []
 
 
@@ -74,9 +74,12 @@ def specification():
 
 
 @pytest.fixture(scope="session")
-def sound(tmp_path_factory):
-    """A file that is transcoded in no time."""
-    return chord(tmp_path_factory.mktemp("sound") / "short.wav", 0.5)
+def media(tmp_path_factory):
+    """A sound that is transcoded in no time, and a picture."""
+    folder = tmp_path_factory.mktemp("media")
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=s=400x400", "-frames:v", "1",
+                    str(folder / "a.png")], check=True, timeout=60)
+    return chord(folder / "short.wav", 0.5), (folder / "a.png").read_bytes()
 
 
 def ok(answer, status=200):
@@ -128,13 +131,13 @@ def known(tmp_path_factory):
 
 
 @pytest.fixture
-def begin(known, specification, sound, request):
+def begin(known, specification, media, request):
     """begin("scenario", **options) → a round with its world; at the end its row goes into the table."""
     made = []
     number = request.node.callspec.params.get("number", 0)
 
     def make(scenario, **options):
-        made.append(Round(known, specification, sound, scenario, number, request.config.getoption("--seed"),
+        made.append(Round(known, specification, media, scenario, number, request.config.getoption("--seed"),
                           **options))
         return made[-1]
 

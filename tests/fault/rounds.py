@@ -21,8 +21,9 @@ class Known:
 
 
 class Round:
-    def __init__(self, known, specification, sound, scenario, number, seed, uploads_each=3, **world_options):
-        self.known, self.specification, self.sound = known, specification, sound
+    def __init__(self, known, specification, media, scenario, number, seed, uploads_each=3, **world_options):
+        self.known, self.specification = known, specification
+        self.sound, self.picture = media
         self.scenario, self.number = scenario, number
         self.seed = f"{seed}/{scenario}/{number}"
         self.random = random.Random(self.seed)
@@ -63,7 +64,7 @@ class Round:
         """For the table at the end; what was lost on purpose does not count."""
         if self.world.disk and "TUTTI_FAULT_BROKEN" in self.world.environment:
             return None
-        return {"scenario": self.scenario, "rounds": 1, "kills": self.world.kills, "writes": self.journal.writes,
+        return {"scenario": self.scenario, "rounds": 1, "harms": self.world.harms, "writes": self.journal.writes,
                 "plays": self.plays, "unanswered": self.journal.unanswered, "lost": len(self.findings.lost),
                 "doubled": len(self.findings.doubled), "orphans": len(self.findings.orphans),
                 "other": len(self.findings.other)}

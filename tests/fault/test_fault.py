@@ -1,11 +1,18 @@
 """Uploads, edits, plays and log-ins go on while the platform is harmed; afterwards everything acknowledged must be there,
 once. README.md tells what is done and what is checked."""
+import contextlib
+import os
+import signal
 import time
+from random import Random
 
 import pytest
+import requests
 
 import check
+from cutter import Cutter
 from rounds import WORK_S
+from world import FRONT, SmallDisk, World
 
 
 def judge(round_):
@@ -48,6 +55,111 @@ def test_power_cut_with_leavings(begin, number):
         for _ in until(round_):
             round_.pause(0.2, 1.2)
             round_.world.cut_power(round_.random)
+        judge(round_)
+
+
+def test_power_cut_at_the_first_start(tmp_path, number, request):
+    """From an empty directory: whenever the power goes, the next start comes up, and who and what was acknowledged is
+    there."""
+    random = Random(f"{request.config.getoption('--seed')}/first/{number}")
+    with World(tmp_path / "world", on_disk=True) as world:
+        places = {}
+        for again in range(6):
+            node = world.front.start()
+            if again % 2:
+                node.wait_ready()
+                name = f"person{again}"
+                world.add_user(name, "artist")
+                places[name] = put_object(world, name)
+            time.sleep(random.uniform(0, 0.15))
+            world.cut_power(random if number % 2 else None, restart=False)
+        world.start()
+        for name, key in places.items():
+            check.signed_in(world, name)
+            path = check.objects(world).get(("uploads", key))
+            assert path and check.check_object(path) is None, f"the upload of {name} is lost"
+        world.stop()
+
+
+def put_object(world, name):
+    """Uploads something; its key."""
+    place = check.signed_in(world, name).get(world.url + "/api/v1/tracks/upload-url?filename=a.wav", timeout=10).json()
+    assert requests.put(place["uploadUrl"], data=b"sound" * 2000, timeout=10).status_code == 200
+    return place["trackUrl"].split("/uploads/")[1]
+
+
+def test_killed_workers(begin, number):
+    """The transcoding in a process of its own, which is killed, as sometimes is the other one."""
+    with begin("workers killed", roles=(FRONT, "transcode"), uploads_each=5) as round_:
+        round_.begin()
+        for _ in until(round_):
+            round_.pause(0.1, 0.9)
+            node = round_.world.nodes[0 if round_.random.random() < 0.2 else 1]
+            round_.world.restart_after_kill(node)
+        judge(round_)
+
+
+def test_killed_media(begin, number):
+    """tutti-media dies while it decodes and encodes."""
+    with begin("media killed", uploads_each=5) as round_:
+        round_.begin()
+        for _ in until(round_):
+            round_.pause(0.001, 0.05)
+            for pid in round_.world.front.media():
+                if round_.world.harms < 4 and round_.random.random() < 0.3:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                        round_.world.harms += 1
+        judge(round_)
+
+
+def test_full_disk(begin, number, tmp_path):
+    """No room at all for a while, again and again; sometimes the server is killed meanwhile."""
+    if not SmallDisk.possible(tmp_path):
+        pytest.skip("needs the right to mount a tmpfs: root, or a user namespace (unshare -rm)")
+    with begin("disk full", small_disk=True) as round_:
+        round_.begin()
+        for _ in range(2):  # not more often: a job that finds it full thrice waits for 16 s
+            round_.pause(0.3, 0.9)
+            round_.world.small.fill(leave=int(200_000 * round_.random.random() ** 3))
+            round_.world.harms += 1
+            round_.pause(0.2, 0.8)
+            killed = round_.random.random() < 0.25
+            if killed:
+                round_.world.front.kill()
+            round_.world.small.free()
+            if killed:
+                round_.world.front.start().wait_ready()
+            assert round_.world.front.process.poll() is None, round_.world.log_tail()
+        judge(round_)
+
+
+def test_cut_connections(begin, number):
+    """Between clients and server stands one that cuts connections after a number of bytes, either way."""
+    with begin("connections cut") as round_:
+        cutter = Cutter(round_.seed, round_.world.front.port)
+        round_.world.public_url = f"http://localhost:{cutter.port}"
+        round_.begin()
+        for _ in until(round_):
+            time.sleep(0.1)
+        round_.end()
+        cutter.cutting = False
+        round_.world.harms = cutter.cuts
+        judge(round_)
+        assert cutter.cuts > 5
+        cutter.done()
+
+
+def test_jumping_clock(begin, number):
+    """The wall clock jumps by hours, ahead and back; the server is killed now and then."""
+    with begin("clock jumps", clock=True) as round_:
+        round_.begin()
+        for _ in until(round_):
+            round_.pause(0.2, 0.7)
+            round_.world.clock.set(int(round_.random.uniform(-30, 30) * 3600_000))
+            round_.world.harms += 1
+            if round_.random.random() < 0.3:
+                round_.world.restart_after_kill(round_.world.front)
         judge(round_)
 
 

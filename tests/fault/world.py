@@ -97,21 +97,26 @@ class Node:
 class World:
     """A data directory, its processes and its disk. `with` ends what still runs and removes it."""
 
-    def __init__(self, folder, template=None, roles=(None,), on_disk=False, broken_disk=None):
+    def __init__(self, folder, template=None, roles=(None,), on_disk=False, broken_disk=None, small_disk=False,
+                 clock=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.data, self.log = self.folder / "data", self.folder / "server.log"
+        self.small = SmallDisk(self.folder / "disk", template) if small_disk else None
+        self.data, self.log = (self.small.path if small_disk else self.folder) / "data", self.folder / "server.log"
         if template:
             shutil.copytree(template, self.data)
         else:
             self.data.mkdir(mode=0o700)
         self.environment, self.public_url = {}, None
+        self.clock = Clock(self.folder / "wall-clock") if clock else None
+        if self.clock:
+            self.environment.update(self.clock.environment())
         self.disk = disk.Disk(self.data, self.folder / "image") if on_disk else None
         if self.disk:
             self.disk.settle()
             self.environment.update(self.disk.environment(broken_disk))
         self.nodes = [Node(self, roles=one) for one in roles]
-        self.kills = 0
+        self.harms = 0  # kills, cuts, fillings, jumps: what was done to it
 
     @property
     def front(self):
@@ -130,13 +135,13 @@ class World:
 
     def restart_after_kill(self, node):
         node.kill()
-        self.kills += 1
+        self.harms += 1
         node.start().wait_ready()
 
     def cut_power(self, random=None, restart=True):
         for node in self.nodes:
             node.kill_all()
-        self.kills += 1
+        self.harms += 1
         self.disk.cut(random)
         if restart:
             self.start()
@@ -171,6 +176,46 @@ class World:
         for node in self.nodes:
             if node.process and node.process.poll() is None:
                 node.kill_all()
+        if self.small:
+            self.small.done()
+
+
+class SmallDisk:
+    """A tmpfs of some room beside what the template needs; fill() leaves next to none. Needs the right to mount."""
+
+    ROOM = 24 << 20
+
+    def __init__(self, path, template):
+        self.path = pathlib.Path(path)
+        self.path.mkdir()
+        self.balloon = self.path / "balloon"
+        used = sum(file.stat().st_blocks * 512 for file in pathlib.Path(template).rglob("*"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={used + self.ROOM}", "tutti-fault", str(path)], check=True)
+
+    @staticmethod
+    def possible(folder):
+        """Whether this process may mount."""
+        place = pathlib.Path(folder) / "may-mount"
+        place.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "tutti-fault", str(place)], capture_output=True)
+        if done.returncode == 0:
+            subprocess.run(["umount", str(place)], check=True)
+        place.rmdir()
+        return done.returncode == 0
+
+    def fill(self, leave):
+        with open(self.balloon, "ab") as file:
+            status = os.statvfs(self.path)
+            room = status.f_bavail * status.f_frsize - leave
+            if room > 0:
+                with contextlib.suppress(OSError):  # others write at the same time
+                    os.posix_fallocate(file.fileno(), 0, room)
+
+    def free(self):
+        self.balloon.unlink(missing_ok=True)
+
+    def done(self):
+        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
 
 class Clock:
