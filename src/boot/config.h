@@ -96,6 +96,9 @@ enum config_kind {
       "file:DIR; empty: DATA/objects")                                                             \
     X(CONFIG_BLOB_PUBLIC_URL, "blob", "public_url", CONFIG_URL, "", 0, 0, false,                   \
       "where clients reach the store; empty: server.url/s3")                                       \
+    X(CONFIG_BLOB_S3_HOST, "blob", "s3_host", CONFIG_TEXT, "", 0, 0, false,                        \
+      "a host name under which the store stands at /, for S3 clients that take no path; empty: "   \
+      "none")                                                                                      \
     X(CONFIG_CACHE_STORE, "cache", "store", CONFIG_URL, "memory:", 0, 0, false, "memory:")         \
     X(CONFIG_CACHE_BYTES, "cache", "bytes", CONFIG_NUMBER, "16M", 65536, 1099511627776, false,     \
       "bound of the in-process cache; it grows only with use")                                     \

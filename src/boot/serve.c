@@ -50,6 +50,8 @@ static void fill_http(const struct config *config, struct http_config *http)
     http->listen = config_text(config, CONFIG_SERVER_LISTEN);
     http->public_url = config_text(config, CONFIG_SERVER_URL);
     http->base_path = config_text(config, CONFIG_SERVER_BASE_PATH);
+    http->own_host = config_text(config, CONFIG_BLOB_S3_HOST);
+    http->own_host_path = "/s3";
     http->trusted_proxies = config_text(config, CONFIG_SERVER_TRUSTED_PROXIES);
     http->cors_origins = config_text(config, CONFIG_SERVER_CORS_ORIGINS);
     http->loop_threads = (unsigned)config_number(config, CONFIG_LIMIT_LOOPS);

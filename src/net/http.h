@@ -87,6 +87,7 @@ struct request {
     const char *target;   /* as it came: raw path and query (SigV4 signs it) */
     const char *remote;   /* client's address, honouring trusted proxies */
     bool https;           /* as the client sees it */
+    bool by_own_host;     /* path begins with http_config.own_host_path, target does not */
     const char *xml_code; /* for ROUTE_XML_ERRORS: the error's word, static ("NoSuchUpload"); NULL:
                              from its status */
     void *context;        /* the registrar's pointer, given to http_server_add_routes */
@@ -173,9 +174,12 @@ struct http_hooks {
 };
 
 struct http_config {
-    const char *listen;          /* "127.0.0.1:4040", "[::1]:4040"; port 0: any */
-    const char *public_url;      /* server.url, no slash at the end; never built from Host */
-    const char *base_path;       /* "" or "/tutti" */
+    const char *listen;     /* "127.0.0.1:4040", "[::1]:4040"; port 0: any */
+    const char *public_url; /* server.url, no slash at the end; never built from Host */
+    const char *base_path;  /* "" or "/tutti" */
+    /* A second root: requests whose Host is own_host ("s3.example.org", with a port if that counts)
+     * are routed as if their path began with own_host_path ("/s3"); "": none. */
+    const char *own_host, *own_host_path;
     const char *trusted_proxies; /* comma-separated addresses or CIDRs */
     const char *cors_origins;    /* comma-separated, "*" for any; "" none */
     unsigned loop_threads;       /* 0: one a core */

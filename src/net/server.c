@@ -311,6 +311,8 @@ static void settings_free(struct settings *settings)
     free((void *)settings->config.listen);
     free((void *)settings->config.public_url);
     free((void *)settings->config.base_path);
+    free((void *)settings->config.own_host);
+    free((void *)settings->config.own_host_path);
     free((void *)settings->config.trusted_proxies);
     free((void *)settings->config.cors_origins);
     free(settings);
@@ -328,6 +330,8 @@ static int settings_new(const struct http_config *config, struct settings **ret_
     settings->config.listen = copy_text(config->listen, &error);
     settings->config.public_url = copy_text(config->public_url, &error);
     settings->config.base_path = copy_text(config->base_path, &error);
+    settings->config.own_host = copy_text(config->own_host, &error);
+    settings->config.own_host_path = copy_text(config->own_host_path, &error);
     settings->config.trusted_proxies = copy_text(config->trusted_proxies, &error);
     settings->config.cors_origins = copy_text(config->cors_origins, &error);
     if (error == 0 && !networks_parse(settings->config.trusted_proxies, &settings->trusted)) {

@@ -41,15 +41,20 @@ static int step_read(struct request_private *request)
 }
 
 /* Where the path begins in the target: absolute forms carry scheme and authority (RFC 9112 section
- * 3.2.2), and the base path is cut off if it is there (a proxy may have done so already). */
-static const char *path_start(const struct request_private *request)
+ * 3.2.2). */
+static const char *path_start(const char *target)
 {
-    const char *target = request->request.target;
     if (target[0] != '/') {
         const char *authority = strstr(target, "://");
         const char *slash = authority != NULL ? strchr(authority + 3, '/') : NULL;
         target = slash != NULL ? slash : target;
     }
+    return target;
+}
+
+/* The base path is cut off if it is there (a proxy may have done so already). */
+static const char *behind_base(const struct request_private *request, const char *target)
+{
     const char *base = request->settings->config.base_path;
     size_t length = strlen(base);
     if (length > 0 && strncmp(target, base, length) == 0) {
@@ -62,6 +67,32 @@ static const char *path_start(const struct request_private *request)
         }
     }
     return target;
+}
+
+/* True if the request's Host is the one that has a root of its own. A name without a port stands
+ * for all ports. */
+static bool is_own_host(struct request_private *request)
+{
+    const char *own = request->settings->config.own_host;
+    const char *host = own[0] != '\0' ? request_header(&request->request, "Host") : NULL;
+    size_t length = strlen(own);
+    return host != NULL && strncasecmp(host, own, length) == 0 &&
+           (host[length] == '\0' || host[length] == ':');
+}
+
+/* The path to route, from the target. NULL: out of memory. */
+static const char *routed_path(struct request_private *request)
+{
+    const char *target = request->request.target;
+    if (strcmp(request->request.method, "OPTIONS") == 0 && strcmp(target, "*") == 0) {
+        return "/";
+    }
+    const char *start = path_start(target);
+    request->request.by_own_host = is_own_host(request);
+    return request->request.by_own_host
+               ? arena_printf(request->request.call.arena, "%s%s",
+                              request->settings->config.own_host_path, start)
+               : behind_base(request, start);
 }
 
 static int copy_params(struct request_private *request, const struct route_match *match)
@@ -97,9 +128,10 @@ static int no_route(struct request_private *request, const struct route_match *m
 static int step_route(struct request_private *request)
 {
     bool options = strcmp(request->request.method, "OPTIONS") == 0;
-    const char *start =
-        options && strcmp(request->request.target, "*") == 0 ? "/" : path_start(request);
-    int error = target_path_decode(request->request.call.arena, start, &request->path);
+    const char *start = routed_path(request);
+    int error = start != NULL
+                    ? target_path_decode(request->request.call.arena, start, &request->path)
+                    : ERR_NO_MEMORY;
     if (error != 0) {
         return problem_set(&request->request.call.problem, error,
                            "The path is not valid: it begins with '/', is percent-encoded UTF-8, "
