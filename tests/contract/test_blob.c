@@ -50,7 +50,7 @@ static struct blob_store *open_store(const char *at)
 static int put_text(const char *key, const char *text, bool if_none_match)
 {
     struct blob_writer *writer = NULL;
-    const struct blob_meta meta = {"text/plain", "max-age=5"};
+    const struct blob_meta meta = {"text/plain", "max-age=5", NULL};
     assert_int_equal(blob_put_open(store, BLOB_UPLOADS, key, &meta, &writer), 0);
     assert_int_equal(blob_put_write(writer, text, strlen(text)), 0);
     return blob_put_commit(writer, if_none_match, NULL);
@@ -343,7 +343,7 @@ static void parts_become_one_object(void **state)
     struct blob_part parts[3];
     struct problem problem = {0};
     struct blob_stat stat;
-    const struct blob_meta meta = {"audio/flac", NULL};
+    const struct blob_meta meta = {"audio/flac", NULL, NULL};
     assert_int_equal(blob_multipart_create(store, BLOB_UPLOADS, "big", &meta, id), 0);
     put_part("big", id, 7, 1000, &parts[2]);
     put_part("big", id, 2, BLOB_PART_BYTES_MIN, &parts[0]);

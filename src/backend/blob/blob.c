@@ -153,8 +153,34 @@ static int check_upload(const char *bucket, const char *key, const char *upload_
     return check(bucket, key);
 }
 
+/* Lines of "name:value", each ended by LF and free of other control characters. */
+static bool headers_valid(const char *headers)
+{
+    size_t length = strlen(headers);
+    if (length > BLOB_HEADERS_MAX || (length > 0 && headers[length - 1] != '\n')) {
+        return false;
+    }
+    while (*headers != '\0') {
+        size_t line = strcspn(headers, "\n");
+        size_t name = strcspn(headers, ":\n");
+        if (name == 0 || name == line) {
+            return false;
+        }
+        for (size_t i = 0; i < line; i++) {
+            if (iscntrl((unsigned char)headers[i])) {
+                return false;
+            }
+        }
+        headers += line + 1;
+    }
+    return true;
+}
+
 static int check_meta(const struct blob_meta *meta)
 {
+    if (meta != NULL && meta->headers != NULL && !headers_valid(meta->headers)) {
+        return ERR_INVALID;
+    }
     const char *texts[] = {meta != NULL ? meta->content_type : NULL,
                            meta != NULL ? meta->cache_control : NULL};
     for (unsigned i = 0; i < COUNT_OF(texts); i++) {
@@ -184,6 +210,11 @@ int blob_bucket_stat(struct blob_store *store, const char *bucket, int64_t *ret_
                                 : ERR_NOT_FOUND;
 }
 
+int blob_bucket_remove(struct blob_store *store, const char *bucket)
+{
+    return bucket_valid(bucket) ? store->engine->bucket_remove(store, bucket) : ERR_NOT_FOUND;
+}
+
 int blob_bucket_list(struct blob_store *store,
                      int (*visit)(void *argument, const char *bucket, int64_t created_ms),
                      void *argument)
@@ -211,9 +242,16 @@ int blob_put_fd(struct blob_writer *writer, int *ret_fd)
 
 int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat)
 {
+    return blob_put_commit_if(writer, &(struct blob_condition){.if_none_match = if_none_match},
+                              ret_stat);
+}
+
+int blob_put_commit_if(struct blob_writer *writer, const struct blob_condition *condition,
+                       struct blob_stat *ret_stat)
+{
     struct blob_stat stat;
     int64_t started_us = clock_monotonic_us();
-    int error = writer->engine->put_commit(writer, if_none_match, &stat);
+    int error = writer->engine->put_commit(writer, condition, &stat);
     if (error == 0) {
         metric_add(metrics.objects, 1);
         metric_add(metrics.bytes, (int64_t)stat.bytes);
@@ -241,6 +279,12 @@ int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, 
     return error != 0 ? error : store->engine->open_fd(store, bucket, key, ret_fd, ret_stat);
 }
 
+int blob_read_headers(struct blob_store *store, int fd, const struct blob_stat *stat,
+                      char out[BLOB_HEADERS_MAX + 1])
+{
+    return store->engine->read_headers(fd, stat, out);
+}
+
 int blob_stat(struct blob_store *store, const char *bucket, const char *key,
               struct blob_stat *ret_stat)
 {
@@ -257,10 +301,19 @@ int blob_delete(struct blob_store *store, const char *bucket, const char *key)
 int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
               const char *to_bucket, const char *to_key, struct blob_stat *ret_stat)
 {
+    return blob_copy_as(store, bucket, key, etag, to_bucket, to_key, NULL, ret_stat);
+}
+
+int blob_copy_as(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+                 const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                 struct blob_stat *ret_stat)
+{
     int error = check(bucket, key);
     error = error != 0 ? error : check(to_bucket, to_key);
-    return error != 0 ? error
-                      : store->engine->copy(store, bucket, key, etag, to_bucket, to_key, ret_stat);
+    error = error != 0 ? error : check_meta(meta);
+    return error != 0
+               ? error
+               : store->engine->copy(store, bucket, key, etag, to_bucket, to_key, meta, ret_stat);
 }
 
 int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
@@ -316,6 +369,15 @@ int blob_multipart_complete(struct blob_store *store, const char *bucket, const 
                             const char *upload_id, const struct blob_part *parts, unsigned count,
                             struct blob_stat *ret_stat, struct problem *problem)
 {
+    return blob_multipart_complete_if(store, bucket, key, upload_id, parts, count,
+                                      &(struct blob_condition){0}, ret_stat, problem);
+}
+
+int blob_multipart_complete_if(struct blob_store *store, const char *bucket, const char *key,
+                               const char *upload_id, const struct blob_part *parts, unsigned count,
+                               const struct blob_condition *condition, struct blob_stat *ret_stat,
+                               struct problem *problem)
+{
     int error = check_upload(bucket, key, upload_id);
     if (error != 0) {
         return error;
@@ -331,8 +393,8 @@ int blob_multipart_complete(struct blob_store *store, const char *bucket, const 
                                parts[i - 1].number);
         }
     }
-    return store->engine->multipart_complete(store, bucket, key, upload_id, parts, count, ret_stat,
-                                             problem);
+    return store->engine->multipart_complete(store, bucket, key, upload_id, parts, count, condition,
+                                             ret_stat, problem);
 }
 
 int blob_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
@@ -340,6 +402,15 @@ int blob_multipart_abort(struct blob_store *store, const char *bucket, const cha
 {
     int error = check_upload(bucket, key, upload_id);
     return error != 0 ? error : store->engine->multipart_abort(store, bucket, key, upload_id);
+}
+
+int blob_multipart_uploads(struct blob_store *store, const char *bucket,
+                           int (*visit)(void *argument, const char *key, const char *upload_id,
+                                        int64_t begun_ms),
+                           void *argument)
+{
+    return bucket_valid(bucket) ? store->engine->multipart_uploads(store, bucket, visit, argument)
+                                : ERR_NOT_FOUND;
 }
 
 int blob_multipart_sweep(struct blob_store *store, int64_t before_ms)

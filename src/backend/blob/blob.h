@@ -27,6 +27,7 @@ enum {
     BLOB_PART_NUMBER_MAX = 10000,
     BLOB_PART_BYTES_MIN = 5 * 1024 * 1024,
     BLOB_PRESIGN_SECONDS_MAX = 604800,
+    BLOB_HEADERS_MAX = 4096,
 };
 
 struct blob_store;
@@ -40,11 +41,14 @@ struct blob_stat {
                                  S3 */
     char content_type[BLOB_TYPE_MAX];
     char cache_control[BLOB_TYPE_MAX]; /* "" if none was given */
+    unsigned headers_bytes;            /* of blob_meta.headers; 0: none */
 };
 
-/* What is kept beside the bytes. NULL members: application/octet-stream, none. */
+/* What is kept beside the bytes. NULL members: application/octet-stream, none, none. headers: what
+ * else comes back with the object, "name:value" lines, each ended by LF, at most BLOB_HEADERS_MAX
+ * bytes in all (ERR_INVALID); the store only keeps them. */
 struct blob_meta {
-    const char *content_type, *cache_control;
+    const char *content_type, *cache_control, *headers;
 };
 
 /* url: "file:DIR". public_url: where clients reach the store ("http://localhost:4040/s3"). key_id
@@ -66,6 +70,9 @@ int blob_bucket_stat(struct blob_store *store, const char *bucket, int64_t *ret_
 int blob_bucket_list(struct blob_store *store,
                      int (*visit)(void *argument, const char *bucket, int64_t created_ms),
                      void *argument);
+/* Removes an empty bucket. ERR_CONFLICT: it holds objects. Uploads in parts that were begun to it
+ * can't be completed any more. */
+int blob_bucket_remove(struct blob_store *store, const char *bucket);
 bool blob_key_valid(const char *key);
 
 /* Writing. Bytes go straight to disk; ERR_DISK_FULL, ERR_IO. commit makes it visible and durable,
@@ -78,12 +85,24 @@ int blob_put_write(struct blob_writer *writer, const void *bytes, size_t length)
  * then taken from the file at commit. ERR_UNSUPPORTED on engines without one. */
 int blob_put_fd(struct blob_writer *writer, int *ret_fd);
 int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat);
+/* What must hold of the key at the moment an object becomes visible under it: of any number of
+ * writers with the same condition one wins. */
+struct blob_condition {
+    bool if_none_match;   /* nothing is there, else ERR_PRECONDITION */
+    const char *if_match; /* what is there has this ETag ("*": any), else ERR_PRECONDITION; nothing
+                             there: ERR_NOT_FOUND. NULL: no such condition */
+};
+int blob_put_commit_if(struct blob_writer *writer, const struct blob_condition *condition,
+                       struct blob_stat *ret_stat);
 void blob_put_abort(struct blob_writer *writer); /* NULL is fine */
 
 /* Reading. A read-only descriptor, positioned at 0; the caller closes it. The object is the first
  * ret_stat->bytes of it: what follows is the engine's own. Its open and stat are one snapshot. */
 int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                  struct blob_stat *ret_stat);
+/* The headers kept with an object that was opened: stat.headers_bytes of text and a NUL. */
+int blob_read_headers(struct blob_store *store, int fd, const struct blob_stat *stat,
+                      char out[BLOB_HEADERS_MAX + 1]);
 int blob_stat(struct blob_store *store, const char *bucket, const char *key,
               struct blob_stat *ret_stat);
 /* ERR_NOT_FOUND is not an error of delete: 0. */
@@ -92,6 +111,10 @@ int blob_delete(struct blob_store *store, const char *bucket, const char *key);
  * (NULL: any), else ERR_PRECONDITION. */
 int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
               const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
+/* As blob_copy, with another description than the source's. */
+int blob_copy_as(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+                 const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                 struct blob_stat *ret_stat);
 /* Keys with prefix, in byte order, after `after` ("" for the first), at most `limit`. visit
  * returning non-zero ends it and is returned. A damaged object is listed without size and ETag. */
 int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
@@ -135,8 +158,20 @@ int blob_multipart_list(struct blob_store *store, const char *bucket, const char
 int blob_multipart_complete(struct blob_store *store, const char *bucket, const char *key,
                             const char *upload_id, const struct blob_part *parts, unsigned count,
                             struct blob_stat *ret_stat, struct problem *problem);
+/* The same under a condition (see blob_put_commit_if); the upload stays where it does not hold,
+ * and problem has no words then. */
+int blob_multipart_complete_if(struct blob_store *store, const char *bucket, const char *key,
+                               const char *upload_id, const struct blob_part *parts, unsigned count,
+                               const struct blob_condition *condition, struct blob_stat *ret_stat,
+                               struct problem *problem);
 int blob_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
                          const char *upload_id);
+/* The uploads to a bucket that were begun and not ended, in no order. visit returning non-zero ends
+ * it and is returned. */
+int blob_multipart_uploads(struct blob_store *store, const char *bucket,
+                           int (*visit)(void *argument, const char *key, const char *upload_id,
+                                        int64_t begun_ms),
+                           void *argument);
 /* Forgets the uploads begun before that time. */
 int blob_multipart_sweep(struct blob_store *store, int64_t before_ms);
 

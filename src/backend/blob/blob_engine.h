@@ -15,6 +15,7 @@ struct blob_engine {
 
     int (*bucket_create)(struct blob_store *store, const char *bucket);
     int (*bucket_stat)(struct blob_store *store, const char *bucket, int64_t *ret_created_ms);
+    int (*bucket_remove)(struct blob_store *store, const char *bucket);
     int (*bucket_list)(struct blob_store *store,
                        int (*visit)(void *argument, const char *bucket, int64_t created_ms),
                        void *argument);
@@ -23,16 +24,19 @@ struct blob_engine {
                     const struct blob_meta *meta, struct blob_writer **ret_writer);
     int (*put_write)(struct blob_writer *writer, const void *bytes, size_t length);
     int (*put_fd)(struct blob_writer *writer, int *ret_fd);
-    int (*put_commit)(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat);
+    int (*put_commit)(struct blob_writer *writer, const struct blob_condition *condition,
+                      struct blob_stat *ret_stat);
     void (*put_abort)(struct blob_writer *writer);
 
     int (*open_fd)(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                    struct blob_stat *ret_stat);
+    int (*read_headers)(int fd, const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1]);
     int (*stat)(struct blob_store *store, const char *bucket, const char *key,
                 struct blob_stat *ret_stat);
     int (*remove)(struct blob_store *store, const char *bucket, const char *key);
     int (*copy)(struct blob_store *store, const char *bucket, const char *key, const char *etag,
-                const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
+                const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                struct blob_stat *ret_stat);
     int (*list)(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
                 unsigned limit,
                 int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
@@ -52,9 +56,14 @@ struct blob_engine {
                           void *argument);
     int (*multipart_complete)(struct blob_store *store, const char *bucket, const char *key,
                               const char *upload_id, const struct blob_part *parts, unsigned count,
-                              struct blob_stat *ret_stat, struct problem *problem);
+                              const struct blob_condition *condition, struct blob_stat *ret_stat,
+                              struct problem *problem);
     int (*multipart_abort)(struct blob_store *store, const char *bucket, const char *key,
                            const char *upload_id);
+    int (*multipart_uploads)(struct blob_store *store, const char *bucket,
+                             int (*visit)(void *argument, const char *key, const char *upload_id,
+                                          int64_t begun_ms),
+                             void *argument);
     int (*multipart_sweep)(struct blob_store *store, int64_t before_ms);
 };
 

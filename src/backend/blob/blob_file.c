@@ -140,6 +140,56 @@ static int file_bucket_stat(struct blob_store *head, const char *bucket, int64_t
     return 0;
 }
 
+static int found_one(void *argument, const char *key, const struct blob_stat *stat)
+{
+    (void)argument;
+    (void)key;
+    (void)stat;
+    return 1;
+}
+
+/* Removes the folders below; what a killed writer or a deletion left empty. A file stops it. */
+static void remove_empty(int folder)
+{
+    int copy = blob_file_open_beneath(folder, ".", O_RDONLY | O_DIRECTORY);
+    DIR *stream = copy >= 0 ? fdopendir(copy) : NULL;
+    if (stream == NULL) {
+        if (copy >= 0) {
+            (void)close(copy);
+        }
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        int inner CLEANUP_CLOSE =
+            entry->d_name[0] == '.' && blob_path_kind(entry->d_name) < 0
+                ? -1
+                : blob_file_open_beneath(folder, entry->d_name, O_RDONLY | O_DIRECTORY);
+        if (inner >= 0) {
+            remove_empty(inner);
+            (void)unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+        }
+    }
+    (void)closedir(stream);
+}
+
+static int file_bucket_remove(struct blob_store *head, const char *bucket)
+{
+    struct file_store *store = file_store_of(head);
+    int folder CLEANUP_CLOSE = blob_file_open_bucket(store, bucket);
+    if (folder < 0) {
+        return folder;
+    }
+    int result = blob_file_list(head, bucket, "", "", 1, found_one, NULL);
+    if (result != 0) {
+        return result > 0 ? ERR_CONFLICT : result;
+    }
+    remove_empty(folder);
+    if (unlinkat(store->objects, bucket, AT_REMOVEDIR) != 0) {
+        return errno == ENOTEMPTY || errno == EEXIST ? ERR_CONFLICT : error_from_errno(errno);
+    }
+    return fsync(store->objects) == 0 ? 0 : error_from_errno(errno);
+}
+
 static int file_bucket_list(struct blob_store *head,
                             int (*visit)(void *argument, const char *bucket, int64_t created_ms),
                             void *argument)
@@ -220,6 +270,9 @@ static int file_remove(struct blob_store *head, const char *bucket, const char *
     if (parent < 0) {
         return parent == ERR_NOT_FOUND ? 0 : parent;
     }
+    if (flock(parent, LOCK_SH) != 0) { /* invariant 5; gone with the descriptor */
+        return error_from_errno(errno);
+    }
     if (unlinkat(parent, leaf, 0) != 0) {
         return errno == ENOENT ? 0 : error_from_errno(errno);
     }
@@ -237,6 +290,7 @@ const struct blob_engine blob_file_engine = {
     .ping = file_ping,
     .bucket_create = file_bucket_create,
     .bucket_stat = file_bucket_stat,
+    .bucket_remove = file_bucket_remove,
     .bucket_list = file_bucket_list,
     .put_open = blob_file_put_open,
     .put_write = blob_file_put_write,
@@ -244,6 +298,7 @@ const struct blob_engine blob_file_engine = {
     .put_commit = blob_file_put_commit,
     .put_abort = blob_file_put_abort,
     .open_fd = blob_file_open_fd,
+    .read_headers = blob_trailer_headers,
     .stat = file_stat,
     .remove = file_remove,
     .copy = blob_file_copy,
@@ -254,5 +309,6 @@ const struct blob_engine blob_file_engine = {
     .multipart_list = blob_file_multipart_list,
     .multipart_complete = blob_file_multipart_complete,
     .multipart_abort = blob_file_multipart_abort,
+    .multipart_uploads = blob_file_multipart_uploads,
     .multipart_sweep = blob_file_multipart_sweep,
 };

@@ -10,6 +10,8 @@
  *   3. What is acknowledged is durable: the folder that took the name is fsynced before that, and a
  *      folder that was made is fsynced in its parent before it is used (make_lock).
  *   4. An unlocked file in temporary/ belongs to nobody: whoever opens the store removes it.
+ *   5. Whoever renames into a folder of objects or removes from it holds its lock (flock), shared;
+ *      who looks before renaming (if_match) holds it alone.
  */
 #pragma once
 
@@ -40,6 +42,7 @@ struct file_writer {
     struct md5_ctx md5;
     uint64_t synced; /* bytes whose writing back has been started */
     struct blob_stat stat;
+    char *headers; /* owned; NULL: none */
     char temporary[BLOB_TEMPORARY_MAX];
     char path[BLOB_PATH_MAX];
 };
@@ -69,21 +72,20 @@ int blob_file_open_parent(struct file_store *store, int base, const char *path, 
 int blob_file_writer_new(struct file_store *store, int base, const char *path, bool make_parents,
                          const struct blob_meta *meta, struct file_writer **ret_writer);
 /* As put_commit, with the ETag given (NULL: the MD5 of the bytes). Frees the writer. */
-int blob_file_writer_commit(struct file_writer *writer, const char *etag, bool if_none_match,
-                            struct blob_stat *ret_stat);
+int blob_file_writer_commit(struct file_writer *writer, const char *etag,
+                            const struct blob_condition *condition, struct blob_stat *ret_stat);
 /* Appends the first bytes of a file, in the kernel where it can; not part of the MD5. */
 int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes);
 
-/* Renames the temporary file to its place and syncs that folder. ERR_PRECONDITION: if_none_match,
- * and the name is taken. */
-int blob_file_writer_publish(struct file_writer *writer, bool if_none_match);
+/* Renames the temporary file to its place, if the condition holds there, and syncs that folder. */
+int blob_file_writer_publish(struct file_writer *writer, const struct blob_condition *condition);
 /* Forgets the writer; the temporary file, if it still has its name, stays. */
 void blob_file_writer_free(struct file_writer *writer);
 int blob_file_put_open(struct blob_store *store, const char *bucket, const char *key,
                        const struct blob_meta *meta, struct blob_writer **ret_writer);
 int blob_file_put_write(struct blob_writer *writer, const void *bytes, size_t length);
 int blob_file_put_fd(struct blob_writer *writer, int *ret_fd);
-int blob_file_put_commit(struct blob_writer *writer, bool if_none_match,
+int blob_file_put_commit(struct blob_writer *writer, const struct blob_condition *condition,
                          struct blob_stat *ret_stat);
 void blob_file_put_abort(struct blob_writer *writer);
 
@@ -91,7 +93,8 @@ void blob_file_put_abort(struct blob_writer *writer);
 int blob_file_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                       struct blob_stat *ret_stat);
 int blob_file_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
-                   const char *to_bucket, const char *to_key, struct blob_stat *ret_stat);
+                   const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                   struct blob_stat *ret_stat);
 
 /* blob_file_list.c */
 int blob_file_list(struct blob_store *store, const char *bucket, const char *prefix,
@@ -116,8 +119,12 @@ int blob_file_multipart_list(struct blob_store *store, const char *bucket, const
                              void *argument);
 int blob_file_multipart_complete(struct blob_store *store, const char *bucket, const char *key,
                                  const char *upload_id, const struct blob_part *parts,
-                                 unsigned count, struct blob_stat *ret_stat,
-                                 struct problem *problem);
+                                 unsigned count, const struct blob_condition *condition,
+                                 struct blob_stat *ret_stat, struct problem *problem);
+int blob_file_multipart_uploads(struct blob_store *store, const char *bucket,
+                                int (*visit)(void *argument, const char *key, const char *upload_id,
+                                             int64_t begun_ms),
+                                void *argument);
 int blob_file_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
                               const char *upload_id);
 int blob_file_multipart_sweep(struct blob_store *store, int64_t before_ms);

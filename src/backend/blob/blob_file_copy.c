@@ -44,32 +44,48 @@ static int copy_bytes(struct file_writer *writer, int source, const struct blob_
     return blob_file_writer_splice(writer, source, stat->bytes);
 }
 
+static const struct blob_condition no_condition;
+
+/* By its bytes, described by meta. The writer is given up for another. */
+static int copy_described(struct file_writer *writer, int source, const struct blob_meta *meta,
+                          struct blob_stat *stat)
+{
+    struct file_writer *fresh = NULL;
+    int base = writer->base;
+    writer->base = -1;
+    int error = blob_file_writer_new(writer->store, base, writer->path, true, meta, &fresh);
+    blob_file_put_abort(&writer->head);
+    if (error != 0) {
+        return error;
+    }
+    fresh->error = copy_bytes(fresh, source, stat);
+    return blob_file_writer_commit(fresh, stat->etag, &no_condition, stat);
+}
+
 /* By link where the file system has links, else by its bytes. Frees the writer. */
 static int copy_into(struct file_writer *writer, int source, struct blob_stat *stat)
 {
     if (link_source(writer, source) == 0) {
-        int error = blob_file_writer_publish(writer, false);
+        int error = blob_file_writer_publish(writer, &no_condition);
         error = error != 0 ? error : blob_trailer_read(source, stat);
         /* rename does nothing where both names are the same file already: drop ours */
         (void)unlinkat(writer->store->temporary, writer->temporary, 0);
         blob_file_writer_free(writer);
         return error;
     }
-    struct file_writer *fresh = NULL;
-    const struct blob_meta meta = {stat->content_type, stat->cache_control};
-    int base = writer->base;
-    writer->base = -1;
-    int error = blob_file_writer_new(writer->store, base, writer->path, true, &meta, &fresh);
-    blob_file_put_abort(&writer->head);
+    char headers[BLOB_HEADERS_MAX + 1];
+    const struct blob_meta meta = {stat->content_type, stat->cache_control, headers};
+    int error = blob_trailer_headers(source, stat, headers);
     if (error != 0) {
+        blob_file_put_abort(&writer->head);
         return error;
     }
-    fresh->error = copy_bytes(fresh, source, stat);
-    return blob_file_writer_commit(fresh, stat->etag, false, stat);
+    return copy_described(writer, source, &meta, stat);
 }
 
 int blob_file_copy(struct blob_store *head, const char *bucket, const char *key, const char *etag,
-                   const char *to_bucket, const char *to_key, struct blob_stat *ret_stat)
+                   const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                   struct blob_stat *ret_stat)
 {
     int source CLEANUP_CLOSE = -1;
     struct blob_stat stat;
@@ -80,12 +96,14 @@ int blob_file_copy(struct blob_store *head, const char *bucket, const char *key,
     if (etag != NULL && strcmp(etag, stat.etag) != 0) {
         return ERR_PRECONDITION;
     }
-    struct blob_writer *writer = NULL;
-    error = blob_file_put_open(head, to_bucket, to_key, NULL, &writer);
+    struct blob_writer *opened = NULL;
+    error = blob_file_put_open(head, to_bucket, to_key, NULL, &opened);
     if (error != 0) {
         return error;
     }
-    error = copy_into((struct file_writer *)(void *)writer, source, &stat);
+    struct file_writer *writer = (struct file_writer *)(void *)opened;
+    error = meta != NULL ? copy_described(writer, source, meta, &stat)
+                         : copy_into(writer, source, &stat);
     if (error == 0 && ret_stat != NULL) {
         *ret_stat = stat;
     }

@@ -84,7 +84,7 @@ static int fill(struct file_writer *writer, int from, const struct stat *status,
     if (error == 0 && (futimens(writer->fd, times) != 0 || fsync(writer->fd) != 0)) {
         error = error_from_errno(errno);
     }
-    return error != 0 ? error : blob_file_writer_publish(writer, false);
+    return error != 0 ? error : blob_file_writer_publish(writer, &(struct blob_condition){0});
 }
 
 static int copy_file(struct mirroring *mirroring, int from, const struct stat *status,

@@ -46,7 +46,8 @@ static int write_description(struct file_store *store, int base, const char *buc
     char text[BLOB_BUCKET_MAX + 1 + BLOB_KEY_MAX + 1];
     int length = snprintf(text, sizeof text, "%s\n%s", bucket, key);
     (void)blob_put_write(&writer->head, text, (size_t)length);
-    return blob_file_writer_commit(writer, NULL, true, NULL);
+    return blob_file_writer_commit(writer, NULL, &(struct blob_condition){.if_none_match = true},
+                                   NULL);
 }
 
 int blob_file_multipart_create(struct blob_store *head, const char *bucket, const char *key,
@@ -77,10 +78,36 @@ int blob_file_multipart_create(struct blob_store *head, const char *bucket, cons
     return error;
 }
 
+struct description {
+    struct blob_stat stat;
+    char text[BLOB_BUCKET_MAX + 1 + BLOB_KEY_MAX + 1]; /* bucket, newline, key */
+    char headers[BLOB_HEADERS_MAX + 1];
+};
+
+static int read_description(int folder, struct description *description)
+{
+    int fd CLEANUP_CLOSE = blob_file_open_beneath(folder, description_name, O_RDONLY);
+    if (fd < 0) {
+        return fd;
+    }
+    int error = blob_trailer_read(fd, &description->stat);
+    error = error != 0 ? error : blob_trailer_headers(fd, &description->stat, description->headers);
+    if (error != 0) {
+        return error;
+    }
+    size_t length = (size_t)description->stat.bytes;
+    ssize_t got = length < sizeof description->text ? pread(fd, description->text, length, 0) : 0;
+    if (got < 0) {
+        return error_from_errno(errno);
+    }
+    description->text[got] = '\0';
+    return (size_t)got == length ? 0 : ERR_CORRUPT;
+}
+
 /* The folder of an upload that is to become this key, and what its description says. The descriptor
  * or ERR_NOT_FOUND. */
 static int open_upload(struct file_store *store, const char *bucket, const char *key,
-                       const char *upload_id, struct blob_stat *ret_description)
+                       const char *upload_id, struct description *ret_description)
 {
     char path[UPLOAD_PATH_SIZE];
     upload_path(upload_id, path);
@@ -89,24 +116,13 @@ static int open_upload(struct file_store *store, const char *bucket, const char 
     if (folder < 0) {
         return folder;
     }
-    int fd CLEANUP_CLOSE = blob_file_open_beneath(folder, description_name, O_RDONLY);
-    if (fd < 0) {
-        return fd;
-    }
-    int error = blob_trailer_read(fd, ret_description);
+    int error = read_description(folder, ret_description);
     if (error != 0) {
         return error;
     }
-    char expected[BLOB_BUCKET_MAX + 1 + BLOB_KEY_MAX + 1];
-    char text[sizeof expected];
-    int length = snprintf(expected, sizeof expected, "%s\n%s", bucket, key);
-    ssize_t got = pread(fd, text, sizeof text, 0);
-    if (got < 0) {
-        return error_from_errno(errno);
-    }
-    bool same = ret_description->bytes == (uint64_t)length && got >= length &&
-                memcmp(text, expected, (size_t)length) == 0;
-    return same ? TAKE_FD(folder) : ERR_NOT_FOUND;
+    char expected[sizeof ret_description->text];
+    (void)snprintf(expected, sizeof expected, "%s\n%s", bucket, key);
+    return strcmp(expected, ret_description->text) == 0 ? TAKE_FD(folder) : ERR_NOT_FOUND;
 }
 
 int blob_file_multipart_put_open(struct blob_store *head, const char *bucket, const char *key,
@@ -114,7 +130,7 @@ int blob_file_multipart_put_open(struct blob_store *head, const char *bucket, co
                                  struct blob_writer **ret_writer)
 {
     struct file_store *store = file_store_of(head);
-    struct blob_stat description;
+    struct description description;
     int folder = open_upload(store, bucket, key, upload_id, &description);
     if (folder < 0) {
         return folder;
@@ -195,7 +211,7 @@ int blob_file_multipart_list(struct blob_store *head, const char *bucket, const 
                              int (*visit)(void *argument, const struct blob_part *part),
                              void *argument)
 {
-    struct blob_stat description;
+    struct description description;
     int folder CLEANUP_CLOSE =
         open_upload(file_store_of(head), bucket, key, upload_id, &description);
     if (folder < 0) {
@@ -241,7 +257,7 @@ int blob_file_multipart_abort(struct blob_store *head, const char *bucket, const
                               const char *upload_id)
 {
     struct file_store *store = file_store_of(head);
-    struct blob_stat description;
+    struct description description;
     int folder CLEANUP_CLOSE = open_upload(store, bucket, key, upload_id, &description);
     if (folder < 0) {
         return folder;
@@ -296,11 +312,12 @@ static int append_part(struct file_writer *writer, int folder, const struct blob
 }
 
 static int join_parts(struct blob_store *head, int folder, const char *bucket, const char *key,
-                      const struct blob_stat *description, const struct blob_part *parts,
-                      unsigned count, const char *etag, struct blob_stat *ret_stat,
-                      struct problem *problem)
+                      const struct description *description, const struct blob_part *parts,
+                      unsigned count, const char *etag, const struct blob_condition *condition,
+                      struct blob_stat *ret_stat, struct problem *problem)
 {
-    const struct blob_meta meta = {description->content_type, description->cache_control};
+    const struct blob_meta meta = {description->stat.content_type, description->stat.cache_control,
+                                   description->headers};
     struct blob_writer *writer = NULL;
     int error = blob_put_open(head, bucket, key, &meta, &writer);
     if (error != 0) {
@@ -314,20 +331,20 @@ static int join_parts(struct blob_store *head, int folder, const char *bucket, c
         blob_put_abort(writer);
         return error;
     }
-    return blob_file_writer_commit((struct file_writer *)(void *)writer, etag, false, ret_stat);
+    return blob_file_writer_commit((struct file_writer *)(void *)writer, etag, condition, ret_stat);
 }
 
 int blob_file_multipart_complete(struct blob_store *head, const char *bucket, const char *key,
                                  const char *upload_id, const struct blob_part *parts,
-                                 unsigned count, struct blob_stat *ret_stat,
-                                 struct problem *problem)
+                                 unsigned count, const struct blob_condition *condition,
+                                 struct blob_stat *ret_stat, struct problem *problem)
 {
     struct file_store *store = file_store_of(head);
     char etag[BLOB_ETAG_MAX];
     if (!joined_etag(parts, count, etag)) {
         return problem_set(problem, ERR_PRECONDITION, "an ETag of a part is not one of ours");
     }
-    struct blob_stat description;
+    struct description description;
     int folder CLEANUP_CLOSE = open_upload(store, bucket, key, upload_id, &description);
     if (folder == ERR_NOT_FOUND) {
         struct blob_stat done;
@@ -340,53 +357,101 @@ int blob_file_multipart_complete(struct blob_store *head, const char *bucket, co
     if (folder < 0) {
         return folder;
     }
-    int error =
-        join_parts(head, folder, bucket, key, &description, parts, count, etag, ret_stat, problem);
+    int error = join_parts(head, folder, bucket, key, &description, parts, count, etag, condition,
+                           ret_stat, problem);
     if (error == 0) {
         (void)remove_upload(store, upload_id, folder); /* what stays is swept one day */
     }
     return error;
 }
 
-/* Sweeping what was begun and left. */
+/* Walking all uploads. */
 
-static void sweep_upload(struct file_store *store, int shelf, const char *upload_id,
-                         int64_t before_ms)
-{
-    int folder CLEANUP_CLOSE = blob_file_open_beneath(shelf, upload_id, O_RDONLY | O_DIRECTORY);
-    struct stat status;
-    /* The folder's time is that of the last part: an upload that still moves is not left. */
-    if (folder >= 0 && fstat(folder, &status) == 0 &&
-        (int64_t)status.st_mtim.tv_sec * 1000 < before_ms) {
-        (void)remove_upload(store, upload_id, folder); /* else the next time */
-    }
-}
+struct walk {
+    struct file_store *store;
+    int (*each)(struct walk *walk, const char *upload_id, int folder);
+    int64_t before_ms;  /* of a sweep */
+    const char *bucket; /* of a listing */
+    int (*visit)(void *argument, const char *key, const char *upload_id, int64_t begun_ms);
+    void *argument;
+};
 
-static void sweep_shelf(struct file_store *store, const char *name, int64_t before_ms)
+static int walk_shelf(struct walk *walk, const char *name)
 {
-    int fd = blob_file_open_beneath(store->multipart, name, O_RDONLY | O_DIRECTORY);
+    int fd = blob_file_open_beneath(walk->store->multipart, name, O_RDONLY | O_DIRECTORY);
     DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
     if (stream == NULL) {
         if (fd >= 0) {
             (void)close(fd);
         }
-        return;
+        return fd == ERR_NOT_FOUND ? 0 : fd < 0 ? fd : ERR_NO_MEMORY;
     }
-    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+    int result = 0;
+    for (struct dirent *entry; result == 0 && (entry = readdir(stream)) != NULL;) {
         if (strlen(entry->d_name) == 32) {
-            sweep_upload(store, dirfd(stream), entry->d_name, before_ms);
+            int folder CLEANUP_CLOSE =
+                blob_file_open_beneath(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY);
+            result = folder >= 0 ? walk->each(walk, entry->d_name, folder) : 0;
         }
     }
     (void)closedir(stream);
+    return result;
+}
+
+static int walk_shelves(struct walk *walk)
+{
+    int result = 0;
+    for (unsigned shelf = 0; result == 0 && shelf < 256; shelf++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "%02x", shelf);
+        result = walk_shelf(walk, name);
+    }
+    return result;
+}
+
+static int visit_upload(struct walk *walk, const char *upload_id, int folder)
+{
+    struct description description;
+    if (read_description(folder, &description) != 0) {
+        return 0; /* ended meanwhile, or never begun to the end */
+    }
+    size_t length = strlen(walk->bucket);
+    bool mine =
+        strncmp(description.text, walk->bucket, length) == 0 && description.text[length] == '\n';
+    return mine ? walk->visit(walk->argument, description.text + length + 1, upload_id,
+                              description.stat.modified_ms)
+                : 0;
+}
+
+int blob_file_multipart_uploads(struct blob_store *head, const char *bucket,
+                                int (*visit)(void *argument, const char *key, const char *upload_id,
+                                             int64_t begun_ms),
+                                void *argument)
+{
+    struct file_store *store = file_store_of(head);
+    int base CLEANUP_CLOSE = blob_file_open_bucket(store, bucket);
+    struct walk walk = {.store = store,
+                        .each = visit_upload,
+                        .bucket = bucket,
+                        .visit = visit,
+                        .argument = argument};
+    return base >= 0 ? walk_shelves(&walk) : base;
+}
+
+/* Sweeping what was begun and left. */
+
+static int sweep_upload(struct walk *walk, const char *upload_id, int folder)
+{
+    struct stat status;
+    /* The folder's time is that of the last part: an upload that still moves is not left. */
+    if (fstat(folder, &status) == 0 && (int64_t)status.st_mtim.tv_sec * 1000 < walk->before_ms) {
+        (void)remove_upload(walk->store, upload_id, folder); /* else the next time */
+    }
+    return 0;
 }
 
 int blob_file_multipart_sweep(struct blob_store *head, int64_t before_ms)
 {
-    struct file_store *store = file_store_of(head);
-    for (unsigned shelf = 0; shelf < 256; shelf++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "%02x", shelf);
-        sweep_shelf(store, name, before_ms);
-    }
-    return 0;
+    struct walk walk = {.store = file_store_of(head), .each = sweep_upload, .before_ms = before_ms};
+    return walk_shelves(&walk);
 }

@@ -19,7 +19,9 @@ struct trailer {
     char etag[BLOB_ETAG_MAX];
     char content_type[BLOB_TYPE_MAX];
     char cache_control[BLOB_TYPE_MAX];
-    unsigned char spare[144];
+    uint32_t headers_bytes;
+    unsigned char headers_hash[16];
+    unsigned char spare[124];
     unsigned char checksum[16];
 };
 _Static_assert(sizeof(struct trailer) == BLOB_TRAILER_BYTES, "the layout on disk");
@@ -32,49 +34,99 @@ static void checksum(const struct trailer *trailer, unsigned char out[16])
                              offsetof(struct trailer, checksum), NULL, 0);
 }
 
-int blob_trailer_write(int fd, const struct blob_stat *stat)
+static int write_at(int fd, const void *bytes, size_t length, uint64_t offset)
 {
-    struct trailer trailer = {.version = htole32(1), .bytes = htole64(stat->bytes)};
+    ssize_t written = pwrite(fd, bytes, length, (off_t)offset);
+    if (written < 0) {
+        return error_from_errno(errno);
+    }
+    return written == (ssize_t)length ? 0 : ERR_DISK_FULL;
+}
+
+static void hash_headers(const char *headers, size_t length, unsigned char out[16])
+{
+    (void)crypto_generichash(out, 16, (const unsigned char *)headers, length, NULL, 0);
+}
+
+int blob_trailer_write(int fd, const struct blob_stat *stat, const char *headers)
+{
+    size_t headers_bytes = headers != NULL ? strlen(headers) : 0;
+    assert(headers_bytes <= BLOB_HEADERS_MAX);
+    struct trailer trailer = {.version = htole32(headers_bytes > 0 ? 2 : 1),
+                              .bytes = htole64(stat->bytes),
+                              .headers_bytes = htole32((uint32_t)headers_bytes)};
     memcpy(trailer.magic, magic, sizeof magic);
     memcpy(trailer.etag, stat->etag, sizeof trailer.etag);
     memcpy(trailer.content_type, stat->content_type, sizeof trailer.content_type);
     memcpy(trailer.cache_control, stat->cache_control, sizeof trailer.cache_control);
-    checksum(&trailer, trailer.checksum);
-    ssize_t written = pwrite(fd, &trailer, sizeof trailer, (off_t)stat->bytes);
-    if (written < 0) {
-        return error_from_errno(errno);
+    int error = 0;
+    if (headers_bytes > 0) {
+        hash_headers(headers, headers_bytes, trailer.headers_hash);
+        error = write_at(fd, headers, headers_bytes, stat->bytes);
     }
-    return written == (ssize_t)sizeof trailer ? 0 : ERR_DISK_FULL;
+    checksum(&trailer, trailer.checksum);
+    return error != 0 ? error : write_at(fd, &trailer, sizeof trailer, stat->bytes + headers_bytes);
 }
 
 static bool is_sound(const struct trailer *trailer, off_t file_bytes)
 {
     unsigned char expected[16];
+    uint32_t headers_bytes = le32toh(trailer->headers_bytes);
     checksum(trailer, expected);
-    return memcmp(trailer->magic, magic, sizeof magic) == 0 && le32toh(trailer->version) == 1 &&
-           le64toh(trailer->bytes) == (uint64_t)file_bytes - BLOB_TRAILER_BYTES &&
+    return memcmp(trailer->magic, magic, sizeof magic) == 0 &&
+           le32toh(trailer->version) == (headers_bytes > 0 ? 2 : 1) &&
+           headers_bytes <= BLOB_HEADERS_MAX &&
+           le64toh(trailer->bytes) + headers_bytes == (uint64_t)file_bytes - BLOB_TRAILER_BYTES &&
            memcmp(expected, trailer->checksum, sizeof expected) == 0;
+}
+
+static int read_at(int fd, void *bytes, size_t length, uint64_t offset)
+{
+    ssize_t got = pread(fd, bytes, length, (off_t)offset);
+    if (got < 0) {
+        return error_from_errno(errno);
+    }
+    return got == (ssize_t)length ? 0 : ERR_CORRUPT;
+}
+
+static int read_trailer(int fd, struct stat *status, struct trailer *trailer)
+{
+    if (fstat(fd, status) != 0) {
+        return error_from_errno(errno);
+    }
+    if (!S_ISREG(status->st_mode) || status->st_size < BLOB_TRAILER_BYTES) {
+        return ERR_CORRUPT;
+    }
+    int error =
+        read_at(fd, trailer, sizeof *trailer, (uint64_t)status->st_size - BLOB_TRAILER_BYTES);
+    return error != 0 || is_sound(trailer, status->st_size) ? error : ERR_CORRUPT;
+}
+
+int blob_trailer_headers(int fd, const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1])
+{
+    struct stat status;
+    struct trailer trailer;
+    unsigned char hash[16] = {0};
+    int error = read_trailer(fd, &status, &trailer);
+    error = error != 0 ? error : read_at(fd, out, stat->headers_bytes, stat->bytes);
+    if (error == 0 && stat->headers_bytes > 0) {
+        hash_headers(out, stat->headers_bytes, hash);
+    }
+    out[error == 0 ? stat->headers_bytes : 0] = '\0';
+    return error != 0 || memcmp(hash, trailer.headers_hash, sizeof hash) == 0 ? error : ERR_CORRUPT;
 }
 
 int blob_trailer_read(int fd, struct blob_stat *ret_stat)
 {
     struct stat status;
     struct trailer trailer;
-    if (fstat(fd, &status) != 0) {
-        return error_from_errno(errno);
-    }
-    if (!S_ISREG(status.st_mode) || status.st_size < BLOB_TRAILER_BYTES) {
-        return ERR_CORRUPT;
-    }
-    ssize_t got = pread(fd, &trailer, sizeof trailer, status.st_size - BLOB_TRAILER_BYTES);
-    if (got < 0) {
-        return error_from_errno(errno);
-    }
-    if (got != (ssize_t)sizeof trailer || !is_sound(&trailer, status.st_size)) {
-        return ERR_CORRUPT;
+    int error = read_trailer(fd, &status, &trailer);
+    if (error != 0) {
+        return error;
     }
     struct blob_stat stat = {
         .bytes = le64toh(trailer.bytes),
+        .headers_bytes = le32toh(trailer.headers_bytes),
         .modified_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000,
     };
     memcpy(stat.etag, trailer.etag, sizeof stat.etag - 1);

@@ -59,6 +59,7 @@ void blob_file_writer_free(struct file_writer *writer)
     if (writer->base >= 0) {
         (void)close(writer->base);
     }
+    free(writer->headers);
     free(writer);
 }
 
@@ -81,6 +82,11 @@ int blob_file_writer_new(struct file_store *store, int base, const char *path, b
               meta != NULL ? meta->cache_control : NULL, "");
     (void)snprintf(writer->path, sizeof writer->path, "%s", path);
     writer->fd = temporary_new(store, writer->temporary);
+    bool has_headers = meta != NULL && meta->headers != NULL && meta->headers[0] != '\0';
+    if (writer->fd >= 0 && has_headers && (writer->headers = strdup(meta->headers)) == NULL) {
+        blob_file_put_abort(&writer->head);
+        return ERR_NO_MEMORY;
+    }
     if (writer->fd < 0) {
         int error = writer->fd;
         blob_file_writer_free(writer);
@@ -183,9 +189,40 @@ static int measure(struct file_writer *writer)
     return 0;
 }
 
+/* The condition of what stands at the name now. Under the folder's lock, held alone. */
+static int check_match(int parent, const char *leaf, const char *etag)
+{
+    struct blob_stat stat;
+    int fd CLEANUP_CLOSE = blob_file_open_beneath(parent, leaf, O_RDONLY);
+    if (fd < 0) {
+        return fd;
+    }
+    int error = blob_trailer_read(fd, &stat);
+    bool matches = strcmp(etag, "*") == 0 || strcmp(etag, stat.etag) == 0;
+    return error != 0 || matches ? error : ERR_PRECONDITION;
+}
+
+/* 0, 1: the folder was pruned meanwhile, or an error. */
+static int rename_into(struct file_writer *writer, int parent, const char *leaf,
+                       const struct blob_condition *condition)
+{
+    if (flock(parent, condition->if_match != NULL ? LOCK_EX : LOCK_SH) != 0) {
+        return error_from_errno(errno);
+    }
+    int error = condition->if_match != NULL ? check_match(parent, leaf, condition->if_match) : 0;
+    if (error == 0 && renameat2(writer->store->temporary, writer->temporary, parent, leaf,
+                                condition->if_none_match ? RENAME_NOREPLACE : 0) != 0) {
+        error = errno == EEXIST                           ? ERR_PRECONDITION
+                : errno == ENOENT && writer->make_parents ? 1
+                                                          : error_from_errno(errno);
+    }
+    (void)flock(parent, LOCK_UN);
+    return error;
+}
+
 /* Renames the temporary file to its place. Deleting prunes empty folders, so the one just looked up
  * may be gone: then it is made again. */
-int blob_file_writer_publish(struct file_writer *writer, bool if_none_match)
+int blob_file_writer_publish(struct file_writer *writer, const struct blob_condition *condition)
 {
     struct file_store *store = writer->store;
     for (unsigned tries = 0; tries < PUBLISH_TRIES_MAX; tries++) {
@@ -198,15 +235,12 @@ int blob_file_writer_publish(struct file_writer *writer, bool if_none_match)
         if (parent < 0) {
             return parent;
         }
-        if (renameat2(store->temporary, writer->temporary, parent, leaf,
-                      if_none_match ? RENAME_NOREPLACE : 0) == 0) {
+        int result = rename_into(writer, parent, leaf, condition);
+        if (result == 0) {
             return fsync(parent) == 0 ? 0 : error_from_errno(errno);
         }
-        if (errno == EEXIST) {
-            return ERR_PRECONDITION;
-        }
-        if (errno != ENOENT || !writer->make_parents) {
-            return error_from_errno(errno);
+        if (result < 0) {
+            return result;
         }
     }
     return ERR_BUSY;
@@ -230,20 +264,20 @@ static int seal(struct file_writer *writer, const char *etag)
         md5_digest(&writer->md5, sizeof digest, digest);
         blob_md5_hex(digest, writer->stat.etag);
     }
-    int error = blob_trailer_write(writer->fd, &writer->stat);
+    int error = blob_trailer_write(writer->fd, &writer->stat, writer->headers);
     if (error == 0 && fsync(writer->fd) != 0) {
         error = error_from_errno(errno);
     }
     return error;
 }
 
-int blob_file_writer_commit(struct file_writer *writer, const char *etag, bool if_none_match,
-                            struct blob_stat *ret_stat)
+int blob_file_writer_commit(struct file_writer *writer, const char *etag,
+                            const struct blob_condition *condition, struct blob_stat *ret_stat)
 {
     struct blob_stat stat;
     int error = seal(writer, etag);
     error = error != 0 ? error : blob_trailer_read(writer->fd, &stat);
-    error = error != 0 ? error : blob_file_writer_publish(writer, if_none_match);
+    error = error != 0 ? error : blob_file_writer_publish(writer, condition);
     if (error != 0) {
         (void)unlinkat(writer->store->temporary, writer->temporary, 0);
     } else if (ret_stat != NULL) {
@@ -253,10 +287,10 @@ int blob_file_writer_commit(struct file_writer *writer, const char *etag, bool i
     return error;
 }
 
-int blob_file_put_commit(struct blob_writer *head, bool if_none_match, struct blob_stat *ret_stat)
+int blob_file_put_commit(struct blob_writer *head, const struct blob_condition *condition,
+                         struct blob_stat *ret_stat)
 {
-    return blob_file_writer_commit((struct file_writer *)(void *)head, NULL, if_none_match,
-                                   ret_stat);
+    return blob_file_writer_commit((struct file_writer *)(void *)head, NULL, condition, ret_stat);
 }
 
 void blob_file_put_abort(struct blob_writer *head)

@@ -53,7 +53,7 @@ static int put(const char *bucket, const char *key, const char *text, size_t len
                bool if_none_match)
 {
     struct blob_writer *writer = NULL;
-    const struct blob_meta meta = {"text/plain", "max-age=5"};
+    const struct blob_meta meta = {"text/plain", "max-age=5", NULL};
     int r = blob_put_open(store, bucket, key, &meta, &writer);
     if (r < 0) {
         return r;
@@ -354,7 +354,7 @@ static struct blob_part part;
 
 static int run_create(void)
 {
-    const struct blob_meta meta = {"audio/flac", NULL};
+    const struct blob_meta meta = {"audio/flac", NULL, NULL};
     return blob_multipart_create(store, BLOB_MEDIA, new_key, &meta, upload_id);
 }
 

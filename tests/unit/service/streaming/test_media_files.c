@@ -21,7 +21,7 @@ static struct blob_store *store;
 static void put(const char *key, const char *text, const char *cache_control)
 {
     struct blob_writer *writer = NULL;
-    const struct blob_meta meta = {"audio/mp4", cache_control};
+    const struct blob_meta meta = {"audio/mp4", cache_control, NULL};
     assert_int_equal(blob_put_open(store, BLOB_MEDIA, key, &meta, &writer), 0);
     assert_int_equal(blob_put_write(writer, text, strlen(text)), 0);
     assert_int_equal(blob_put_commit(writer, false, NULL), 0);
