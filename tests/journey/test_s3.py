@@ -3,7 +3,6 @@ does (chunked bodies over plain HTTP, tampered and stale signatures)."""
 import base64
 import datetime
 import hashlib
-import hmac
 import io
 import os
 import pathlib
@@ -14,32 +13,14 @@ import uuid
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conftest import run_tutti
+from s3_key import Key, code_of, put_chunked, refused, sign
 
 MIB = 1024 * 1024
-
-
-class Key:
-    """An outside key, and clients that use it."""
-
-    def __init__(self, server, name):
-        text = run_tutti("s3", "key", "add", name, data=server.data).stdout
-        self.id = re.search(r"access key\s+(\S+)", text).group(1)
-        self.secret = re.search(r"secret\s+(\S+)", text).group(1)
-        self.url = server.url + "/s3"
-
-    def client(self, key_id=None, secret=None):
-        return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1",
-                            aws_access_key_id=key_id or self.id, aws_secret_access_key=secret or self.secret,
-                            config=Config(signature_version="s3v4", s3={"addressing_style": "path"},
-                                          retries={"max_attempts": 1}))
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +38,6 @@ def bucket(s3):
     name = f"label-{uuid.uuid4().hex[:8]}"
     s3.create_bucket(Bucket=name)
     return name
-
-
-def refused(call, **arguments):
-    """The code and status with which a call fails."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    response = caught.value.response
-    assert re.fullmatch("[0-9a-f]{32}", response["ResponseMetadata"]["HTTPHeaders"]["x-amz-request-id"])
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def code_of(answer):
-    return re.search(r"<Code>(\w+)</Code>", answer.text).group(1)
 
 
 @pytest.mark.parametrize("name", ["plain", "a b/ü+&=?#'\".flac", "deep/er/and/deeper", "a//b", "trailing/", "~-._"])
@@ -320,41 +288,6 @@ def test_nothing_is_added_to_our_own_urls(people, upload, s3, bucket):
 
 
 # What boto3 does only over TLS, or never.
-
-def sign(key, method, path, headers, payload, when=None):
-    """Signature V4 in the header; returns headers, the signing key and the seed signature."""
-    now = when or datetime.datetime.now(datetime.timezone.utc)
-    stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-    headers = {**headers, "host": key.url.split("/")[2], "x-amz-date": stamp, "x-amz-content-sha256": payload}
-    names = sorted(headers)
-    canonical = "\n".join([method, path, "", *(f"{name}:{headers[name]}" for name in names), "", ";".join(names), payload])
-    scope = f"{day}/us-east-1/s3/aws4_request"
-    secret = ("AWS4" + key.secret).encode()
-    for part in scope.split("/"):
-        secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    signature = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
-    headers["authorization"] = (f"AWS4-HMAC-SHA256 Credential={key.id}/{scope}, SignedHeaders={';'.join(names)}, "
-                                f"Signature={signature}")
-    return headers, secret, signature, stamp, scope
-
-
-def put_chunked(key, path, chunks, spoil=False):
-    """STREAMING-AWS4-HMAC-SHA256-PAYLOAD."""
-    length = sum(map(len, chunks))
-    headers, secret, signature, stamp, scope = sign(
-        key, "PUT", path, {"x-amz-decoded-content-length": str(length), "content-encoding": "aws-chunked"},
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
-    body = b""
-    for chunk in [*chunks, b""]:
-        text = "\n".join(["AWS4-HMAC-SHA256-PAYLOAD", stamp, scope, signature, hashlib.sha256(b"").hexdigest(),
-                          hashlib.sha256(chunk).hexdigest()])
-        signature = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
-        body += f"{len(chunk):x};chunk-signature={signature}\r\n".encode() + chunk + b"\r\n"
-    if spoil:
-        body = body.replace(b"zz", b"zy", 1)
-    return requests.put(key.url.rsplit("/s3", 1)[0] + path, data=body, headers=headers, timeout=20)
-
 
 def test_signed_chunks(key, s3, bucket):
     chunks = [os.urandom(65536), b"zz" * 5000, b"end"]

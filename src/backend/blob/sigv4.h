@@ -63,13 +63,20 @@ enum sigv4_result {
     SIGV4_NO_MEMORY,
 };
 
+/* Another host and path under which the request may have been signed: a proxy changes both, and
+ * some clients sign an endpoint's path as part of its host. */
+struct sigv4_form {
+    const char *host, *path; /* the path without the query */
+};
+enum { SIGV4_FORMS_MAX = 3 };
+
 struct sigv4_request {
     const char *method;
     const char *target;                                      /* path and query as they came */
     const char *(*header)(void *argument, const char *name); /* NULL where there is none */
     void *header_argument;
-    /* A second host that may have been signed, for proxies that change Host; NULL: none. */
-    const char *public_host;
+    unsigned form_count;
+    struct sigv4_form forms[SIGV4_FORMS_MAX];
     int64_t now_ms;
     /* The secret of a key id: true with out filled. */
     bool (*secret)(void *argument, const char *key_id, char out[SIGV4_SECRET_SIZE]);

@@ -263,17 +263,17 @@ static bool write_headers(struct arena *arena, struct buffer *out,
     return host_signed;
 }
 
-/* True if the claim is what we would have signed for this host. */
+/* True if the claim is what we would have signed for this host and path. */
 static bool matches(struct arena *arena, const struct sigv4_request *request,
-                    const struct claim *claim, struct pair *pairs, int count, const char *host,
-                    struct sigv4_signed *result)
+                    const struct claim *claim, struct pair *pairs, int count,
+                    const struct sigv4_form *form, struct sigv4_signed *result)
 {
     struct buffer out;
     buffer_init(&out, CANONICAL_BYTES_MAX);
-    const char *path = canonical_text(arena, request->target, strcspn(request->target, "?"), true);
+    const char *path = canonical_text(arena, form->path, strlen(form->path), true);
     (void)buffer_printf(&out, "%s\n%s\n", request->method, path != NULL ? path : "");
     write_query(&out, pairs, count);
-    bool headers = write_headers(arena, &out, request, claim, host);
+    bool headers = write_headers(arena, &out, request, claim, form->host);
     (void)buffer_printf(&out, "\n%s\n%s", claim->signed_headers, result->payload);
     bool same = false;
     bool whole = strlen(claim->signature) == SIGV4_HEX_SIZE - 1;
@@ -317,14 +317,19 @@ static enum sigv4_result check_signature(struct arena *arena, const struct sigv4
     }
     sigv4_signing_key(secret, claim->day, claim->region, claim->service, result->signing_key);
     sodium_memzero(secret, sizeof secret);
-    const char *const hosts[] = {request->header(request->header_argument, "host"),
-                                 request->public_host};
-    for (unsigned i = 0; i < COUNT_OF(hosts); i++) {
-        if (hosts[i] != NULL && matches(arena, request, claim, pairs, count, hosts[i], result)) {
-            return SIGV4_OK;
-        }
+    const struct sigv4_form as_it_came = {
+        .host = request->header(request->header_argument, "host"),
+        .path = arena_strndup(arena, request->target, strcspn(request->target, "?")),
+    };
+    if (as_it_came.path == NULL) {
+        return SIGV4_NO_MEMORY;
     }
-    return SIGV4_MISMATCH;
+    bool same = as_it_came.host != NULL &&
+                matches(arena, request, claim, pairs, count, &as_it_came, result);
+    for (unsigned i = 0; !same && i < request->form_count; i++) {
+        same = matches(arena, request, claim, pairs, count, &request->forms[i], result);
+    }
+    return same ? SIGV4_OK : SIGV4_MISMATCH;
 }
 
 static const char *payload_of(const struct sigv4_request *request, const struct claim *claim)

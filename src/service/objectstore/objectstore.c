@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "http://host:port/s3" → "host:port" */
-static void keep_public_host(struct objectstore *store, const char *public_url)
+/* "http://host:port/s3" → "host:port", "/s3" */
+static void keep_public_url(struct objectstore *store, const char *public_url)
 {
     const char *host = public_url != NULL ? strstr(public_url, "://") : NULL;
     if (host != NULL) {
         host += 3;
-        (void)snprintf(store->public_host, sizeof store->public_host, "%.*s",
-                       (int)strcspn(host, "/"), host);
+        size_t length = strcspn(host, "/");
+        (void)snprintf(store->public_host, sizeof store->public_host, "%.*s", (int)length, host);
+        (void)snprintf(store->public_path, sizeof store->public_path, "%s", host + length);
     }
 }
 
@@ -28,7 +29,7 @@ int objectstore_open(const struct objectstore_config *config, struct objectstore
         return ERR_NO_MEMORY;
     }
     store->blobs = config->blobs;
-    keep_public_host(store, config->public_url);
+    keep_public_url(store, config->public_url);
     int error = s3_keys_open(config->keys_path, &store->keys, problem);
     if (error != 0) {
         objectstore_close(store);

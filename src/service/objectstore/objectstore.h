@@ -6,7 +6,8 @@
  * Who may do what:
  *   the internal key    signs the URLs that we hand out (blob_presign); reaches all buckets, and
  *                       an URL reaches exactly its method, key and signed headers
- *   outside keys        made by `tutti s3 key add NAME`; all buckets but "media"
+ *   outside keys        made by `tutti s3 key add NAME`; the buckets they make, any key all of
+ *                       them; never "media" and "uploads", which are Tutti's own
  *   nobody              nothing
  */
 #pragma once

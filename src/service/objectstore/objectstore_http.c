@@ -30,7 +30,6 @@ static const char *const unknown_parts[] = {
     "encryption",
     "notification",
     "replication",
-    "delete",
     "analytics",
     "inventory",
     "logging",
@@ -77,6 +76,26 @@ static const char * override(struct request *request, const char *name, const ch
     return value != NULL && value[0] != '\0' ? value : otherwise;
 }
 
+/* The headers kept with the object, and those the query says instead. */
+static int tell_headers(struct request *request, int fd, const struct blob_stat *stat)
+{
+    static const char *const names[][2] = {
+        {"response-content-disposition", "Content-Disposition"},
+        {"response-content-encoding", "Content-Encoding"},
+        {"response-content-language", "Content-Language"},
+        {"response-expires", "Expires"},
+    };
+    char *kept = arena_alloc(request->call.arena, BLOB_HEADERS_MAX + 1);
+    int error =
+        kept != NULL ? blob_read_headers(s3_store(request)->blobs, fd, stat, kept) : ERR_NO_MEMORY;
+    error = error != 0 ? error : s3_meta_reply(request, kept);
+    for (unsigned i = 0; error == 0 && i < COUNT_OF(names); i++) {
+        const char *value = override(request, names[i][0], NULL);
+        error = value != NULL ? reply_header(request, names[i][1], value) : 0;
+    }
+    return error;
+}
+
 static int get_object(struct request *request, const char *bucket, const char *key)
 {
     int fd CLEANUP_CLOSE = -1;
@@ -87,10 +106,7 @@ static int get_object(struct request *request, const char *bucket, const char *k
     }
     char etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    const char *disposition = override(request, "response-content-disposition", NULL);
-    if (disposition != NULL) {
-        error = reply_header(request, "Content-Disposition", disposition);
-    }
+    error = tell_headers(request, fd, &stat);
     const char *cache = override(request, "response-cache-control", stat.cache_control);
     const struct reply_file file = {
         .fd = fd,
@@ -146,7 +162,7 @@ static int get(struct request *request)
         return head_bucket(request, bucket);
     }
     if (s3_asks(request, "uploads")) {
-        return s3_fail(request, S3_NOT_IMPLEMENTED);
+        return s3_list_uploads(request, bucket);
     }
     if (s3_asks(request, "location")) {
         return bucket_property(request, bucket, "LocationConstraint");
@@ -166,12 +182,11 @@ static int get_buckets(struct request *request)
 
 static int put_object(struct request *request)
 {
-    const char *condition = request_header(request, "If-None-Match");
-    if (condition != NULL && strcmp(condition, "*") != 0) {
-        return s3_fail_with(request, S3_NOT_IMPLEMENTED, "If-None-Match of a PUT can only be *");
-    }
+    struct blob_condition condition;
     struct blob_stat stat;
-    int error = s3_body_finish(request, request_sink_state(request), condition != NULL, &stat);
+    int error = s3_condition(request, &condition);
+    error = error != 0 ? error
+                       : s3_body_finish(request, request_sink_state(request), &condition, &stat);
     if (error != 0) {
         return error;
     }
@@ -203,9 +218,11 @@ static int put(struct request *request)
     if (key[0] == '\0') {
         return create_bucket(request, bucket);
     }
-    return request_header(request, "x-amz-copy-source") != NULL
-               ? s3_copy(request, &access, bucket, key)
-               : put_object(request);
+    if (request_header(request, "x-amz-copy-source") == NULL) {
+        return put_object(request);
+    }
+    return s3_asks(request, "uploadId") ? s3_copy_part(request, &access, bucket, key)
+                                        : s3_copy(request, &access, bucket, key);
 }
 
 static int put_bucket(struct request *request)
@@ -228,6 +245,9 @@ static int post(struct request *request)
     if (error != 0) {
         return error;
     }
+    if (key[0] == '\0' && s3_asks(request, "delete")) {
+        return s3_delete_objects(request, bucket);
+    }
     if (key[0] != '\0' && s3_asks(request, "uploads")) {
         return s3_multipart_create(request, bucket, key);
     }
@@ -237,7 +257,7 @@ static int post(struct request *request)
     return s3_fail(request, S3_NOT_IMPLEMENTED);
 }
 
-static int delete_object(struct request *request)
+static int delete (struct request *request)
 {
     struct s3_access access;
     const char *bucket = NULL;
@@ -247,13 +267,10 @@ static int delete_object(struct request *request)
         return error;
     }
     if (key[0] == '\0') {
-        return s3_fail(request, S3_NOT_IMPLEMENTED);
+        return s3_delete_bucket(request, bucket);
     }
-    if (s3_asks(request, "uploadId")) {
-        return s3_multipart_abort(request, bucket, key);
-    }
-    error = blob_delete(s3_store(request)->blobs, bucket, key);
-    return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 204);
+    return s3_asks(request, "uploadId") ? s3_multipart_abort(request, bucket, key)
+                                        : s3_delete_object(request, bucket, key);
 }
 
 static int preflight(struct request *request)
@@ -283,11 +300,13 @@ static const struct route routes[] = {
     S3_ROW("OPTIONS", "/s3/{bucket}", 0, preflight, NULL),
     S3_ROW("GET", "/s3/{bucket}", 0, get, NULL),
     S3_ROW("PUT", "/s3/{bucket}", S3_XML_BODY_BYTES_MAX, put_bucket, NULL),
+    S3_ROW("POST", "/s3/{bucket}", S3_XML_BODY_BYTES_MAX, post, NULL),
+    S3_ROW("DELETE", "/s3/{bucket}", 0, delete, NULL),
     S3_ROW("OPTIONS", S3_OBJECT, 0, preflight, NULL),
     S3_ROW("GET", S3_OBJECT, 0, get, NULL),
     S3_ROW("PUT", S3_OBJECT, S3_BODY_BYTES_MAX, put, &s3_body_sink),
     S3_ROW("POST", S3_OBJECT, S3_XML_BODY_BYTES_MAX, post, NULL),
-    S3_ROW("DELETE", S3_OBJECT, 0, delete_object, NULL),
+    S3_ROW("DELETE", S3_OBJECT, 0, delete, NULL),
 };
 
 const struct route *objectstore_routes(unsigned *ret_count)

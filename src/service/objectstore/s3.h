@@ -19,7 +19,7 @@ enum { S3_XML_BODY_BYTES_MAX = 4 * 1024 * 1024, S3_ANSWER_BYTES_MAX = 24 * 1024 
 struct objectstore {
     struct blob_store *blobs;
     struct s3_keys *keys;
-    char public_host[256]; /* "" if none */
+    char public_host[256], public_path[256]; /* of public_url; "" if none */
 };
 
 static inline struct objectstore *s3_store(struct request *request)
@@ -45,15 +45,26 @@ int s3_check_small_body(struct request *request, const struct s3_access *access)
 /* True where the query has the name, with or without a value. */
 bool s3_asks(struct request *request, const char *name);
 
+/* An ETag without the quotes around it (arena); NULL stays NULL. */
+const char *s3_bare_etag(struct request *request, const char *etag);
+
 /* CORS: any page may use signed URLs; the signature is what protects. */
 int s3_cors(struct request *request);
+
+/* s3_meta.c: what is kept beside the bytes, from the request's headers (arena) … */
+int s3_meta_read(struct request *request, struct blob_meta *ret_meta);
+/* … and into the answer's. The text (arena) is taken apart. */
+int s3_meta_reply(struct request *request, char *headers);
 
 /* s3_body.c: the sink of PUT. */
 extern const struct body_sink s3_body_sink;
 struct s3_body;
 /* Ends a body that has come whole: all checks, then commit. */
-int s3_body_finish(struct request *request, struct s3_body *body, bool if_none_match,
-                   struct blob_stat *ret_stat);
+int s3_body_finish(struct request *request, struct s3_body *body,
+                   const struct blob_condition *condition, struct blob_stat *ret_stat);
+/* A writer for the part that the query names (partNumber, uploadId). */
+int s3_part_open(struct request *request, const char *bucket, const char *key,
+                 struct blob_writer **ret_writer);
 
 /* Handlers in files of their own. All have authorized already. */
 int s3_list_objects(struct request *request, const char *bucket);
@@ -62,7 +73,15 @@ int s3_multipart_create(struct request *request, const char *bucket, const char 
 int s3_multipart_complete(struct request *request, const char *bucket, const char *key);
 int s3_multipart_list(struct request *request, const char *bucket, const char *key);
 int s3_multipart_abort(struct request *request, const char *bucket, const char *key);
+int s3_list_uploads(struct request *request, const char *bucket);
 int s3_copy(struct request *request, const struct s3_access *access, const char *bucket,
             const char *key);
+int s3_copy_part(struct request *request, const struct s3_access *access, const char *bucket,
+                 const char *key);
+int s3_delete_object(struct request *request, const char *bucket, const char *key);
+int s3_delete_objects(struct request *request, const char *bucket);
+int s3_delete_bucket(struct request *request, const char *bucket);
+/* If-None-Match and If-Match of a request that writes. */
+int s3_condition(struct request *request, struct blob_condition *ret_condition);
 /* An error of backend/blob about an object, in S3's words. */
 int s3_fail_object(struct request *request, const char *bucket, int code);

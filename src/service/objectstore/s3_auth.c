@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/http.h"
+#include "service/objectstore/checksum.h"
 
 #include <nettle/md5.h>
 #include <sodium.h>
@@ -52,25 +53,73 @@ static void look_at_header(void *argument, const char *name, const char *value)
     access->unsigned_header |= !sigv4_covers(&access->signature, name);
 }
 
+/* Tutti's own two buckets are reached with the URLs it hands out only; buckets that a key made are
+ * any key's. */
 bool s3_may_touch(const struct s3_access *access, const char *bucket)
 {
-    return access->internal || strcmp(bucket, BLOB_MEDIA) != 0;
+    return access->internal ||
+           (strcmp(bucket, BLOB_MEDIA) != 0 && strcmp(bucket, BLOB_UPLOADS) != 0);
+}
+
+static void add_form(struct request *request, struct sigv4_request *what, const char *host,
+                     const char *host_end, const char *path, const char *path_end)
+{
+    struct arena *arena = request->call.arena;
+    struct sigv4_form *form = &what->forms[what->form_count];
+    form->host = arena_printf(arena, "%s%s", host, host_end);
+    form->path = arena_printf(arena, "%s%s", path, path_end);
+    what->form_count += form->host != NULL && form->path != NULL ? 1 : 0;
+}
+
+/* What a client may have signed instead of Host and target as they came here:
+ *   1. the public URL's host and path, where a proxy changed either;
+ *   2. "host/s3" as the host and a path without "/s3": what s3cmd makes of an endpoint with a path;
+ *   3. both.
+ * No two of them can be signed for one request and mean two: a Host holds no slash. */
+static void find_forms(struct request *request, struct sigv4_request *what)
+{
+    static const char root[] = "/s3";
+    const struct objectstore *store = s3_store(request);
+    const char *host = request_header(request, "Host");
+    const char *target = request->target;
+    char *path = arena_strndup(request->call.arena, target, strcspn(target, "?"));
+    char *rest = path;
+    if (path != NULL && !request->by_own_host) {
+        rest = strstr(path, root);
+        while (rest != NULL && rest[sizeof root - 1] != '/' && rest[sizeof root - 1] != '\0') {
+            rest = strstr(rest + 1, root);
+        }
+        rest = rest != NULL ? rest + sizeof root - 1 : NULL;
+    }
+    if (rest == NULL || host == NULL) {
+        return;
+    }
+    if (store->public_host[0] != '\0') {
+        add_form(request, what, store->public_host, "", store->public_path, rest);
+        add_form(request, what, store->public_host, store->public_path, rest,
+                 rest[0] == '\0' ? "/" : "");
+    }
+    if (!request->by_own_host) {
+        const char *prefix = arena_strndup(request->call.arena, path, (size_t)(rest - path));
+        add_form(request, what, host, prefix != NULL ? prefix : root, rest,
+                 rest[0] == '\0' ? "/" : "");
+    }
 }
 
 int s3_authorize(struct request *request, const char *bucket, struct s3_access *ret_access)
 {
     struct objectstore *store = s3_store(request);
     struct key_lookup lookup = {.keys = store->keys};
-    const struct sigv4_request what = {
+    struct sigv4_request what = {
         .method = request->method,
         .target = request->target,
         .header = find_header,
         .header_argument = request,
-        .public_host = store->public_host[0] != '\0' ? store->public_host : NULL,
         .now_ms = clock_wall_ms(),
         .secret = find_secret,
         .secret_argument = &lookup,
     };
+    find_forms(request, &what);
     enum sigv4_result result = sigv4_verify(request->call.arena, &what, &ret_access->signature);
     if (result != SIGV4_OK) {
         return fail_signature(request, result);
@@ -105,6 +154,29 @@ int s3_object_names(struct request *request, const char **ret_bucket, const char
     return 0;
 }
 
+const char *s3_bare_etag(struct request *request, const char *etag)
+{
+    size_t length = etag != NULL ? strlen(etag) : 0;
+    bool quoted = length >= 2 && etag[0] == '"' && etag[length - 1] == '"';
+    return quoted ? arena_strndup(request->call.arena, etag + 1, length - 2) : etag;
+}
+
+int s3_condition(struct request *request, struct blob_condition *ret_condition)
+{
+    const char *none = request_header(request, "If-None-Match");
+    const char *match = request_header(request, "If-Match");
+    if (none != NULL && strcmp(none, "*") != 0) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED, "If-None-Match of a write can only be *");
+    }
+    if (match != NULL && (none != NULL || strchr(match, ',') != NULL)) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            "If-Match of a write names one ETag, without If-None-Match");
+    }
+    ret_condition->if_none_match = none != NULL;
+    ret_condition->if_match = s3_bare_etag(request, match);
+    return match == NULL || ret_condition->if_match != NULL ? 0 : ERR_NO_MEMORY;
+}
+
 static int check_md5(struct request *request, const void *body, size_t length)
 {
     const char *claimed = request_header(request, "Content-MD5");
@@ -122,6 +194,24 @@ static int check_md5(struct request *request, const void *body, size_t length)
     return strcmp(text, claimed) == 0 ? 0 : s3_fail(request, S3_BAD_DIGEST);
 }
 
+static int check_sums(struct request *request, const void *body, size_t length)
+{
+    for (enum checksum_kind kind = 0; kind < CHECKSUM_KINDS_; kind++) {
+        const char *claimed = request_header(request, checksum_header(kind));
+        if (claimed != NULL) {
+            struct checksum sum;
+            char text[CHECKSUM_TEXT_SIZE];
+            checksum_init(&sum, kind);
+            checksum_update(&sum, body, length);
+            checksum_final(&sum, text);
+            if (strcmp(text, claimed) != 0) {
+                return s3_fail(request, S3_BAD_DIGEST);
+            }
+        }
+    }
+    return 0;
+}
+
 int s3_check_small_body(struct request *request, const struct s3_access *access)
 {
     size_t length = 0;
@@ -134,7 +224,8 @@ int s3_check_small_body(struct request *request, const struct s3_access *access)
             return s3_fail(request, S3_SHA256);
         }
     }
-    return check_md5(request, body != NULL ? body : "", length);
+    int error = check_md5(request, body != NULL ? body : "", length);
+    return error != 0 ? error : check_sums(request, body != NULL ? body : "", length);
 }
 
 bool s3_asks(struct request *request, const char *name)

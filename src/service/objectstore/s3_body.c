@@ -137,32 +137,34 @@ static int read_checksum(struct request *request, struct s3_body *body)
     return 0;
 }
 
+int s3_part_open(struct request *request, const char *bucket, const char *key,
+                 struct blob_writer **ret_writer)
+{
+    const char *number_text = request_query(request, "partNumber");
+    int64_t number = 0;
+    if (number_text == NULL || !text_number(number_text, 1, BLOB_PART_NUMBER_MAX, &number)) {
+        return s3_fail_with(request, S3_ARGUMENT, "partNumber must be 1 to 10000");
+    }
+    int error =
+        blob_multipart_put_open(s3_store(request)->blobs, bucket, key,
+                                request_query(request, "uploadId"), (unsigned)number, ret_writer);
+    return error == ERR_NOT_FOUND ? s3_fail(request, S3_NO_UPLOAD)
+           : error != 0           ? s3_fail_object(request, bucket, error)
+                                  : 0;
+}
+
 static int open_writer(struct request *request, const char *bucket, const char *key,
                        struct s3_body *body)
 {
-    struct blob_store *blobs = s3_store(request)->blobs;
-    const char *upload_id = request_query(request, "uploadId");
-    int error;
-    if (upload_id != NULL) {
-        int64_t number = 0;
-        if (!text_number(request_query(request, "partNumber"), 1, BLOB_PART_NUMBER_MAX, &number)) {
-            return s3_fail_with(request, S3_ARGUMENT, "partNumber must be 1 to 10000");
-        }
-        error =
-            blob_multipart_put_open(blobs, bucket, key, upload_id, (unsigned)number, &body->writer);
-        return error == ERR_NOT_FOUND ? s3_fail(request, S3_NO_UPLOAD)
-               : error != 0           ? s3_fail_object(request, bucket, error)
-                                      : 0;
+    if (s3_asks(request, "uploadId")) {
+        return s3_part_open(request, bucket, key, &body->writer);
     }
-    const struct blob_meta meta = {request_header(request, "Content-Type"),
-                                   request_header(request, "Cache-Control")};
-    bool fits = (meta.content_type == NULL || strlen(meta.content_type) < BLOB_TYPE_MAX) &&
-                (meta.cache_control == NULL || strlen(meta.cache_control) < BLOB_TYPE_MAX);
-    if (!fits) {
-        return s3_fail_with(request, S3_ARGUMENT,
-                            "Content-Type and Cache-Control have at most 127 bytes here");
+    struct blob_meta meta = {0};
+    int error = s3_meta_read(request, &meta);
+    if (error != 0) {
+        return error;
     }
-    error = blob_put_open(blobs, bucket, key, &meta, &body->writer);
+    error = blob_put_open(s3_store(request)->blobs, bucket, key, &meta, &body->writer);
     return error != 0 ? s3_fail_object(request, bucket, error) : 0;
 }
 
@@ -304,8 +306,8 @@ static int check_checksum(struct request *request, struct s3_body *body)
     return reply_header(request, checksum_header(body->checksum.kind), text);
 }
 
-int s3_body_finish(struct request *request, struct s3_body *body, bool if_none_match,
-                   struct blob_stat *ret_stat)
+int s3_body_finish(struct request *request, struct s3_body *body,
+                   const struct blob_condition *condition, struct blob_stat *ret_stat)
 {
     if ((body->has_chunks && sigv4_chunks_end(&body->chunks) != 0) ||
         body->bytes != body->expected_bytes) {
@@ -317,7 +319,10 @@ int s3_body_finish(struct request *request, struct s3_body *body, bool if_none_m
     if (error != 0) {
         return error;
     }
-    error = blob_put_commit(TAKE_PTR(body->writer), if_none_match, ret_stat);
+    error = blob_put_commit_if(TAKE_PTR(body->writer), condition, ret_stat);
+    if (error == ERR_NOT_FOUND && condition->if_match != NULL) {
+        return s3_fail(request, S3_NO_KEY);
+    }
     if (error == ERR_NOT_FOUND) {
         return s3_fail(request, S3_NO_UPLOAD); /* aborted or completed meanwhile */
     }

@@ -28,6 +28,9 @@ struct request;
     X(S3_BUCKET_NAME, "InvalidBucketName", ERR_MALFORMED,                                          \
       "A bucket has 3 to 63 of a-z 0-9 . - and starts and ends with a letter or digit")            \
     X(S3_BUCKET_EXISTS, "BucketAlreadyOwnedByYou", ERR_EXISTS, "The bucket is there already")      \
+    X(S3_BUCKET_NOT_EMPTY, "BucketNotEmpty", ERR_CONFLICT, "The bucket still holds objects")       \
+    X(S3_META_TOO_LARGE, "MetadataTooLarge", ERR_MALFORMED,                                        \
+      "The x-amz-meta- headers have at most 2 KiB, all headers kept with an object 4 KiB")         \
     X(S3_DIGEST, "InvalidDigest", ERR_MALFORMED, "Content-MD5 is no MD5 in base64")                \
     X(S3_BAD_DIGEST, "BadDigest", ERR_MALFORMED, "The body is not the one the checksum is of")     \
     X(S3_SHA256, "XAmzContentSHA256Mismatch", ERR_MALFORMED,                                       \
@@ -35,7 +38,7 @@ struct request;
     X(S3_INCOMPLETE, "IncompleteBody", ERR_MALFORMED,                                              \
       "The body is not of the length that was said, or not in chunks as said")                     \
     X(S3_LENGTH, "MissingContentLength", ERR_LENGTH_REQUIRED, "Content-Length is needed")          \
-    X(S3_TOO_LARGE, "EntityTooLarge", ERR_TOO_LARGE, "An object or part has at most 5 GiB here")   \
+    X(S3_TOO_LARGE, "EntityTooLarge", ERR_MALFORMED, "An object or part has at most 5 GiB here")   \
     X(S3_TOO_SMALL, "EntityTooSmall", ERR_MALFORMED, "A part but the last has at least 5 MiB")     \
     X(S3_PART, "InvalidPart", ERR_MALFORMED, "A part is missing or has another ETag")              \
     X(S3_PART_ORDER, "InvalidPartOrder", ERR_MALFORMED, "The parts' numbers must rise")            \

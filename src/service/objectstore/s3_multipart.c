@@ -1,5 +1,4 @@
-/* Multipart: create, list parts, complete, abort, and copying (which answers alike). On the pool.
- */
+/* Uploads in parts: create, list parts, complete, abort. On the pool. */
 #include "service/objectstore/s3.h"
 
 #include "base/error.h"
@@ -29,10 +28,13 @@ static int fail_upload(struct request *request, const char *bucket, int code)
 
 int s3_multipart_create(struct request *request, const char *bucket, const char *key)
 {
-    const struct blob_meta meta = {request_header(request, "Content-Type"),
-                                   request_header(request, "Cache-Control")};
+    struct blob_meta meta = {0};
     char id[BLOB_UPLOAD_ID_MAX];
-    int error = blob_multipart_create(s3_store(request)->blobs, bucket, key, &meta, id);
+    int error = s3_meta_read(request, &meta);
+    if (error != 0) {
+        return error;
+    }
+    error = blob_multipart_create(s3_store(request)->blobs, bucket, key, &meta, id);
     if (error != 0) {
         return s3_fail_object(request, bucket, error);
     }
@@ -116,6 +118,9 @@ static int read_parts(struct request *request, struct blob_part **ret_parts)
     if (count == ERR_MALFORMED || count == 0) {
         return s3_fail(request, S3_XML);
     }
+    if (count < 0) {
+        return count;
+    }
     *ret_parts = parts;
     return count;
 }
@@ -126,8 +131,10 @@ static int fail_complete(struct request *request, const char *bucket, int code)
     switch (code) {
     case ERR_CONFLICT:
         return s3_fail(request, S3_PART_ORDER);
-    case ERR_PRECONDITION:
-        return s3_fail_with(request, S3_PART, arena_strdup(request->call.arena, words));
+    case ERR_PRECONDITION: /* without words: the condition, not a part */
+        return words[0] == '\0'
+                   ? s3_fail(request, S3_PRECONDITION)
+                   : s3_fail_with(request, S3_PART, arena_strdup(request->call.arena, words));
     case ERR_RANGE:
         return s3_fail_with(request, S3_TOO_SMALL, arena_strdup(request->call.arena, words));
     default:
@@ -138,19 +145,17 @@ static int fail_complete(struct request *request, const char *bucket, int code)
 int s3_multipart_complete(struct request *request, const char *bucket, const char *key)
 {
     struct objectstore *store = s3_store(request);
-    if (request_header(request, "If-None-Match") != NULL) {
-        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
-                            "Completing an upload takes no If-None-Match here");
-    }
+    struct blob_condition condition;
     struct blob_part *parts = NULL;
-    int count = read_parts(request, &parts);
+    int error = s3_condition(request, &condition);
+    int count = error == 0 ? read_parts(request, &parts) : error;
     if (count < 0) {
         return count;
     }
     struct blob_stat stat;
-    int error =
-        blob_multipart_complete(store->blobs, bucket, key, request_query(request, "uploadId"),
-                                parts, (unsigned)count, &stat, &request->call.problem);
+    error = blob_multipart_complete_if(store->blobs, bucket, key,
+                                       request_query(request, "uploadId"), parts, (unsigned)count,
+                                       &condition, &stat, &request->call.problem);
     if (error != 0) {
         return fail_complete(request, bucket, error);
     }
@@ -169,79 +174,4 @@ int s3_multipart_abort(struct request *request, const char *bucket, const char *
     int error = blob_multipart_abort(s3_store(request)->blobs, bucket, key,
                                      request_query(request, "uploadId"));
     return error != 0 ? fail_upload(request, bucket, error) : reply_empty(request, 204);
-}
-
-/* x-amz-copy-source: [/]bucket/key, percent-encoded. Decoded in place of a copy. */
-static int read_source(struct request *request, const char **ret_bucket, const char **ret_key)
-{
-    char *text = arena_strdup(request->call.arena, request_header(request, "x-amz-copy-source"));
-    if (text == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        char hex[3] = {from[0] == '%' ? from[1] : '\0', '\0', '\0'};
-        char *end = hex;
-        if (hex[0] != '\0') {
-            hex[1] = from[2];
-            long byte = strtol(hex, &end, 16);
-            if (end == hex + 2 && byte != 0) {
-                *to++ = (char)byte;
-                from += 2;
-                continue;
-            }
-        }
-        *to++ = *from;
-    }
-    *to = '\0';
-    char *bucket = text + (text[0] == '/');
-    char *slash = strchr(bucket, '/');
-    if (slash == NULL) {
-        return s3_fail_with(request, S3_ARGUMENT, "x-amz-copy-source must be /bucket/key");
-    }
-    *slash = '\0';
-    *ret_bucket = bucket;
-    *ret_key = slash + 1;
-    return blob_key_valid(*ret_key) ? 0 : s3_fail(request, S3_ARGUMENT);
-}
-
-/* The ETag that x-amz-copy-source-if-match names, without quotes; NULL: any. */
-static const char *wanted_etag(struct request *request)
-{
-    const char *etag = request_header(request, "x-amz-copy-source-if-match");
-    size_t length = etag != NULL ? strlen(etag) : 0;
-    bool quoted = length >= 2 && etag[0] == '"' && etag[length - 1] == '"';
-    return quoted ? arena_strndup(request->call.arena, etag + 1, length - 2) : etag;
-}
-
-int s3_copy(struct request *request, const struct s3_access *access, const char *bucket,
-            const char *key)
-{
-    const char *directive = request_header(request, "x-amz-metadata-directive");
-    if (request_query(request, "uploadId") != NULL ||
-        (directive != NULL && strcmp(directive, "COPY") != 0)) {
-        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
-                            "Only whole objects are copied here, with their metadata");
-    }
-    const char *from_bucket = NULL;
-    const char *from_key = NULL;
-    int error = read_source(request, &from_bucket, &from_key);
-    if (error != 0) {
-        return error;
-    }
-    if (access->internal || !s3_may_touch(access, from_bucket)) { /* we copy without HTTP */
-        return s3_fail(request, S3_ACCESS_DENIED);
-    }
-    struct blob_stat stat;
-    error = blob_copy(s3_store(request)->blobs, from_bucket, from_key, wanted_etag(request), bucket,
-                      key, &stat);
-    if (error != 0) {
-        return s3_fail_object(request, from_bucket, error);
-    }
-    struct buffer out;
-    begin(&out, "CopyObjectResult");
-    s3_xml_time(&out, "LastModified", stat.modified_ms);
-    s3_xml_etag(&out, stat.etag);
-    (void)buffer_add(&out, "</CopyObjectResult>");
-    return s3_xml_reply(request, 200, &out);
 }

@@ -1,7 +1,8 @@
-/* S3's XML: writing answers and reading the list of parts of a CompleteMultipartUpload. */
+/* S3's XML: writing answers (s3_xml.c) and reading requests (s3_xml_read.c). */
 #pragma once
 
 #include "backend/blob/blob.h"
+#include "base/arena.h"
 #include "base/buffer.h"
 
 #include <stdint.h>
@@ -23,3 +24,18 @@ int s3_xml_reply(struct request *request, int status, struct buffer *out);
  * Their number, or ERR_MALFORMED (no such document, a document type, a part without number or ETag,
  * more than max), ERR_NO_MEMORY. */
 int s3_xml_parts(const void *body, size_t length, struct blob_part *parts, unsigned max);
+/* Reads <Delete>: the keys that are to go, in arena, in the order given. ERR_MALFORMED (no such
+ * document, a document type, an object without key, none or more than a thousand of them),
+ * ERR_NO_MEMORY. */
+enum { S3_XML_DELETE_MAX = 1000 };
+struct s3_xml_object {
+    const char *key;
+    bool conditional; /* more is said than the key: a version or a condition */
+};
+struct s3_xml_delete {
+    bool quiet; /* only failures are answered */
+    unsigned count;
+    struct s3_xml_object objects[S3_XML_DELETE_MAX];
+};
+int s3_xml_delete(struct arena *arena, const void *body, size_t length,
+                  struct s3_xml_delete *ret_delete);

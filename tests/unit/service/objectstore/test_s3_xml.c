@@ -69,6 +69,75 @@ static void anything_else_is_malformed(void **state)
     assert_int_equal(read_text(WRAP("")), 0);
 }
 
+static int read_delete(struct arena *arena, const char *text, struct s3_xml_delete *list)
+{
+    return s3_xml_delete(arena, text, strlen(text), list);
+}
+
+static void keys_to_delete_are_read_as_they_are(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(0);
+    struct s3_xml_delete *list = arena_new_of(arena, struct s3_xml_delete);
+    assert_int_equal(read_delete(arena,
+                                 "<?xml version=\"1.0\"?><Delete xmlns=\"http://s3.amazonaws.com/"
+                                 "doc/2006-03-01/\">\n <Quiet>true</Quiet>\n"
+                                 " <Object><Key> a &lt;b&gt; &amp;\xc3\xbc\n</Key></Object>\n"
+                                 " <Object><Key>v</Key><VersionId>1</VersionId></Object></Delete>",
+                                 list),
+                     0);
+    assert_true(list->quiet);
+    assert_int_equal(list->count, 2);
+    assert_string_equal(list->objects[0].key, " a <b> &\xc3\xbc\n");
+    assert_false(list->objects[0].conditional);
+    assert_string_equal(list->objects[1].key, "v");
+    assert_true(list->objects[1].conditional);
+    assert_int_equal(read_delete(arena, "<Delete><Object><Key>a</Key></Object></Delete>", list), 0);
+    assert_false(list->quiet);
+    static const char *const bad[] = {
+        "<Delete/>",
+        "<Delete><Object/></Delete>",
+        "<Delete><Object><VersionId>1</VersionId></Object></Delete>",
+        "<Delete><Key>a</Key></Delete>",
+        "<Delete><Object><Key>a</Key></Object>",
+        WRAP(PART("1", "a")),
+        "<!DOCTYPE x [<!ENTITY e \"eeee\">]><Delete><Object><Key>&e;</Key></Object></Delete>",
+    };
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(read_delete(arena, bad[i], list), ERR_MALFORMED);
+    }
+    arena_free(arena);
+}
+
+/* A thousand keys are taken, one more is not; nor is a key longer than any. */
+static void deletes_are_bounded(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(0);
+    struct s3_xml_delete *list = arena_new_of(arena, struct s3_xml_delete);
+    for (unsigned count = S3_XML_DELETE_MAX; count <= S3_XML_DELETE_MAX + 1; count++) {
+        struct buffer text;
+        buffer_init(&text, 1 << 20);
+        (void)buffer_add(&text, "<Delete>");
+        for (unsigned i = 0; i < count; i++) {
+            (void)buffer_printf(&text, "<Object><Key>%u</Key></Object>", i);
+        }
+        (void)buffer_add(&text, "</Delete>");
+        assert_int_equal(read_delete(arena, text.data, list),
+                         count > S3_XML_DELETE_MAX ? ERR_MALFORMED : 0);
+        buffer_done(&text);
+    }
+    char key[BLOB_KEY_MAX + 2];
+    for (size_t length = BLOB_KEY_MAX; length <= BLOB_KEY_MAX + 1; length++) {
+        memset(key, 'k', length);
+        key[length] = '\0';
+        const char *text =
+            arena_printf(arena, "<Delete><Object><Key>%s</Key></Object></Delete>", key);
+        assert_int_equal(read_delete(arena, text, list), length > BLOB_KEY_MAX ? ERR_MALFORMED : 0);
+    }
+    arena_free(arena);
+}
+
 static void text_is_escaped(void **state)
 {
     (void)state;
@@ -87,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_read_in_their_order),
         cmocka_unit_test(anything_else_is_malformed),
+        cmocka_unit_test(keys_to_delete_are_read_as_they_are),
+        cmocka_unit_test(deletes_are_bounded),
         cmocka_unit_test(text_is_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

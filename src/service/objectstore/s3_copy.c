@@ -1,0 +1,226 @@
+/* CopyObject and UploadPartCopy: bytes that are in the store already. A whole object is copied by
+ * the engine (a link, where it can); the bytes of a part are read and written again, since its ETag
+ * is their MD5. On the pool. */
+#include "service/objectstore/s3.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "service/objectstore/s3_xml.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { COPY_BYTES = 256 * 1024 };
+
+struct source {
+    const char *bucket, *key;
+    const char *if_match; /* without quotes; NULL: any */
+};
+
+/* x-amz-copy-source: [/]bucket/key, percent-encoded. Decoded in place of a copy. */
+static int read_name(struct request *request, struct source *source)
+{
+    char *text = arena_strdup(request->call.arena, request_header(request, "x-amz-copy-source"));
+    if (text == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    if (strstr(text, "?versionId=") != NULL) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED, "Objects have no versions here");
+    }
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        char hex[3] = {from[0] == '%' ? from[1] : '\0', '\0', '\0'};
+        char *end = hex;
+        if (hex[0] != '\0') {
+            hex[1] = from[2];
+            long byte = strtol(hex, &end, 16);
+            if (end == hex + 2 && byte != 0) {
+                *to++ = (char)byte;
+                from += 2;
+                continue;
+            }
+        }
+        *to++ = *from;
+    }
+    *to = '\0';
+    char *bucket = text + (text[0] == '/');
+    char *slash = strchr(bucket, '/');
+    if (slash == NULL) {
+        return s3_fail_with(request, S3_ARGUMENT, "x-amz-copy-source must be /bucket/key");
+    }
+    *slash = '\0';
+    source->bucket = bucket;
+    source->key = slash + 1;
+    return blob_key_valid(source->key) ? 0 : s3_fail(request, S3_ARGUMENT);
+}
+
+/* Who asks must be allowed to read the source too. We ourselves copy without HTTP, so the internal
+ * key signs no copies. */
+static int read_source(struct request *request, const struct s3_access *access,
+                       struct source *source)
+{
+    static const char *const unknown[] = {"x-amz-copy-source-if-none-match",
+                                          "x-amz-copy-source-if-modified-since",
+                                          "x-amz-copy-source-if-unmodified-since"};
+    for (unsigned i = 0; i < COUNT_OF(unknown); i++) {
+        if (request_header(request, unknown[i]) != NULL) {
+            return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                                "Of conditions on the source only x-amz-copy-source-if-match is "
+                                "known here");
+        }
+    }
+    source->if_match = s3_bare_etag(request, request_header(request, "x-amz-copy-source-if-match"));
+    int error = read_name(request, source);
+    if (error == 0 && (access->internal || !s3_may_touch(access, source->bucket))) {
+        error = s3_fail(request, S3_ACCESS_DENIED);
+    }
+    return error;
+}
+
+static int reply_copy(struct request *request, const char *element, const struct blob_stat *stat)
+{
+    struct buffer out;
+    buffer_init(&out, S3_ANSWER_BYTES_MAX);
+    (void)buffer_printf(&out, S3_XML_HEAD "<%s " S3_XML_NAMESPACE ">", element);
+    s3_xml_time(&out, "LastModified", stat->modified_ms);
+    s3_xml_etag(&out, stat->etag);
+    (void)buffer_printf(&out, "</%s>", element);
+    return s3_xml_reply(request, 200, &out);
+}
+
+/* x-amz-metadata-directive: COPY (false) or REPLACE (true). */
+static int read_directive(struct request *request, bool *ret_replace)
+{
+    const char *directive = request_header(request, "x-amz-metadata-directive");
+    *ret_replace = directive != NULL && strcmp(directive, "REPLACE") == 0;
+    return directive == NULL || *ret_replace || strcmp(directive, "COPY") == 0
+               ? 0
+               : s3_fail_with(request, S3_ARGUMENT,
+                              "x-amz-metadata-directive must be COPY or REPLACE");
+}
+
+int s3_copy(struct request *request, const struct s3_access *access, const char *bucket,
+            const char *key)
+{
+    struct source source;
+    struct blob_meta meta = {0};
+    struct blob_stat stat;
+    bool replace = false;
+    int error = read_source(request, access, &source);
+    error = error != 0 ? error : read_directive(request, &replace);
+    if (error == 0 && replace) {
+        error = s3_meta_read(request, &meta);
+    }
+    if (error != 0) {
+        return error;
+    }
+    error = blob_copy_as(s3_store(request)->blobs, source.bucket, source.key, source.if_match,
+                         bucket, key, replace ? &meta : NULL, &stat);
+    return error != 0 ? s3_fail_object(request, source.bucket, error)
+                      : reply_copy(request, "CopyObjectResult", &stat);
+}
+
+/* Parts. */
+
+/* x-amz-copy-source-range: bytes=FIRST-LAST, both said, within the source. */
+static int read_range(struct request *request, uint64_t bytes, uint64_t *ret_first,
+                      uint64_t *ret_length)
+{
+    const char *text = request_header(request, "x-amz-copy-source-range");
+    *ret_first = 0;
+    *ret_length = bytes;
+    if (text == NULL) {
+        return 0;
+    }
+    char *copy = arena_strdup(request->call.arena, text);
+    char *dash = copy != NULL ? strchr(copy, '-') : NULL;
+    int64_t first = 0;
+    int64_t last = 0;
+    if (dash != NULL) {
+        *dash = '\0';
+    }
+    if (dash == NULL || strncmp(copy, "bytes=", 6) != 0 ||
+        !text_number(copy + 6, 0, INT64_MAX, &first) ||
+        !text_number(dash + 1, first, INT64_MAX, &last)) {
+        return s3_fail_with(request, S3_ARGUMENT,
+                            "x-amz-copy-source-range must be bytes=FIRST-LAST");
+    }
+    if ((uint64_t)last >= bytes) {
+        return s3_fail_with(request, S3_ARGUMENT, "x-amz-copy-source-range ends behind the source");
+    }
+    *ret_first = (uint64_t)first;
+    *ret_length = (uint64_t)(last - first) + 1;
+    return 0;
+}
+
+static int copy_bytes(struct blob_writer *writer, int fd, uint64_t at, uint64_t length)
+{
+    char *bytes CLEANUP_FREE = malloc(COPY_BYTES);
+    if (bytes == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    while (length > 0) {
+        size_t some = length < COPY_BYTES ? (size_t)length : COPY_BYTES;
+        ssize_t got = pread(fd, bytes, some, (off_t)at);
+        if (got <= 0) {
+            return got < 0 ? ERR_IO : ERR_CORRUPT;
+        }
+        int error = blob_put_write(writer, bytes, (size_t)got);
+        if (error != 0) {
+            return error;
+        }
+        at += (uint64_t)got;
+        length -= (uint64_t)got;
+    }
+    return 0;
+}
+
+static int write_part(struct request *request, const char *bucket, const char *key, int fd,
+                      uint64_t first, uint64_t length)
+{
+    struct blob_writer *writer = NULL;
+    struct blob_stat stat;
+    int error = s3_part_open(request, bucket, key, &writer);
+    if (error != 0) {
+        return error;
+    }
+    error = copy_bytes(writer, fd, first, length);
+    if (error != 0) {
+        blob_put_abort(writer);
+        return s3_fail_code(request, error);
+    }
+    error = blob_put_commit(writer, false, &stat);
+    if (error == ERR_NOT_FOUND) {
+        return s3_fail(request, S3_NO_UPLOAD);
+    }
+    return error != 0 ? s3_fail_code(request, error) : reply_copy(request, "CopyPartResult", &stat);
+}
+
+int s3_copy_part(struct request *request, const struct s3_access *access, const char *bucket,
+                 const char *key)
+{
+    struct source source;
+    struct blob_stat stat;
+    int fd CLEANUP_CLOSE = -1;
+    uint64_t first = 0;
+    uint64_t length = 0;
+    int error = read_source(request, access, &source);
+    if (error != 0) {
+        return error;
+    }
+    error = blob_open_fd(s3_store(request)->blobs, source.bucket, source.key, &fd, &stat);
+    if (error != 0) {
+        return s3_fail_object(request, source.bucket, error);
+    }
+    if (source.if_match != NULL && strcmp(source.if_match, stat.etag) != 0) {
+        return s3_fail(request, S3_PRECONDITION);
+    }
+    error = read_range(request, stat.bytes, &first, &length);
+    if (error == 0 && length > S3_OBJECT_BYTES_MAX) {
+        error = s3_fail(request, S3_TOO_LARGE);
+    }
+    return error != 0 ? error : write_part(request, bucket, key, fd, first, length);
+}

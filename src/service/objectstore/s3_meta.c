@@ -1,0 +1,125 @@
+/* What is kept beside an object's bytes: its types, the headers that HTTP knows of a content, and
+ * the client's own x-amz-meta-…. Read from a PUT, a copy or the begin of an upload in parts; told
+ * by GET and HEAD. On the pool; memory is the request's arena. */
+#include "service/objectstore/s3.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+enum { USER_BYTES_MAX = 2048 }; /* S3's: names and values of x-amz-meta- */
+
+static const char user_prefix[] = "x-amz-meta-";
+
+struct reading {
+    struct buffer text;
+    size_t user_bytes;
+    bool bad; /* a control character */
+};
+
+static bool is_kept(const char *name)
+{
+    static const char *const kept[] = {"content-encoding", "content-disposition",
+                                       "content-language", "expires"};
+    for (unsigned i = 0; i < COUNT_OF(kept); i++) {
+        if (strcasecmp(name, kept[i]) == 0) {
+            return true;
+        }
+    }
+    return strncasecmp(name, user_prefix, sizeof user_prefix - 1) == 0;
+}
+
+static void add_line(struct reading *reading, const char *name, const char *value, size_t length)
+{
+    for (; *name != '\0'; name++) {
+        char lower = (char)tolower((unsigned char)*name);
+        (void)buffer_append(&reading->text, &lower, 1);
+    }
+    (void)buffer_add(&reading->text, ":");
+    (void)buffer_append(&reading->text, value, length);
+    (void)buffer_add(&reading->text, "\n");
+}
+
+/* "aws-chunked" says how the body travels, not what it is. */
+static const char *without_chunked(const char *encoding)
+{
+    static const char word[] = "aws-chunked";
+    if (strncasecmp(encoding, word, sizeof word - 1) != 0) {
+        return encoding;
+    }
+    const char *rest = encoding + sizeof word - 1;
+    return rest + strspn(rest, ", ");
+}
+
+static void look_at(void *argument, const char *name, const char *value)
+{
+    struct reading *reading = argument;
+    if (!is_kept(name)) {
+        return;
+    }
+    if (strcasecmp(name, "content-encoding") == 0) {
+        value = without_chunked(value);
+        if (value[0] == '\0') {
+            return;
+        }
+    }
+    for (const char *at = value; *at != '\0'; at++) {
+        reading->bad |= iscntrl((unsigned char)*at) != 0;
+    }
+    if (strncasecmp(name, user_prefix, sizeof user_prefix - 1) == 0) {
+        reading->user_bytes += strlen(name) - (sizeof user_prefix - 1) + strlen(value);
+    }
+    add_line(reading, name, value, strlen(value));
+}
+
+static int finish(struct request *request, struct reading *reading, struct blob_meta *meta)
+{
+    if (reading->bad) {
+        return s3_fail_with(request, S3_ARGUMENT, "A header holds a control character");
+    }
+    if (reading->user_bytes > USER_BYTES_MAX || buffer_error(&reading->text) == ERR_TOO_LARGE) {
+        return s3_fail(request, S3_META_TOO_LARGE);
+    }
+    meta->headers = arena_strndup(request->call.arena, reading->text.data, reading->text.length);
+    return meta->headers != NULL ? buffer_error(&reading->text) : ERR_NO_MEMORY;
+}
+
+int s3_meta_read(struct request *request, struct blob_meta *ret_meta)
+{
+    struct blob_meta meta = {.content_type = request_header(request, "Content-Type"),
+                             .cache_control = request_header(request, "Cache-Control")};
+    bool fits = (meta.content_type == NULL || strlen(meta.content_type) < BLOB_TYPE_MAX) &&
+                (meta.cache_control == NULL || strlen(meta.cache_control) < BLOB_TYPE_MAX);
+    if (!fits) {
+        return s3_fail_with(request, S3_ARGUMENT,
+                            "Content-Type and Cache-Control have at most 127 bytes here");
+    }
+    struct reading reading = {0};
+    buffer_init(&reading.text, BLOB_HEADERS_MAX);
+    request_header_each(request, look_at, &reading);
+    int error = finish(request, &reading, &meta);
+    buffer_done(&reading.text);
+    if (error == 0) {
+        *ret_meta = meta;
+    }
+    return error;
+}
+
+int s3_meta_reply(struct request *request, char *headers)
+{
+    int error = 0;
+    char *save = NULL;
+    for (char *line = strtok_r(headers, "\n", &save); error == 0 && line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *colon = strchr(line, ':');
+        if (colon != NULL) {
+            *colon = '\0';
+            error = reply_header(request, line, colon + 1);
+        }
+    }
+    return error;
+}

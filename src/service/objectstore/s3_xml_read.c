@@ -1,0 +1,244 @@
+/* Reading the XML of requests (s3_xml.h): a root, in it items with fields of text, and options
+ * beside them. Expat's, without document types, so that nothing expands; bounded in depth, in the
+ * length of a text and, by who takes the items, in their number. Pure functions, any thread. */
+#include "service/objectstore/s3_xml.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <expat.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 8, TEXT_SIZE = BLOB_KEY_MAX + 1 };
+
+/* What a form of document is made of. The functions answer 0 or an error, which ends the reading.
+ */
+struct form {
+    const char *root, *item;
+    int (*begin)(void *argument); /* of an item */
+    int (*field)(void *argument, const char *name, const char *text);
+    int (*end)(void *argument);
+    int (*option)(void *argument, const char *name, const char *text); /* NULL: passed over */
+};
+
+struct reader {
+    XML_Parser parser;
+    const struct form *form;
+    void *argument;
+    int depth, error;
+    bool in_item;
+    size_t length; /* of text; the current element's */
+    char text[TEXT_SIZE];
+};
+
+static void check(struct reader *reader, int error)
+{
+    if (error != 0 && reader->error == 0) {
+        reader->error = error;
+        (void)XML_StopParser(reader->parser, XML_FALSE);
+    }
+}
+
+static void XMLCALL start_element(void *argument, const char *name, const char **attributes)
+{
+    (void)attributes;
+    struct reader *reader = argument;
+    reader->length = 0;
+    reader->depth++;
+    if (reader->depth > DEPTH_MAX ||
+        (reader->depth == 1 && strcmp(name, reader->form->root) != 0)) {
+        check(reader, ERR_MALFORMED);
+    } else if (reader->depth == 2 && strcmp(name, reader->form->item) == 0) {
+        reader->in_item = true;
+        check(reader, reader->form->begin(reader->argument));
+    }
+}
+
+/* Text counts in a field of an item and in an option. */
+static void XMLCALL add_text(void *argument, const char *text, int length)
+{
+    struct reader *reader = argument;
+    if (reader->error != 0 || reader->depth != (reader->in_item ? 3 : 2)) {
+        return;
+    }
+    if (reader->length + (size_t)length >= sizeof reader->text) {
+        check(reader, ERR_MALFORMED);
+        return;
+    }
+    memcpy(reader->text + reader->length, text, (size_t)length);
+    reader->length += (size_t)length;
+}
+
+static void XMLCALL end_element(void *argument, const char *name)
+{
+    struct reader *reader = argument;
+    const struct form *form = reader->form;
+    reader->text[reader->length] = '\0';
+    if (reader->error != 0) {
+        return;
+    }
+    if (reader->in_item && reader->depth == 3) {
+        check(reader, form->field(reader->argument, name, reader->text));
+    } else if (reader->in_item && reader->depth == 2) {
+        reader->in_item = false;
+        check(reader, form->end(reader->argument));
+    } else if (reader->depth == 2 && form->option != NULL) {
+        check(reader, form->option(reader->argument, name, reader->text));
+    }
+    reader->depth--;
+    reader->length = 0;
+}
+
+static void XMLCALL refuse_doctype(void *argument, const char *name, const char *system_id,
+                                   const char *public_id, int has_internal_subset)
+{
+    (void)name;
+    (void)system_id;
+    (void)public_id;
+    (void)has_internal_subset;
+    check(argument, ERR_MALFORMED);
+}
+
+static int read_form(const void *body, size_t length, const struct form *form, void *argument)
+{
+    struct reader reader = {
+        .form = form, .argument = argument, .parser = XML_ParserCreate("UTF-8")};
+    if (reader.parser == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    XML_SetUserData(reader.parser, &reader);
+    XML_SetElementHandler(reader.parser, start_element, end_element);
+    XML_SetCharacterDataHandler(reader.parser, add_text);
+    XML_SetStartDoctypeDeclHandler(reader.parser, refuse_doctype);
+    bool parsed = length < INT32_MAX &&
+                  XML_Parse(reader.parser, body, (int)length, XML_TRUE) == XML_STATUS_OK;
+    XML_ParserFree(reader.parser);
+    return reader.error != 0 ? reader.error : parsed ? 0 : ERR_MALFORMED;
+}
+
+/* CompleteMultipartUpload. */
+
+struct parts {
+    struct blob_part *list;
+    unsigned count, max;
+};
+
+static int part_begin(void *argument)
+{
+    struct parts *parts = argument;
+    if (parts->count == parts->max) {
+        return ERR_MALFORMED;
+    }
+    parts->list[parts->count] = (struct blob_part){0};
+    return 0;
+}
+
+/* The ETag, without the quotes that clients may leave on it. */
+static bool copy_etag(struct blob_part *part, const char *text)
+{
+    size_t length = strlen(text);
+    bool quoted = length >= 2 && text[0] == '"' && text[length - 1] == '"';
+    if (!text_copy(part->etag, sizeof part->etag, text + quoted)) {
+        return false;
+    }
+    if (quoted) {
+        part->etag[length - 2] = '\0';
+    }
+    return true;
+}
+
+static int part_field(void *argument, const char *name, const char *text)
+{
+    struct parts *parts = argument;
+    struct blob_part *part = &parts->list[parts->count];
+    int64_t number = 0;
+    if (strcmp(name, "ETag") == 0) {
+        return copy_etag(part, text) ? 0 : ERR_MALFORMED;
+    }
+    if (strcmp(name, "PartNumber") == 0) {
+        if (!text_number(text, 1, BLOB_PART_NUMBER_MAX, &number)) {
+            return ERR_MALFORMED;
+        }
+        part->number = (unsigned)number;
+    }
+    return 0;
+}
+
+static int part_end(void *argument)
+{
+    struct parts *parts = argument;
+    const struct blob_part *part = &parts->list[parts->count++];
+    return part->number != 0 && part->etag[0] != '\0' ? 0 : ERR_MALFORMED;
+}
+
+int s3_xml_parts(const void *body, size_t length, struct blob_part *parts, unsigned max)
+{
+    static const struct form form = {.root = "CompleteMultipartUpload",
+                                     .item = "Part",
+                                     .begin = part_begin,
+                                     .field = part_field,
+                                     .end = part_end};
+    struct parts reading = {.list = parts, .max = max};
+    int error = read_form(body, length, &form, &reading);
+    return error != 0 ? error : (int)reading.count;
+}
+
+/* Delete. */
+
+struct objects {
+    struct arena *arena;
+    struct s3_xml_delete *into;
+};
+
+static int object_begin(void *argument)
+{
+    struct objects *objects = argument;
+    if (objects->into->count == S3_XML_DELETE_MAX) {
+        return ERR_MALFORMED;
+    }
+    objects->into->objects[objects->into->count] = (struct s3_xml_object){0};
+    return 0;
+}
+
+static int object_field(void *argument, const char *name, const char *text)
+{
+    struct objects *objects = argument;
+    struct s3_xml_object *object = &objects->into->objects[objects->into->count];
+    if (strcmp(name, "Key") != 0) {
+        object->conditional = true; /* a version, an ETag, a size: looked at by nobody here */
+        return 0;
+    }
+    object->key = arena_strdup(objects->arena, text);
+    return object->key != NULL ? 0 : ERR_NO_MEMORY;
+}
+
+static int object_end(void *argument)
+{
+    struct objects *objects = argument;
+    return objects->into->objects[objects->into->count++].key != NULL ? 0 : ERR_MALFORMED;
+}
+
+static int delete_option(void *argument, const char *name, const char *text)
+{
+    struct objects *objects = argument;
+    if (strcmp(name, "Quiet") == 0) {
+        objects->into->quiet = strcmp(text, "true") == 0;
+    }
+    return 0;
+}
+
+int s3_xml_delete(struct arena *arena, const void *body, size_t length,
+                  struct s3_xml_delete *ret_delete)
+{
+    static const struct form form = {.root = "Delete",
+                                     .item = "Object",
+                                     .begin = object_begin,
+                                     .field = object_field,
+                                     .end = object_end,
+                                     .option = delete_option};
+    struct objects reading = {arena, ret_delete};
+    ret_delete->count = 0;
+    ret_delete->quiet = false;
+    int error = read_form(body, length, &form, &reading);
+    return error != 0 || ret_delete->count > 0 ? error : ERR_MALFORMED;
+}
