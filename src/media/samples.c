@@ -10,6 +10,15 @@
 #include <math.h>
 #include <stddef.h>
 
+/* Damaged floats may be anything; encoders fail on what is not finite or beyond all measure. */
+static double tame(double sample)
+{
+    return sample > SAMPLES_PEAK_MAX    ? SAMPLES_PEAK_MAX
+           : sample < -SAMPLES_PEAK_MAX ? -SAMPLES_PEAK_MAX
+           : isnan(sample)              ? 0
+                                        : sample;
+}
+
 /* One plane's worth: source[i × stride] → out[i]. */
 #define CONVERT(name, type, expression)                                                            \
     static void name(const void *source, size_t stride, unsigned count, float *out)                \
@@ -23,8 +32,8 @@
 CONVERT(from_u8, uint8_t, (*in - 128) * (1.0F / 128))
 CONVERT(from_s16, int16_t, *in *(1.0F / 32768))
 CONVERT(from_s32, int32_t, (float)(((int64_t)*in + 128) >> 8) * 0x1p-23F)
-CONVERT(from_float, float, *in)
-CONVERT(from_double, double, rint(*in * 0x1p23) * 0x1p-23)
+CONVERT(from_float, float, tame(*in))
+CONVERT(from_double, double, rint(tame(*in) * 0x1p23) * 0x1p-23)
 
 static const struct {
     int packed, planar;
