@@ -78,6 +78,17 @@ def test_floats_are_rounded_and_clipped_at_full_scale(tmp_path, bits):
     check_nearest(decoded, source.astype(float) * FULL)
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_what_is_no_sound_in_floats_is_no_harm(tmp_path, bits):
+    """Numbers beyond all measure and no numbers: encoders would refuse them."""
+    source = numpy.random.default_rng(8).choice([1e30, -1e30, numpy.inf, -numpy.inf, numpy.nan, 0.25], (20_000, 2))
+    files = sound.encode(tmp_path, source, "aac-96", "mp3-96", "opus-96", "vorbis-96", "flac", rate=44100, bits=bits, floating=True)
+    assert {file["samples"] for name, file in files.items() if name != "opus-96"} == {20_000}
+    decoded = read_flac(files["flac"]["path"], 24).reshape(-1, 2)
+    expected = numpy.clip(numpy.nan_to_num(source, nan=0, posinf=2, neginf=-2), -1, 1 - 1 / FULL) * FULL
+    assert numpy.array_equal(decoded, expected)
+
+
 # mask, the layout that FFmpeg reads in the file, what the file says of it (FLAC means the others by their number)
 LAYOUTS = [(0x63f, "7.1", None), (0x70f, "6.1", None), (0x3f, "5.1(side)", None), (0x60f, "5.1(side)", None), (0x607, "5.0(side)", None),
            (0x33, "quad", None), (0x7, "3.0", None), (0xff, "7.1", "0xFF"), (0x13f, "6.1", "0x13F"),
