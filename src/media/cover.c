@@ -75,13 +75,15 @@ static int decode(const uint8_t *bytes, int64_t length, enum picture_type type, 
     return result;
 }
 
-static int open_bytes(const uint8_t *bytes, int64_t length, struct cover *cover,
-                      struct failure *failure)
+static int open_bytes(uint8_t *bytes, int64_t length, struct cover *cover, struct failure *failure)
 {
     struct picture picture;
     int result = check_header(bytes, length, failure, &picture);
     if (result != 0) {
         return result;
+    }
+    if (picture.type == PICTURE_PNG) {
+        length = (int64_t)picture_strip_png(bytes, (size_t)length);
     }
     cover->picture = av_frame_alloc();
     if (cover->picture == NULL) {

@@ -66,6 +66,29 @@ static int read_png(const uint8_t *bytes, size_t length, struct picture *picture
     return 0;
 }
 
+size_t picture_strip_png(uint8_t *bytes, size_t length)
+{
+    static const char *const kept[] = {"IHDR", "PLTE", "tRNS", "IDAT", "IEND"};
+    enum { SIGNATURE = 8, FRAME = 12 }; /* length, name and checksum around a chunk */
+    size_t from = SIGNATURE, to = SIGNATURE;
+    while (from < length) {
+        size_t left = length - from;
+        uint64_t claimed = left >= FRAME ? (uint64_t)big32(bytes + from) + FRAME : left;
+        size_t chunk = claimed < left ? (size_t)claimed : left;
+        bool keep = false;
+        for (size_t i = 0; left >= FRAME && i < sizeof kept / sizeof kept[0]; i++) {
+            keep = keep || memcmp(bytes + from + 4, kept[i], 4) == 0;
+        }
+        if (keep) {
+            memmove(bytes + to, bytes + from, chunk);
+            to += chunk;
+        }
+        from += chunk;
+    }
+    memset(bytes + to, 0, length > to ? length - to : 0);
+    return to;
+}
+
 static int read_webp(const uint8_t *bytes, size_t length, struct picture *picture)
 {
     if (length < 30) {

@@ -112,6 +112,38 @@ static void test_transparent_parts_are_white(void **state)
     }
 }
 
+/* A string literal with what may be NULs in it. */
+static size_t append(uint8_t *bytes, size_t at, const char *part, size_t size)
+{
+    memcpy(bytes + at, part, size - 1);
+    return at + size - 1;
+}
+
+#define APPEND(bytes, at, part)   append(bytes, at, part, sizeof(part))
+#define SIGN                      "\x89PNG\r\n\x1a\n"
+#define CHUNK(length, name, body) "\0\0\0" length name body "CRC!"
+
+static void test_a_png_is_stripped_to_its_picture(void **state)
+{
+    uint8_t bytes[256], wanted[256];
+    (void)state;
+    size_t kept = APPEND(wanted, 0, SIGN CHUNK("\2", "IHDR", "hh") CHUNK("\3", "IDAT", "ddd"));
+    kept = APPEND(wanted, kept, "\0\1\0\0IDATcut off");
+    size_t length = APPEND(bytes, 0, SIGN CHUNK("\4", "zTXt", "IDAT") CHUNK("\2", "IHDR", "hh"));
+    length = APPEND(bytes, length, CHUNK("\0", "iCCP", "") CHUNK("\3", "IDAT", "ddd"));
+    length = APPEND(bytes, length, CHUNK("\1", "acTL", "x") "\0\1\0\0IDATcut off");
+    assert_int_equal(picture_strip_png(bytes, length), kept);
+    assert_memory_equal(bytes, wanted, kept);
+    for (size_t at = kept; at < length; at++) {
+        assert_int_equal(bytes[at], 0);
+    }
+    assert_int_equal(picture_strip_png(bytes, kept), kept);
+    length = APPEND(bytes, 0, SIGN "\xff\xff\xff\xffzTXtall the rest");
+    assert_int_equal(picture_strip_png(bytes, length), 8);
+    length = APPEND(bytes, 0, SIGN "\0\0\0");
+    assert_int_equal(picture_strip_png(bytes, length), 8);
+}
+
 static void test_thin_pictures_keep_a_pixel(void **state)
 {
     struct failure failure;
@@ -167,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_kinds_scale_to_fit),
         cmocka_unit_test(test_transparent_parts_are_white),
+        cmocka_unit_test(test_a_png_is_stripped_to_its_picture),
         cmocka_unit_test(test_thin_pictures_keep_a_pixel),
         cmocka_unit_test(test_bad_pictures_say_why),
     };
