@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { EVENTS_MAX = 256, WAIT_MS = 90000 };
@@ -494,6 +495,48 @@ static void test_a_killed_child_is_a_try(void **state)
     forget(told);
 }
 
+/* In the place of tutti-media a program that runs past its limits each time, and counts. */
+static void test_what_runs_past_the_limits_is_tried_twice(void **state)
+{
+    const struct place *place = *state;
+    const char *real = media_path;
+    char path[96], line[64];
+    (void)snprintf(path, sizeof path, "%s/limited", place->folder);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    (void)fprintf(file,
+                  "#!/usr/bin/python3\n"
+                  "import socket\n"
+                  "peer = socket.socket(fileno=3)\n"
+                  "while peer.recv(65536):\n"
+                  "    open('%s/tries', 'a').write('one more\\n')\n"
+                  "    peer.send(b'{\"ok\":false,\"code\":\"out-of-limits\",\"reason\":\"Too '\n"
+                  "              b'much.\",\"final\":false}')\n",
+                  place->folder);
+    (void)fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+    media_path = path;
+    struct rig rig = rig_open(place->folder, place->url, true);
+    media_path = real;
+    struct told *told = listen(&rig);
+    put_file(&rig, path, "m/14/1/original.wav");
+    upload(&rig, 14, 1, "wav");
+    wait_for(told, "media.failed", 1);
+    assert_string_equal(
+        json_string_value(json_object_get(payload_of(told, "media.failed"), "code")),
+        "out-of-limits");
+    (void)snprintf(path, sizeof path, "%s/tries", place->folder);
+    file = fopen(path, "re");
+    assert_non_null(file);
+    unsigned tries = 0;
+    for (; fgets(line, sizeof line, file) != NULL; tries++) {
+    }
+    (void)fclose(file);
+    assert_int_equal(tries, 2);
+    rig_close(&rig);
+    forget(told);
+}
+
 static volatile sig_atomic_t ended;
 
 static void end(int signal_number)
@@ -534,6 +577,7 @@ int main(int argc, char **argv)
         in_place(test_a_deleted_track_is_left_alone),
         in_place(test_killed_workers_are_resumed),
         in_place(test_a_killed_child_is_a_try),
+        in_place(test_what_runs_past_the_limits_is_tried_twice),
     };
     return argc == 2 ? cmocka_run_group_tests(tests, NULL, NULL) : 2;
 }

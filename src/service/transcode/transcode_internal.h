@@ -15,9 +15,10 @@ struct rendition;
 enum {
     LEASE_MS = 30000,
     RENEW_MS = 10000,
-    TRIES_MAX = 5,       /* of what the file or the media process makes fail */
-    TRIES_OURS_MAX = 20, /* of what is our own trouble: disk, database */
-    CLAIMS_MAX = 50,     /* workers that died with it */
+    TRIES_MAX = 5,        /* of what makes the media process end */
+    TRIES_LIMITS_MAX = 2, /* of what runs past the limits: it would again, at hours of computing */
+    TRIES_OURS_MAX = 20,  /* of what is our own trouble: disk, database */
+    CLAIMS_MAX = 50,      /* workers that died with it */
     CHILD_IDLE_MS = 5000,
     POLL_MS_MAX = 30000,
     FIRST_NICENESS = 3, /* who plays goes before what is made, the first rung before the others */

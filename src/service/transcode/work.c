@@ -184,9 +184,12 @@ static void take_trouble(struct work *work, int result)
 }
 
 /* A file's fault ends soon; a full disk or a database away shall not fail a night's uploads. */
-static bool is_ours(const struct child_failure *failure)
+static int64_t tries_max(const struct child_failure *failure)
 {
-    return strcmp(failure->code, "crashed") != 0 && strcmp(failure->code, "out-of-limits") != 0;
+    return failure->final                                ? 1
+           : strcmp(failure->code, "out-of-limits") == 0 ? TRIES_LIMITS_MAX
+           : strcmp(failure->code, "crashed") == 0       ? TRIES_MAX
+                                                         : TRIES_OURS_MAX;
 }
 
 static const char *settle(struct work *work, int result)
@@ -200,8 +203,7 @@ static const char *settle(struct work *work, int result)
         return stopping ? "released" : "cancelled";
     }
     take_trouble(work, result);
-    bool ours = is_ours(&work->failure);
-    bool last = work->failure.final || work->job.tries + 1 >= (ours ? TRIES_OURS_MAX : TRIES_MAX);
+    bool last = work->job.tries + 1 >= tries_max(&work->failure);
     result = work_write(work, last ? write_failed : write_retry);
     return result != 0 ? "abandoned" : last ? "failed" : "retried";
 }
