@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BITRATE_KBPS_MAX = 512 };
+
 /* One pass: some of the job's outputs. */
 struct pass {
     struct job *job;
@@ -38,9 +40,11 @@ static int read_outputs(struct job *job, struct encode_spec specs[MEDIA_JOB_OUTP
     for (size_t i = 0; valid && i < count; i++) {
         const json_t *output = json_array_get(outputs, i);
         const char *word = json_string_value(json_object_get(output, "format"));
-        specs[i].bitrate_kbps = (unsigned)json_integer_value(json_object_get(output, "bitrate"));
+        json_int_t bitrate = json_integer_value(json_object_get(output, "bitrate"));
+        specs[i].bitrate_kbps = (unsigned)bitrate;
         specs[i].fd = job->fds[i + 1];
-        valid = word != NULL && encode_format_parse(word, &specs[i].format);
+        valid = word != NULL && encode_format_parse(word, &specs[i].format) &&
+                bitrate >= (specs[i].format == ENCODE_FLAC ? 0 : 1) && bitrate <= BITRATE_KBPS_MAX;
     }
     if (!valid) {
         return failure_passing(&job->failure, "internal", "The job's outputs made no sense.");
