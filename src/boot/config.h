@@ -60,6 +60,8 @@ enum config_kind {
       1000000, true, "connections from one address")                                               \
     X(CONFIG_LIMIT_HEADER, "limits", "header_bytes", CONFIG_NUMBER, "8K", 1024, 1048576, true,     \
       "size of a request's header")                                                                \
+    X(CONFIG_LIMIT_MEMORY, "limits", "request_memory", CONFIG_NUMBER, "256M", 1048576,             \
+      1099511627776, true, "memory of bodies, upload buffers and answers of all requests in work") \
     X(CONFIG_LIMIT_HEADER_TIME, "limits", "header_timeout_ms", CONFIG_NUMBER, "10000", 100,        \
       600000, true, "time for a request's whole header")                                           \
     X(CONFIG_LIMIT_BODY_TIME, "limits", "body_timeout_ms", CONFIG_NUMBER, "30000", 100, 600000,    \

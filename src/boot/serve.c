@@ -62,6 +62,7 @@ static void fill_http(const struct config *config, struct http_config *http)
     http->connections_max = (unsigned)config_number(config, CONFIG_LIMIT_CONNECTIONS);
     http->connections_per_address_max = (unsigned)config_number(config, CONFIG_LIMIT_PER_ADDRESS);
     http->header_bytes_max = (size_t)config_number(config, CONFIG_LIMIT_HEADER);
+    http->request_memory_max = (size_t)config_number(config, CONFIG_LIMIT_MEMORY);
     http->header_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_HEADER_TIME);
     http->body_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_BODY_TIME);
     http->body_rate_min = (unsigned)config_number(config, CONFIG_LIMIT_BODY_RATE);

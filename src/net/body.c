@@ -20,6 +20,10 @@ static int grow(struct request_private *request, size_t needed)
     while (room < needed) {
         room *= 2;
     }
+    int error = memory_take(request, room - request->body_room);
+    if (error != 0) {
+        return error;
+    }
     char *body = realloc(request->body, room + 1);
     if (body == NULL) {
         return ERR_NO_MEMORY;

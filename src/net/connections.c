@@ -27,7 +27,7 @@ enum {
     IDLE_MS = 1000,      /* without a request so long: displaceable for anybody */
     KEPT_MS = 10 * 1000, /* at one request so long: for those who have fewer */
     ROOMY = 256,         /* so many take what they like of the system's buffers */
-    UNSENT_BYTES_MAX = 128 * 1024,
+    UNSENT_BYTES_MAX = 16 * 1024,
 };
 
 /* How many connections an address has (of IPv6: a /64). */

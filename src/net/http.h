@@ -187,6 +187,7 @@ struct http_config {
     unsigned hash_threads, hash_queue_max; /* of ROUTE_HASH: 2 and 64 */
     unsigned connections_max, connections_per_address_max;
     size_t header_bytes_max;
+    size_t request_memory_max;  /* of all requests in work together (memory.c) */
     unsigned header_timeout_ms; /* whole request header, from its first byte */
     unsigned body_timeout_ms;   /* to the next byte of a body */
     unsigned body_rate_min;     /* bytes a second, averaged over 10 s */

@@ -73,6 +73,10 @@ int limit_rate(struct request_private *request, enum rate_class class)
 
 int limit_size(struct request_private *request)
 {
+    int error = memory_full(request);
+    if (error != 0) {
+        return error;
+    }
     size_t bytes_max = request->entry->row->body_bytes_max;
     if (request->content_length > 0 && (uint64_t)request->content_length > bytes_max) {
         return problem_set(&request->request.call.problem, ERR_TOO_LARGE,

@@ -179,6 +179,7 @@ static struct stream *stream_new(struct request_private *request)
         free(stream);
         return NULL;
     }
+    memory_add(request, (size_t)2 * STREAM_BUFFER_BYTES);
     pthread_mutex_init(&stream->lock, NULL);
     stream->request = request;
     stream->pool = request->server->pool;

@@ -134,6 +134,16 @@ struct request_private *request_acquire(struct http_server *server, struct conne
     return request;
 }
 
+void request_drop_body(struct request_private *request)
+{
+    free(request->body);
+    json_decref(request->json);
+    memory_give(request, request->body_room);
+    request->body = NULL;
+    request->json = NULL;
+    request->body_room = 0;
+}
+
 void request_unref(struct request_private *request)
 {
     assert(request->magic == REQUEST_MAGIC);
@@ -142,8 +152,8 @@ void request_unref(struct request_private *request)
     }
     struct http_server *server = request->server;
     reply_discard(request);
-    free(request->body);
-    json_decref(request->json);
+    request_drop_body(request);
+    memory_give(request, request->memory_bytes);
     arena_reset(request->request.call.arena);
     request->magic = 0;
     unsigned shard = request->running_shard;
@@ -363,6 +373,7 @@ void http_config_defaults(struct http_config *config)
         .connections_max = 10000,
         .connections_per_address_max = 256,
         .header_bytes_max = 8 * 1024,
+        .request_memory_max = 256 << 20,
         .header_timeout_ms = 10 * 1000,
         .body_timeout_ms = 30 * 1000,
         .body_rate_min = 1024,
@@ -487,6 +498,7 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
         metric_get(METRIC_GAUGE, "tutti_http_connections_max", "Connections that may be open.", ""),
         config->connections_max);
     limit_metrics(server);
+    memory_metrics(server);
     *ret_server = server;
     return 0;
 }

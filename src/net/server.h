@@ -31,6 +31,8 @@ enum {
     REQUESTS_SPARE_MAX = 32, /* a loop */
     RUNNING_SHARDS = 8,
     ADDRESS_BUCKETS = 1024,
+    MEMORY_COUNTERS = 1024,
+    ARENA_FIRST_BYTES = 4096,
     DISCARD_BYTES_MAX = 64 * 1024, /* of a refused body, so that the connection can stay */
     CONNECTION_MAGIC = 0x434f4e4e,
     REQUEST_MAGIC = 0x52455155,
@@ -127,6 +129,7 @@ struct request_private {
     bool head_only, body_expected, body_complete, body_refused, body_waiting;
     char *body;
     size_t body_length, body_room;
+    size_t memory_bytes; /* what of it counts (memory.c) */
     json_t *json;
     struct sink *sink;
     /* HANDLE */
@@ -151,6 +154,9 @@ struct http_server {
     struct job_pool *pool, *hash_pool; /* ROUTE_POOL, ROUTE_HASH */
     struct MHD_Daemon *daemon;
     struct rates *rates;
+    struct {
+        _Atomic size_t used, by_address[MEMORY_COUNTERS];
+    } memory;
     int listen_fd;
     unsigned port;
     bool started;
@@ -177,7 +183,7 @@ struct http_server {
     struct access_log access_log;
     struct {
         struct metric *sent_bytes, *connections, *refused_connections, *displaced_connections,
-            *rate_limited, *pool_full;
+            *rate_limited, *pool_full, *memory_full;
     } metrics;
 };
 
@@ -193,6 +199,7 @@ static inline const struct settings *server_settings(struct http_server *server)
 /* server.c */
 struct request_private *request_acquire(struct http_server *server, struct connection *connection);
 void request_unref(struct request_private *request);
+void request_drop_body(struct request_private *request); /* once the handler is done */
 void request_complete(struct request_private *request,
                       bool sent); /* libmicrohttpd is done with it */
 void request_suspend(struct request_private *request);
@@ -223,6 +230,13 @@ enum job_lane limit_lane(const struct request_private *request); /* which its ro
 int limit_rate(struct request_private *request, enum rate_class class);
 int limit_size(struct request_private *request);
 void limit_metrics(struct http_server *server); /* ended by metric_ask_end(server) */
+
+/* memory.c */
+int memory_take(struct request_private *request, size_t bytes); /* 0 or ERR_BUSY */
+void memory_add(struct request_private *request, size_t bytes);
+void memory_give(struct request_private *request, size_t bytes);
+int memory_full(struct request_private *request); /* 0 or ERR_BUSY */
+void memory_metrics(struct http_server *server);  /* ended by metric_ask_end(server) */
 
 /* body.c */
 enum body_take { BODY_TAKEN, BODY_WAIT, BODY_REFUSED };

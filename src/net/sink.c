@@ -61,6 +61,11 @@ static int sink_new(struct request_private *request)
     }
     *sink = (struct sink){.request = request, .row = request->entry->row->sink};
     sink->room = room > SINK_BUFFER_MIN ? room : SINK_BUFFER_MIN;
+    bool fits = request->content_length >= 0 && (uint64_t)request->content_length <= sink->room;
+    error = memory_take(request, fits ? sink->room : 2 * sink->room);
+    if (error != 0) {
+        return error;
+    }
     sink->fill = malloc(sink->room);
     pthread_mutex_init(&sink->lock, NULL);
     error = arena_at_end(arena, sink_free, sink);

@@ -285,6 +285,18 @@ static bool answer_before_body(const struct request_private *request)
                                        request->content_length > DISCARD_BYTES_MAX));
 }
 
+/* What stays while the client takes its answer. A first block belongs to the connection. */
+static void hold_answer(struct request_private *request)
+{
+    size_t bytes = arena_bytes(request->request.call.arena);
+    if (request->body_complete) {
+        request_drop_body(request);
+    }
+    if (bytes > ARENA_FIRST_BYTES) {
+        memory_add(request, bytes);
+    }
+}
+
 static int step_reply(struct request_private *request)
 {
     if (!request->body_complete && !answer_before_body(request)) {
@@ -303,6 +315,7 @@ static int step_reply(struct request_private *request)
     }
     request->connection->lingers = !request->body_complete && request->body_expected;
     connection_phase(request->connection, PHASE_SEND);
+    hold_answer(request);
     request->response = reply_make(request);
     if (request->response == NULL) {
         return STEP_CLOSE;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,6 +56,12 @@ static const struct route rows[] = {
      .rate = RATE_OBJECT,
      .handle = answer_at_once,
      .flags = ROUTE_XML_ERRORS},
+    {.method = "POST",
+     .pattern = "/body",
+     .run = ROUTE_LOOP,
+     .body_bytes_max = 1 << 20,
+     .rate = RATE_WRITE,
+     .handle = answer_at_once},
     {.method = "GET", .pattern = "/block", .run = ROUTE_POOL, .rate = RATE_WRITE, .handle = block},
 };
 
@@ -290,6 +297,86 @@ static void idle_connections_make_room(void **state)
     http_server_free(server);
 }
 
+enum { BODY_BYTES = 200 * 1024 };
+
+/* Begins a request from an address with a body of BODY_BYTES, of which the last byte is kept back.
+ */
+static int begin_body(struct http_server *server, unsigned address)
+{
+    static char bytes[BODY_BYTES - 1];
+    char head[128];
+    int fd = client_connect_from(server, address);
+    (void)snprintf(head, sizeof head,
+                   "POST /body HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n", BODY_BYTES);
+    client_say(fd, head);
+    (void)!send(fd, bytes, sizeof bytes, MSG_NOSIGNAL); /* which may be refused half-way */
+    return fd;
+}
+
+static bool is_refused(int fd)
+{
+    struct answer answer = client_read(fd, false);
+    bool refused = answer.status == 503 && answer_header(&answer, "Retry-After") != NULL;
+    answer_done(&answer);
+    return refused;
+}
+
+static int64_t memory_held(void)
+{
+    static const char name[] = "\ntutti_http_request_memory_bytes ";
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    metrics_write(&text);
+    const char *at = strstr(text.data, name);
+    int64_t held_bytes = at != NULL ? atoll(at + sizeof name - 1) : -1;
+    buffer_done(&text);
+    return held_bytes;
+}
+
+static void wait_for_memory(int64_t most)
+{
+    for (int i = 0; i < 1000 && memory_held() > most; i++) {
+        sleep_ms(5);
+    }
+    assert_in_range(memory_held(), 0, most);
+}
+
+/* Bodies that wait for their clients have 1 MB in all, of one address a quarter of it. */
+static void requests_share_a_memory(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.request_memory_max = 1 << 20;
+    struct http_server *server = SERVE(&config, NULL);
+    int fds[6];
+    for (unsigned i = 0; i < 5; i++) {
+        fds[i] = begin_body(server, i + 1);
+        for (int j = 0; j < 1000 && memory_held() < (int64_t)(i + 1) * BODY_BYTES; j++) {
+            sleep_ms(5);
+        }
+
+        assert_true(memory_held() >= (int64_t)(i + 1) * BODY_BYTES);
+    }
+    fds[5] = begin_body(server, 6);
+    assert_true(is_refused(fds[5]));
+    assert_in_range(memory_held(), 0, 1 << 20);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(ask_on(fds[i], "x"), 204);
+    }
+    wait_for_memory(0);
+    int first = begin_body(server, 1), second = begin_body(server, 1);
+    assert_true(is_refused(second)); /* the address has its quarter */
+    assert_int_equal(ask_on(first, "x"), 204);
+    (void)close(first);
+    (void)close(second);
+    for (unsigned i = 0; i < 6; i++) {
+        (void)close(fds[i]);
+    }
+    wait_for_memory(0);
+    http_server_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +387,7 @@ int main(void)
         cmocka_unit_test(connections_have_a_limit),
         cmocka_unit_test(an_address_has_a_limit_of_connections),
         cmocka_unit_test(idle_connections_make_room),
+        cmocka_unit_test(requests_share_a_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
