@@ -37,9 +37,9 @@ def test_the_process_is_in_the_sandbox(process, good):
     assert now["NoNewPrivs"] == "1"
     assert int(now["Threads"]) == 1, "no thread outlives its job"
     limits = {line[:26].strip(): line[26:].split()[:2] for line in proc(process, "limits").splitlines()[1:]}
-    assert limits["Max address space"] == [str(1536 << 20)] * 2
+    assert media.SANITIZED or limits["Max address space"] == [str(1536 << 20)] * 2
     assert limits["Max core file size"] == ["0", "0"]
-    assert int(limits["Max file size"][1]) <= 64 << 30
+    assert int(limits["Max file size"][1]) <= 16 << 30
 
 
 def test_it_works_for_nobody_else():
@@ -66,6 +66,7 @@ def test_too_much_computing_ends_it(process, good):
     assert process.first(good[0]["16.wav"])[0]["ok"], "another process goes on"
 
 
+@pytest.mark.skipif(media.SANITIZED, reason="its shadow takes terabytes")
 def test_too_much_memory_is_a_failure_with_words(process, good):
     """A limit below the sandbox's own, so that a picture that is taken otherwise is too large."""
     picture = absurd.png(absurd.ihdr(8000, 4000, 16, 6), (b"IDAT", absurd.blown(257_000_000)), (b"IEND", b""))

@@ -13,17 +13,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +89,121 @@ static int try_unix_socket(void)
     return verdict(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 }
 
+static int try_openat2(void)
+{
+    uint64_t how[3] = {O_RDONLY, 0, 0};
+    return verdict(syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", how, sizeof how));
+}
+
+static int try_rename(void)
+{
+    return verdict(rename("/tmp/tutti-sandbox-test", "/tmp/tutti-sandbox-test-2"));
+}
+
+static int try_link(void)
+{
+    return verdict(symlink("/etc/passwd", "/tmp/tutti-sandbox-test"));
+}
+
+static int try_mkdir(void)
+{
+    return verdict(mkdir("/tmp/tutti-sandbox-test", 0700));
+}
+
+static int try_chmod(void)
+{
+    return verdict(chmod("/tmp", 01777));
+}
+
+static int try_read_link(void)
+{
+    char target[64];
+    return verdict(readlink("/proc/self/exe", target, sizeof target));
+}
+
+static int try_list(void)
+{
+    char entries[1024];
+    return verdict(syscall(SYS_getdents64, 0, entries, sizeof entries));
+}
+
+static int try_netlink(void)
+{
+    return verdict(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+}
+
+static int try_socketpair(void)
+{
+    int pair[2];
+    return verdict(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+}
+
+/* The rest of what sockets can do, tried on a descriptor that is none: refused before it is seen.
+ */
+static int try_connect(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
+    return verdict(connect(0, (struct sockaddr *)&address, sizeof address));
+}
+
+static int try_bind(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    return verdict(bind(0, (struct sockaddr *)&address, sizeof address));
+}
+
+static int try_listen(void)
+{
+    return verdict(listen(0, 1));
+}
+
+static int try_accept(void)
+{
+    return verdict(accept4(0, NULL, NULL, 0));
+}
+
+static int try_sendto(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(53)};
+    return verdict(sendto(0, "x", 1, 0, (struct sockaddr *)&address, sizeof address));
+}
+
+static int try_rings(void)
+{
+    char parameters[128] = {0};
+    return verdict(syscall(SYS_io_uring_setup, 1, parameters));
+}
+
+static int try_pidfd(void)
+{
+    return verdict(syscall(SYS_pidfd_open, getppid(), 0));
+}
+
+static int try_keys(void)
+{
+    return verdict(syscall(SYS_add_key, "user", "x", "y", 1, -3));
+}
+
+static int try_user(void)
+{
+    return verdict(setuid(0));
+}
+
+static int try_prctl(void)
+{
+    return verdict(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static int try_filter(void)
+{
+    return verdict(syscall(SYS_seccomp, 1, 0, NULL));
+}
+
+static int try_kill_thread(void)
+{
+    return verdict(syscall(SYS_tgkill, getppid(), getppid(), 0));
+}
+
 static int try_limit(void)
 {
     struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
@@ -100,9 +221,21 @@ static void test_doors_are_refused(void **state)
         const char *name;
         int (*attempt)(void);
     } attempts[] = {
-        {"open", try_open},        {"open(2)", try_open_old}, {"create", try_create},
-        {"unlink", try_unlink},    {"stat", try_stat},        {"socket", try_socket},
-        {"unix", try_unix_socket}, {"setrlimit", try_limit},  {"setpriority", try_priority},
+        {"open", try_open},        {"open(2)", try_open_old},
+        {"openat2", try_openat2},  {"create", try_create},
+        {"unlink", try_unlink},    {"rename", try_rename},
+        {"symlink", try_link},     {"mkdir", try_mkdir},
+        {"chmod", try_chmod},      {"readlink", try_read_link},
+        {"getdents", try_list},    {"stat", try_stat},
+        {"socket", try_socket},    {"unix", try_unix_socket},
+        {"netlink", try_netlink},  {"socketpair", try_socketpair},
+        {"connect", try_connect},  {"bind", try_bind},
+        {"listen", try_listen},    {"accept", try_accept},
+        {"sendto", try_sendto},    {"io_uring", try_rings},
+        {"pidfd_open", try_pidfd}, {"add_key", try_keys},
+        {"setuid", try_user},      {"prctl", try_prctl},
+        {"seccomp", try_filter},   {"tgkill", try_kill_thread},
+        {"setrlimit", try_limit},  {"setpriority", try_priority},
     };
     (void)state;
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++) {
@@ -144,6 +277,76 @@ static int try_kill(void)
     return verdict(kill(getppid(), 0));
 }
 
+static int try_vfork(void)
+{
+    return verdict(syscall(SYS_vfork));
+}
+
+static int try_clone(void)
+{
+    return verdict(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0));
+}
+
+/* What glibc's own posix_spawn asks for: shared memory, another process. */
+static int try_clone_shared(void)
+{
+    return verdict(syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL, NULL, NULL, 0));
+}
+
+static int try_spawn(void)
+{
+    pid_t pid;
+    char *arguments[] = {(char *)"true", NULL};
+    int error = posix_spawn(&pid, "/bin/true", NULL, NULL, arguments, NULL);
+    errno = error;
+    return verdict(error == 0 ? 0 : -1);
+}
+
+static int try_exec_memory(void)
+{
+    char *arguments[] = {(char *)"x", NULL};
+    int fd = memfd_create("x", MFD_CLOEXEC);
+    return verdict(fexecve(fd, arguments, arguments + 1));
+}
+
+static int try_peek(void)
+{
+    char byte;
+    struct iovec vector = {&byte, 1};
+    return verdict(process_vm_readv(getppid(), &vector, 1, &vector, 1, 0));
+}
+
+static int try_mount(void)
+{
+    return verdict(mount("none", "/tmp", "tmpfs", 0, NULL));
+}
+
+static int try_unshare(void)
+{
+    return verdict(unshare(CLONE_NEWUSER));
+}
+
+static int try_code_later(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return verdict(mprotect(page, 4096, PROT_READ | PROT_EXEC));
+}
+
+#ifdef __x86_64__
+/* The same kernel by its other doors: the numbers of x32, and of 32-bit programs. */
+static int try_x32(void)
+{
+    return verdict(syscall(0x40000000 + SYS_getpid));
+}
+
+static int try_i386(void)
+{
+    long result = 20; /* getpid there */
+    __asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+    return ALLOWED;
+}
+#endif
+
 static int try_code(void)
 {
     void *page =
@@ -157,9 +360,26 @@ static void test_what_no_decoder_does_is_deadly(void **state)
         const char *name;
         int (*attempt)(void);
     } attempts[] = {
-        {"exec", try_exec},     {"fork", try_fork},     {"fork(2)", try_fork_old},
-        {"system", try_system}, {"ptrace", try_ptrace}, {"kill", try_kill},
+        {"exec", try_exec},
+        {"exec of memory", try_exec_memory},
+        {"fork", try_fork},
+        {"fork(2)", try_fork_old},
+        {"vfork(2)", try_vfork},
+        {"clone(2)", try_clone},
+        {"clone with memory", try_clone_shared},
+        {"spawn", try_spawn},
+        {"system", try_system},
+        {"ptrace", try_ptrace},
+        {"process_vm_readv", try_peek},
+        {"kill", try_kill},
+        {"mount", try_mount},
+        {"unshare", try_unshare},
         {"code", try_code},
+        {"code later", try_code_later},
+#ifdef __x86_64__
+        {"x32", try_x32},
+        {"i386", try_i386},
+#endif
     };
     (void)state;
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++) {
@@ -221,6 +441,63 @@ static void test_memory_is_limited(void **state)
     assert_int_equal(WEXITSTATUS(status), REFUSED);
 }
 
+/* A file ends at its limit: by a signal that says so, or with what was written so far. */
+static int write_beyond(void)
+{
+    int fd = memfd_create("x", MFD_CLOEXEC);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    bool below = pwrite(fd, "x", 1, SANDBOX_FILE_BYTES_MAX - 1) == 1;
+    bool beyond = pwrite(fd, "x", 1, SANDBOX_FILE_BYTES_MAX) == 1;
+    return beyond ? ALLOWED : below && errno == EFBIG ? REFUSED : 1;
+}
+
+static void test_files_are_limited(void **state)
+{
+    (void)state;
+    int status = status_of(write_beyond);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), REFUSED);
+}
+
+/* The filter holds for threads that were there before, and for those that come. */
+static void *open_in_thread(void *argument)
+{
+    while (!atomic_load((atomic_bool *)argument)) {
+        (void)sched_yield();
+    }
+    return open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == EPERM ? argument : NULL;
+}
+
+static int no_thread_is_left_out(void)
+{
+    atomic_bool open_now = true;
+    pthread_t later;
+    void *refused = NULL;
+    bool made = pthread_create(&later, NULL, open_in_thread, &open_now) == 0;
+    return made && pthread_join(later, &refused) == 0 && refused != NULL ? REFUSED : ALLOWED;
+}
+
+static void test_threads_are_in_it_too(void **state)
+{
+    (void)state;
+    int status = status_of(no_thread_is_left_out);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == REFUSED);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        atomic_bool open_now = false;
+        pthread_t before;
+        void *refused = NULL;
+        bool made = pthread_create(&before, NULL, open_in_thread, &open_now) == 0;
+        bool caged = sandbox_enter() == 0;
+        atomic_store(&open_now, true);
+        made = made && pthread_join(before, &refused) == 0;
+        _exit(made && caged && refused != NULL ? REFUSED : ALLOWED);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == REFUSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_what_no_decoder_does_is_deadly),
         cmocka_unit_test(test_threads_memory_and_descriptors_work),
         cmocka_unit_test(test_memory_is_limited),
+        cmocka_unit_test(test_files_are_limited),
+        cmocka_unit_test(test_threads_are_in_it_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
