@@ -1,6 +1,7 @@
 /* Writing an archive (archive.h). */
 #include "boot/archive_head.h"
 
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -182,15 +183,6 @@ int archive_write(struct archive_writer *writer, const void *bytes, size_t lengt
     return append(writer, bytes, length);
 }
 
-static int sync_folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder CLEANUP_FREE =
-        slash != NULL ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    int fd CLEANUP_CLOSE = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    return fd >= 0 && fsync(fd) == 0 ? 0 : error_from_errno(errno);
-}
-
 int archive_write_error(const struct archive_writer *writer, struct problem *problem)
 {
     return writer->error == 0
@@ -208,7 +200,7 @@ int archive_write_commit(struct archive_writer *writer, uint64_t *ret_bytes,
     }
     if (writer->error == 0 && flush(writer, true) == 0 &&
         (fsync(writer->fd) != 0 || rename(writer->part, writer->path) != 0 ||
-         sync_folder_of(writer->path) != 0)) {
+         folder_sync_of(writer->path) != 0)) {
         (void)fail(writer, error_from_errno(errno), errno);
     }
     int error = writer->error;

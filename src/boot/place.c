@@ -1,6 +1,7 @@
 /* The files of an installation (place.h). */
 #include "boot/place.h"
 
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -62,10 +63,12 @@ int place_make_folder(const char *path, struct problem *problem)
     }
     for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        (void)mkdir(copy, 0755);
+        if (mkdir(copy, 0755) == 0) {
+            (void)folder_sync_of(copy);
+        }
         *slash = '/';
     }
-    if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
+    if (folder_make(copy) != 0) {
         return problem_set(problem, ERR_INVALID, "the data directory %s can't be made: %s", path,
                            strerror(errno));
     }
@@ -76,13 +79,4 @@ int place_make_folder(const char *path, struct problem *problem)
                            path, strerror(errno));
     }
     return 0;
-}
-
-int place_sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
-    char *folder CLEANUP_FREE = length > 0 ? strndup(path, length) : strdup(".");
-    int fd CLEANUP_CLOSE = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    return fd >= 0 && fsync(fd) == 0 ? 0 : error_from_errno(errno);
 }

@@ -25,7 +25,5 @@ struct place {
 void place_of(const struct config *config, struct place *ret_place);
 /* ERR_NOT_FOUND with words where a database isn't there: commands on data make none. */
 int place_check_databases(const struct place *place, struct problem *problem);
-/* mkdir -p, the last one with mode 0700, and a look whether we may write there. */
+/* mkdir -p, durably, the last one with mode 0700, and a look whether we may write there. */
 int place_make_folder(const char *path, struct problem *problem);
-/* The folder that holds path, made durable: after a rename into it. */
-int place_sync_parent(const char *path);

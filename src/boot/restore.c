@@ -11,6 +11,7 @@
 
 #include "backend/blob/blob.h"
 #include "backend/db/db.h"
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -376,7 +377,7 @@ static int put_database_aside(struct restore *restore, const char *path)
 static int put_in_place(struct restore *restore, const char *path)
 {
     char from[PATH_MAX];
-    return staged(path, from) && rename(from, path) == 0 && place_sync_parent(path) == 0
+    return staged(path, from) && rename(from, path) == 0 && folder_sync_of(path) == 0
                ? 0
                : trouble(restore, path, errno);
 }

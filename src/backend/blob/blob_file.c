@@ -5,6 +5,7 @@
  */
 #include "backend/blob/blob_file.h"
 
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -45,8 +46,9 @@ static void sweep_temporary(struct file_store *store)
 
 static int open_root(const char *path)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return error_from_errno(errno);
+    int error = folder_make(path);
+    if (error != 0) {
+        return error;
     }
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 ? fd : error_from_errno(errno);

@@ -5,6 +5,7 @@
  */
 #include "backend/db/db_sqlite.h"
 
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -107,21 +108,6 @@ static int copy_into(struct sqlite_snapshot *snapshot, const char *path,
     return r;
 }
 
-static int sync_folder_of(const char *path)
-{
-    char *copy CLEANUP_FREE = strdup(path);
-    if (copy == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    char *slash = strrchr(copy, '/');
-    if (slash != NULL) {
-        slash[slash == copy ? 1 : 0] = '\0';
-    }
-    int fd CLEANUP_CLOSE = open(slash != NULL ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* cppcheck-suppress memleak ; the copy goes by its CLEANUP_FREE */
-    return fd >= 0 && fsync(fd) == 0 ? 0 : error_from_errno(errno);
-}
-
 int sqlite_snapshot_copy(struct db_snapshot *base, const char *path,
                          const struct db_progress *progress, struct problem *problem)
 {
@@ -141,7 +127,7 @@ int sqlite_snapshot_copy(struct db_snapshot *base, const char *path,
         r = error_from_errno(errno);
     }
     if (r >= 0) {
-        r = sync_folder_of(path);
+        r = folder_sync_of(path);
     }
     if (r < 0) {
         (void)unlink(temporary);

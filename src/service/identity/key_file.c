@@ -1,6 +1,7 @@
 /* Key files on disk (key_file.h). */
 #include "service/identity/key_file.h"
 
+#include "backend/folder.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -30,7 +31,7 @@ static int path_of(char out[PATH_SIZE], const char *directory, const char *prefi
 
 int key_directory_make(const char *path, struct problem *problem)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (folder_make(path) != 0) {
         return problem_set(problem, error_from_errno(errno),
                            "The directory of keys %s can't be made: %s", path, strerror(errno));
     }
@@ -91,14 +92,6 @@ static int write_all_synced(int fd, const void *bytes, size_t length)
     return fsync(fd) == 0 ? 0 : error_from_errno(errno);
 }
 
-static void sync_directory(const char *path)
-{
-    int fd CLEANUP_CLOSE = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-    }
-}
-
 /* Writes a private file that appears whole or not at all. ERR_EXISTS when somebody was first. */
 static int write_private(const char *directory, const char *path, const void *bytes, size_t length,
                          struct problem *problem)
@@ -119,11 +112,8 @@ static int write_private(const char *directory, const char *path, const void *by
         error = errno == EEXIST ? ERR_EXISTS : error_from_errno(errno);
     }
     (void)unlink(temporary);
-    if (error != 0) {
-        return problem_set(problem, error, "The key %s can't be written", path);
-    }
-    sync_directory(directory);
-    return 0;
+    error = error != 0 ? error : folder_sync(directory);
+    return error != 0 ? problem_set(problem, error, "The key %s can't be written", path) : 0;
 }
 
 static void key_id(const unsigned char public_key[crypto_sign_PUBLICKEYBYTES],

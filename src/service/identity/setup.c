@@ -1,6 +1,7 @@
 /* The first admin: a code of 128 bits lies in DATA/setup-code, its hash in the database; who can
  * read the file owns the server. identity_setup_begin is boot's; setup_finish a handler's.
  */
+#include "backend/folder.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -67,7 +68,8 @@ static int write_file(const struct identity *identity, const char *code, struct 
         return error;
     }
     int fd CLEANUP_CLOSE = mkostemp(temporary, O_CLOEXEC); /* 0600 */
-    if (fd < 0 || dprintf(fd, "%s\n", code) < 0 || fsync(fd) != 0 || rename(temporary, path) != 0) {
+    if (fd < 0 || dprintf(fd, "%s\n", code) < 0 || fsync(fd) != 0 || rename(temporary, path) != 0 ||
+        folder_sync_of(path) != 0) {
         error = error_from_errno(errno);
         (void)unlink(temporary);
         return problem_set(problem, error, "The set-up code can't be written to %s: %s", path,

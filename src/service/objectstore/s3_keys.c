@@ -1,6 +1,7 @@
 /* The keys of the built-in store (s3_keys.h, and the two functions of objectstore.h about keys). */
 #include "service/objectstore/s3_keys.h"
 
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -106,7 +107,7 @@ static int append_line(int fd, const char *name, const struct objectstore_key *k
 /* Opens (and makes) a key file and takes its lock, so that two processes don't make two keys. */
 static int open_locked(const char *keys_path, const char *path)
 {
-    if (mkdir(keys_path, 0700) != 0 && errno != EEXIST) {
+    if (folder_make(keys_path) != 0) {
         return -1;
     }
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -122,7 +123,7 @@ static int add_line(int fd, const char *name, struct objectstore_key *ret_key,
 {
     struct objectstore_key key;
     make_key(&key);
-    if (append_line(fd, name, &key) != 0) {
+    if (append_line(fd, name, &key) != 0 || folder_sync_of(path) != 0) {
         return fail(problem, path);
     }
     *ret_key = key;

@@ -6,6 +6,7 @@
  */
 #include "service/streaming/edge_token.h"
 
+#include "backend/folder.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -75,12 +76,12 @@ static int append_key(int fd)
 static int open_file(const char *keys_path, const char *path)
 {
     struct stat status;
-    if (mkdir(keys_path, 0700) != 0 && errno != EEXIST) {
+    if (folder_make(keys_path) != 0) {
         return -1;
     }
     int fd CLEANUP_CLOSE = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0 || fstat(fd, &status) != 0 ||
-        (status.st_size == 0 && append_key(fd) != 0)) {
+        (status.st_size == 0 && (append_key(fd) != 0 || folder_sync(keys_path) != 0))) {
         return -1;
     }
     return TAKE_FD(fd);
