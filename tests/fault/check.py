@@ -256,7 +256,7 @@ def database(round_):
 def objects(world):
     """{(bucket, key): path} of all objects, by the names of their files (blob_file_path.h)."""
     found = {}
-    root = world.data / "objects" / "objects"
+    root = world.store / "objects"
     for folder, _, files in os.walk(root):
         for name in files:
             path = pathlib.Path(folder) / name
@@ -319,7 +319,7 @@ def store(round_):
         if (bucket, key) not in named and not is_made(key, versions, arts):
             findings.orphans.append(f"object {bucket}/{key}")
     for part in ("temporary", "multipart"):
-        for folder, _, files in os.walk(world.data / "objects" / part):
+        for folder, _, files in os.walk(world.store / part):
             findings.orphans.extend(os.path.join(folder, name) for name in files)
 
 

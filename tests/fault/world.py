@@ -98,20 +98,26 @@ class World:
     """A data directory, its processes and its disk. `with` ends what still runs and removes it."""
 
     def __init__(self, folder, template=None, roles=(None,), on_disk=False, broken_disk=None, small_disk=False,
-                 clock=False):
+                 clock=False, untouched=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.small = SmallDisk(self.folder / "disk", template) if small_disk else None
         self.data, self.log = (self.small.path if small_disk else self.folder) / "data", self.folder / "server.log"
+        self.keys, self.store, root = self.data / "keys", self.data / "objects", self.data
         if template:
             shutil.copytree(template, self.data)
+        elif untouched:  # not even a data directory; keys and objects stand elsewhere
+            root = self.folder / "disk"
+            root.mkdir()
+            self.data, self.keys, self.store = root / "var" / "data", root / "keys", root / "objects"
         else:
             self.data.mkdir(mode=0o700)
-        self.environment, self.public_url = {}, None
+        self.environment = {"TUTTI_KEYS_STORE": str(self.keys), "TUTTI_BLOB_STORE": f"file:{self.store}"}
+        self.public_url = None
         self.clock = Clock(self.folder / "wall-clock") if clock else None
         if self.clock:
             self.environment.update(self.clock.environment())
-        self.disk = disk.Disk(self.data, self.folder / "image") if on_disk else None
+        self.disk = disk.Disk(root, self.folder / "image") if on_disk else None
         if self.disk:
             self.disk.settle()
             self.environment.update(self.disk.environment(broken_disk))
