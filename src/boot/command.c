@@ -9,6 +9,7 @@
 #include "boot/backup.h"
 #include "boot/command_admin.h"
 #include "boot/config.h"
+#include "boot/doctor.h"
 #include "boot/serve.h"
 #include "version.h"
 
@@ -36,6 +37,7 @@ static const struct option_row option_rows[OPTIONS_] = {
     [OPTION_KEY_FILE] = {"key-file", "FILE", "random bytes that seal the backup, not a passphrase"},
     [OPTION_BLOBS] = {"blobs", "DIR", "copy the objects, too; only what DIR lacks"},
     [OPTION_REPLACE] = {"replace", NULL, "put aside what is in the data directory"},
+    [OPTION_JSON] = {"json", NULL, "print JSON"},
     [OPTION_HELP] = {"help", NULL, "this help"},
     [OPTION_VERSION] = {"version", NULL, "the version"},
 };
@@ -97,6 +99,8 @@ static const struct command commands[] = {
      "databases, configuration and keys into a sealed file"},
     {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, command_restore,
      "a data directory from a backup"},
+    {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_LISTEN), 0, command_doctor,
+     "look at the installation, and say what to do"},
     {"migrate", "", COMMON, 0, command_migrate, "bring the databases to this version"},
     {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
     {"config show", "", COMMON, 0, run_config_show, "print the configuration, secrets masked"},
@@ -274,12 +278,14 @@ static int run(const struct command *command, struct command_line *line)
     struct problem problem = {0};
     struct config *config = NULL;
     int error = command_configure(line, &config, &problem);
-    if (error != 0) {
+    if (error != 0 && command->run != command_doctor) { /* which tells it among other things */
         (void)command_complain(&problem, error);
         return EXIT_USAGE;
     }
+    line->configuration_problem = &problem;
     line->config = config;
     int status = command->run(line);
+    line->configuration_problem = NULL;
     config_free(config);
     return status;
 }

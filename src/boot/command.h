@@ -23,6 +23,7 @@ enum command_option {
     OPTION_KEY_FILE,
     OPTION_BLOBS,
     OPTION_REPLACE,
+    OPTION_JSON,
     OPTION_HELP,
     OPTION_VERSION,
     OPTIONS_,
@@ -33,6 +34,7 @@ struct command_line {
     unsigned word_count;
     const char *options[OPTIONS_]; /* NULL: not given; "" for those without a value */
     struct config *config;
+    const struct problem *configuration_problem; /* why there is none, for commands that go on */
 };
 
 /* The configuration file in use, NULL for none. Borrowed. */

@@ -2,6 +2,7 @@
  * system and prints what came of it. */
 #include "boot/command_admin.h"
 
+#include "backend/db/db.h"
 #include "base/arena.h"
 #include "base/call.h"
 #include "base/error.h"
@@ -9,7 +10,9 @@
 #include "base/mem.h"
 #include "boot/command.h"
 #include "boot/config.h"
+#include "boot/place.h"
 #include "boot/platform.h"
+#include "boot/schemas.h"
 #include "service/identity/identity.h"
 #include "service/objectstore/objectstore.h"
 
@@ -187,13 +190,28 @@ int command_sweep(const struct command_line *line)
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }
 
+static int migrate(const struct place_file *file, enum place_database which,
+                   struct problem *problem)
+{
+    struct db *db = NULL;
+    int error = db_open(file->url, file->name, &db, problem);
+    error = error != 0 ? error : schemas_migrate(db, which, problem);
+    db_close(db);
+    return error;
+}
+
 int command_migrate(const struct command_line *line)
 {
-    struct errand errand;
-    int status = errand_begin(&errand, line);
-    if (status != EXIT_DONE) {
-        return status;
+    struct problem problem = {0};
+    struct place place;
+    place_of(line->config, &place);
+    int error = place_make_folder(place.data, &problem);
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        error = migrate(&place.databases[i], i, &problem);
+    }
+    if (error != 0) {
+        return command_complain(&problem, error);
     }
     (void)puts("the databases are of this version");
-    return errand_end(&errand, 0);
+    return EXIT_DONE;
 }

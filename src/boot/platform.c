@@ -230,8 +230,7 @@ static int open_ingest(struct platform *platform, struct problem *problem)
     return ingest_open(&ingest, &platform->ingest, problem);
 }
 
-/* tutti-media stands beside tutti unless the configuration says otherwise. */
-static void media_program(const struct config *config, char path[PATH_MAX])
+void platform_media_program(const struct config *config, char path[PATH_MAX])
 {
     const char *set = config_text(config, CONFIG_TRANSCODE_MEDIA);
     if (set[0] != '\0') {
@@ -248,7 +247,7 @@ static void media_program(const struct config *config, char path[PATH_MAX])
 static int open_transcode(struct platform *platform, struct problem *problem)
 {
     char media[PATH_MAX];
-    media_program(platform->config, media);
+    platform_media_program(platform->config, media);
     struct transcode_config transcode = {
         .db = platform->catalog_db,
         .bus = platform->bus,

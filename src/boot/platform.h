@@ -6,6 +6,8 @@
 
 #include "net/http.h"
 
+#include <limits.h>
+
 struct call;
 struct config;
 struct identity;
@@ -49,6 +51,8 @@ void platform_announce(struct platform *platform);
 enum { PLATFORM_DATABASES = 2 };
 struct db;
 void platform_databases(struct platform *platform, struct db *ret_databases[PLATFORM_DATABASES]);
+/* Where tutti-media is: beside tutti unless the configuration says otherwise. */
+void platform_media_program(const struct config *config, char ret_path[PATH_MAX]);
 struct identity *platform_identity(struct platform *platform); /* borrowed */
 /* What the sweep does in portions, at once: all that nothing names any more and whose grace is over
  * goes. Needs a platform of platform_open. */

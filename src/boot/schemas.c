@@ -44,3 +44,22 @@ int schemas_migrate(struct db *db, enum place_database which, struct problem *pr
     }
     return error;
 }
+
+int schemas_pending(struct db *db, enum place_database which, unsigned *ret_pending,
+                    struct problem *problem)
+{
+    unsigned pending = 0;
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < COUNT_OF(schemas); i++) {
+        unsigned missing = 0;
+        if (schemas[i].which == which) {
+            error =
+                db_migrate_pending(db, schemas[i].migrations, *schemas[i].count, &missing, problem);
+        }
+        pending += missing;
+    }
+    if (error == 0) {
+        *ret_pending = pending;
+    }
+    return error;
+}

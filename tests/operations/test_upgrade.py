@@ -3,9 +3,6 @@ import hashlib
 import json
 import os
 import pathlib
-import sqlite3
-import tarfile
-import time
 
 import boto3
 import pytest
@@ -15,22 +12,6 @@ from botocore.config import Config
 from journey import Person, run_tutti, wait_for
 
 FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
-DAY_MS = 86_400_000
-
-
-def unpack(name, target):
-    """The data directory as it was when it was packed: what runs out after hours or days has not run out yet."""
-    target.mkdir(mode=0o700)
-    with tarfile.open(FIXTURES / f"{name}.tar.xz") as archive:
-        archive.extractall(target)
-    for path in target.rglob("*"):
-        os.utime(path)
-    now_ms = int(time.time() * 1000)
-    with sqlite3.connect(target / "catalog.db") as catalog:
-        catalog.execute("UPDATE upload SET expires_at = ?", (now_ms + DAY_MS,))
-        catalog.execute("UPDATE idempotency SET created_at = ?", (now_ms,))
-    catalog.close()
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +20,8 @@ def facts():
 
 
 @pytest.fixture
-def data(tmp_path):
-    return unpack("first-release", tmp_path / "data")
+def data(first_release):
+    return first_release()
 
 
 @pytest.fixture

@@ -554,3 +554,46 @@ int bus_forget(struct db *db, const char *consumer)
     struct parked_work work = {.consumer = consumer};
     return db_write(db, forget, &work);
 }
+
+struct unseen_work {
+    const struct bus_interest *interest;
+    struct bus_unseen sum;
+};
+
+static int sum_unseen(struct db_session *session, void *argument)
+{
+    struct unseen_work *work = argument;
+    work->sum = (struct bus_unseen){.count = 0};
+    int r = 0;
+    for (const char *const *type = work->interest->types; r == 0 && *type != NULL; type++) {
+        struct bus_unseen one;
+        r = bus_store_unseen(session, work->interest->consumer, *type, &one);
+        if (r == 0 && one.count > 0) {
+            bool older = work->sum.count == 0 || one.oldest_ms < work->sum.oldest_ms;
+            work->sum.oldest_ms = older ? one.oldest_ms : work->sum.oldest_ms;
+            work->sum.count += one.count;
+        }
+    }
+    return r;
+}
+
+int bus_unseen_look(struct db *db, const struct bus_interest *interest,
+                    struct bus_unseen *ret_unseen)
+{
+    struct unseen_work work = {.interest = interest};
+    int r = db_read(db, sum_unseen, &work);
+    if (r == 0) {
+        *ret_unseen = work.sum;
+    }
+    return r;
+}
+
+static int newest_time(struct db_session *session, void *argument)
+{
+    return bus_store_newest_time(session, argument);
+}
+
+int bus_newest_time(struct db *db, int64_t *ret_ms)
+{
+    return db_read(db, newest_time, ret_ms);
+}

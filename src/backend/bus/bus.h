@@ -90,5 +90,19 @@ int bus_parked_list(struct db *db, struct arena *arena, unsigned limit,
 int bus_parked_retry(struct db *db, const char *consumer, int64_t event_id);
 /* Gives a parked event up: it counts as handled and those behind it go on. */
 int bus_parked_drop(struct db *db, const char *consumer, int64_t event_id);
+/* What a consumer has not seen of what it takes, for who looks from outside (`tutti doctor`). */
+struct bus_interest {
+    const char *consumer;
+    const char *const *types; /* NULL-terminated */
+};
+struct bus_unseen {
+    int64_t count;
+    int64_t oldest_ms; /* when the oldest was emitted, 0: there is none */
+};
+/* ERR_NOT_FOUND: the consumer never subscribed here. */
+int bus_unseen_look(struct db *db, const struct bus_interest *interest,
+                    struct bus_unseen *ret_unseen);
+/* When the newest event of a database was emitted, wall ms; 0: there is none. */
+int bus_newest_time(struct db *db, int64_t *ret_ms);
 /* Forgets a consumer that no version has any more; its position no longer keeps old events. */
 int bus_forget(struct db *db, const char *consumer);

@@ -327,3 +327,27 @@ int bus_store_forget(struct db_session *session, const char *consumer)
     r = db_exec(session, "DELETE FROM bus_consumer WHERE name = $1", DB_BIND(db_text(consumer)));
     return r == 0 ? ERR_NOT_FOUND : r < 0 ? r : 0;
 }
+
+int bus_store_unseen(struct db_session *session, const char *consumer, const char *type,
+                     struct bus_unseen *ret_unseen)
+{
+    int64_t numbers[2];
+    int r = one_row(session,
+                    "SELECT (SELECT COUNT(*) FROM bus_outbox WHERE sequence > c.position"
+                    " AND type = $2), (SELECT COALESCE(MIN(created_at), 0) FROM bus_outbox"
+                    " WHERE sequence > c.position AND type = $2)"
+                    " FROM bus_consumer c WHERE c.name = $1",
+                    DB_BIND(db_text(consumer), db_text(type)), numbers, 2);
+    if (r <= 0) {
+        return r < 0 ? r : ERR_NOT_FOUND;
+    }
+    *ret_unseen = (struct bus_unseen){.count = numbers[0], .oldest_ms = numbers[1]};
+    return 0;
+}
+
+int bus_store_newest_time(struct db_session *session, int64_t *ret_ms)
+{
+    int r = one_row(session, "SELECT COALESCE(MAX(created_at), 0) FROM bus_outbox", DB_NO_BIND,
+                    ret_ms, 1);
+    return r < 0 ? r : 0;
+}

@@ -74,6 +74,10 @@ int bus_store_prune(struct db_session *session, int64_t before_ms);
 
 int bus_store_parked(struct db_session *session, struct arena *arena, unsigned limit,
                      struct bus_parked *ret_parked, unsigned *ret_count);
+int bus_store_newest_time(struct db_session *session, int64_t *ret_ms);
+/* Events of one type behind the consumer's position. */
+int bus_store_unseen(struct db_session *session, const char *consumer, const char *type,
+                     struct bus_unseen *ret_unseen);
 int bus_store_unpark(struct db_session *session, const char *consumer, int64_t event_id);
 int bus_store_drop(struct db_session *session, const char *consumer, int64_t event_id);
 int bus_store_forget(struct db_session *session, const char *consumer);

@@ -81,6 +81,10 @@ struct db_migration {
 int db_migrate(struct db *db, const struct db_migration *migrations, unsigned count,
                struct problem *problem);
 
+/* How many of them are not applied yet; changes nothing. Errors as above. */
+int db_migrate_pending(struct db *db, const struct db_migration *migrations, unsigned count,
+                       unsigned *ret_pending, struct problem *problem);
+
 /* Work: 0 commits, negative rolls back and is returned. */
 typedef int db_work(struct db_session *session, void *argument);
 int db_read(struct db *db, db_work *work, void *argument);

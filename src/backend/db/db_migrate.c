@@ -123,12 +123,14 @@ static int refuse_newer(struct db *db, const struct db_migration *migrations, un
                        db->name, component, (long long)newest.number, known);
 }
 
-int db_migrate(struct db *db, const struct db_migration *migrations, unsigned count,
-               struct problem *problem)
+/* Goes through the list: applies what is missing, or only counts it. */
+static int walk(struct db *db, const struct db_migration *migrations, unsigned count,
+                unsigned *ret_pending, struct problem *problem)
 {
     struct problem unused = {0};
     problem = problem != NULL ? problem : &unused;
     problem_reset(problem);
+    unsigned pending = 0;
     int r = 0;
     for (unsigned i = 0; i < count && r >= 0; i++) {
         struct step step = {.migration = &migrations[i], .problem = problem};
@@ -137,11 +139,27 @@ int db_migrate(struct db *db, const struct db_migration *migrations, unsigned co
             r = refuse_newer(db, migrations, count, migrations[i].component, problem);
         }
         if (r >= 0 && (r = db_read(db, check, &step)) == 0) {
-            r = db_write(db, apply, &step);
+            pending++;
+            r = ret_pending == NULL ? db_write(db, apply, &step) : 0;
         }
     }
     if (r < 0 && problem->code == 0) {
         return problem_set(problem, r, "Can't migrate the database %s: %s", db->name, db_words());
     }
+    if (r >= 0 && ret_pending != NULL) {
+        *ret_pending = pending;
+    }
     return r < 0 ? r : 0;
+}
+
+int db_migrate(struct db *db, const struct db_migration *migrations, unsigned count,
+               struct problem *problem)
+{
+    return walk(db, migrations, count, NULL, problem);
+}
+
+int db_migrate_pending(struct db *db, const struct db_migration *migrations, unsigned count,
+                       unsigned *ret_pending, struct problem *problem)
+{
+    return walk(db, migrations, count, ret_pending, problem);
 }

@@ -116,8 +116,7 @@ static size_t read_message(char *out, size_t size, size_t count, void *argument)
     return length;
 }
 
-static CURLcode transfer(CURL *curl, const struct mailer *mailer, struct curl_slist *recipients,
-                         struct reading *reading)
+static void aim(CURL *curl, const struct mailer *mailer)
 {
     long tls = mailer->need_tls ? CURLUSESSL_ALL : CURLUSESSL_TRY;
     (void)curl_easy_setopt(curl, CURLOPT_URL, mailer->url);
@@ -129,6 +128,12 @@ static CURLcode transfer(CURL *curl, const struct mailer *mailer, struct curl_sl
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
     /* Alone counts while the conversation is ended, which may follow upon a failure. */
     (void)curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)ANSWER_TIMEOUT_S);
+}
+
+static CURLcode transfer(CURL *curl, const struct mailer *mailer, struct curl_slist *recipients,
+                         struct reading *reading)
+{
+    aim(curl, mailer);
     (void)curl_easy_setopt(curl, CURLOPT_MAIL_FROM, mailer->sender.address);
     (void)curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
     (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
@@ -163,6 +168,21 @@ static int send_message(const struct mailer *mailer, const char *to, const struc
     curl_slist_free_all(recipients);
     curl_easy_cleanup(curl);
     return error_of(code);
+}
+
+int mail_check(struct mailer *mailer, struct problem *problem)
+{
+    CURL *curl = mailer != NULL ? curl_easy_init() : NULL;
+    if (curl == NULL) {
+        return mailer == NULL ? 0 : ERR_NO_MEMORY;
+    }
+    aim(curl, mailer);
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_cleanup(curl);
+    return code == CURLE_OK ? 0
+                            : problem_set(problem, error_of(code), "The mail server: %s",
+                                          curl_easy_strerror(code));
 }
 
 int mail_send(struct mailer *mailer, const char *to, const char *subject, const char *text_body)

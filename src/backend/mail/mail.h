@@ -8,5 +8,7 @@ struct problem;
  * NULL. */
 int mail_open(const char *url, const char *from, struct mailer **ret_mailer,
               struct problem *problem);
+/* Speaks with the server as far as to a log-in and sends nothing. Words in problem. NULL: 0. */
+int mail_check(struct mailer *mailer, struct problem *problem);
 int mail_send(struct mailer *mailer, const char *to, const char *subject, const char *text_body);
 void mail_close(struct mailer *mailer);

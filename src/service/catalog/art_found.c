@@ -128,11 +128,12 @@ static int handle(void *context, const struct event *event)
     return error;
 }
 
+const char *const art_found_types[] = {"media.art", NULL};
+
 int art_found_subscribe(struct catalog *catalog)
 {
-    static const char *const types[] = {"media.art", NULL};
-    const struct bus_consumer consumer = {.name = "catalog.art",
-                                          .types = types,
+    const struct bus_consumer consumer = {.name = ART_FOUND_CONSUMER,
+                                          .types = art_found_types,
                                           .from_start = 1,
                                           .handle = handle,
                                           .context = catalog};

@@ -3,5 +3,8 @@
 
 struct catalog;
 
+#define ART_FOUND_CONSUMER "catalog.art"
+extern const char *const art_found_types[];
+
 /* Subscribes the consumer of media.art. */
 int art_found_subscribe(struct catalog *catalog);

@@ -27,6 +27,7 @@
  */
 #pragma once
 
+#include "backend/bus/bus.h"
 #include "base/call.h"
 
 #include <jansson.h>
@@ -44,6 +45,9 @@ struct catalog;
 
 /* Objects outlive the row that named them by the longest life of a token (7 h). */
 enum { CATALOG_OBJECT_GRACE_MS = 7 * 3600 * 1000 };
+
+/* What its consumers take, ending with a NULL consumer. */
+extern const struct bus_interest catalog_interests[];
 
 struct catalog_config {
     struct db *db;
@@ -192,3 +196,9 @@ int catalog_cleanup_sweep(struct catalog *catalog, unsigned limit, unsigned *ret
 /* Whether a row names the object of the media bucket (for the collection of orphans). Inside a
  * read. */
 int catalog_object_named(struct db_session *session, const char *key, bool *ret_named);
+/* The other way round: tells visit every object of the media bucket that a row needs (originals,
+ * renditions, pictures), with its length, -1 where the row doesn't say. Reads in portions, visits
+ * between them; visit not 0 ends it and is returned. */
+int catalog_objects_walk(struct db *db,
+                         int (*visit)(void *argument, const char *key, int64_t bytes),
+                         void *argument);

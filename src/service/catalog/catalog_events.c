@@ -143,6 +143,8 @@ static const struct {
     {"art.failed", apply_art_failed},
 };
 
+#define MEDIA_CONSUMER "catalog.media"
+
 static const char *const types[] = {
     "media.started", "media.probed", "media.rendition", "media.complete",
     "media.failed",  "art.ready",    "art.failed",      NULL};
@@ -189,9 +191,15 @@ static int handle_media(void *context, const struct event *event)
     return error;
 }
 
+const struct bus_interest catalog_interests[] = {
+    {MEDIA_CONSUMER, types},
+    {ART_FOUND_CONSUMER, art_found_types},
+    {NULL, NULL},
+};
+
 int catalog_subscribe(struct catalog *catalog)
 {
-    const struct bus_consumer consumer = {.name = "catalog.media",
+    const struct bus_consumer consumer = {.name = MEDIA_CONSUMER,
                                           .types = types,
                                           .from_start = 1,
                                           .handle = handle_media,

@@ -56,7 +56,8 @@ static void set_limits(struct ingest_config *config)
     config->sweep_interval_s =
         config->sweep_interval_s > 0 ? config->sweep_interval_s : SWEEP_INTERVAL_S;
     config->upload_life_ms = config->upload_life_ms > 0 ? config->upload_life_ms : DAY_MS;
-    config->orphan_grace_ms = config->orphan_grace_ms > 0 ? config->orphan_grace_ms : DAY_MS;
+    config->orphan_grace_ms =
+        config->orphan_grace_ms > 0 ? config->orphan_grace_ms : INGEST_ORPHAN_GRACE_MS;
 }
 
 int ingest_open(const struct ingest_config *config, struct ingest **ret_ingest,

@@ -24,6 +24,9 @@ struct catalog;
 struct route;
 struct ingest;
 
+/* In which a row that names an object might still come. */
+enum { INGEST_ORPHAN_GRACE_MS = 24 * 3600 * 1000 };
+
 struct ingest_config {
     struct db *db; /* the catalog's */
     struct bus *bus;
@@ -54,5 +57,14 @@ struct ingest_swept {
 /* One sweep: abandoned uploads, objects whose grace is over, a portion of the walk over all
  * objects. Several processes may sweep at once. */
 int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept);
+/* What a sweep would find in the store, without removing it; damaged: objects whose description
+ * can't be read. visit is told of those and of each orphan. */
+struct ingest_store_look {
+    uint64_t objects, bytes, orphans, orphan_bytes, damaged;
+};
+int ingest_store_look(struct db *catalog, struct blob_store *blobs,
+                      void (*visit)(void *argument, const char *bucket, const char *key,
+                                    bool damaged),
+                      void *argument, struct ingest_store_look *ret_look);
 /* All there is to sweep, the walk from its beginning to its end: as long as the store is large. */
 int ingest_sweep_all(struct ingest *ingest, struct ingest_swept *ret_swept);

@@ -86,6 +86,24 @@ int upload_abort(struct ingest *ingest, const struct upload_row *row);
  * already (once->body is its answer). Asked before anything outside the database is done. */
 int upload_replay(struct request *request, struct idempotency *once, bool *ret_replayed);
 
+/* orphans.c: a portion of a bucket, and which of its objects no row names. */
+enum { ORPHANS_AT_ONCE = 1000 };
+struct orphans {
+    struct arena *arena;
+    unsigned count;
+    struct {
+        const char *key;
+        uint64_t bytes;
+        bool damaged; /* its description can't be read */
+        bool orphan;  /* and older than old_ms */
+    } objects[ORPHANS_AT_ONCE];
+};
+/* From place on, which moves to the last key seen, and back to "" past the bucket's end. Ends with
+ * orphans_done, also on failure. */
+int orphans_find(struct db *db, struct blob_store *blobs, const char *bucket, char *place,
+                 int64_t old_ms, struct orphans *orphans);
+void orphans_done(struct orphans *orphans);
+
 /* Handlers. */
 int upload_url_get(struct request *request);
 int update_url_get(struct request *request);

@@ -16,7 +16,7 @@
 static const int64_t ended_life_ms = (int64_t)30 * 24 * 3600 * 1000;
 static const int64_t foreign_upload_life_ms = (int64_t)7 * 24 * 3600 * 1000;
 
-enum { UPLOADS_AT_ONCE = 100, CLEANUPS_AT_ONCE = 100, KEYS_AT_ONCE = 1000 };
+enum { UPLOADS_AT_ONCE = 100, CLEANUPS_AT_ONCE = 100 };
 
 struct expired {
     struct arena *arena;
@@ -45,80 +45,27 @@ static int sweep_uploads(struct ingest *ingest, struct ingest_swept *swept)
     return error;
 }
 
-struct walk {
-    struct ingest *ingest;
-    struct arena *arena;
-    const char *bucket;
-    int64_t old_ms; /* objects younger than this are left alone */
-    const char *keys[KEYS_AT_ONCE];
-    bool orphan[KEYS_AT_ONCE];
-    unsigned count, seen;
-    char *place; /* the last key seen */
-};
-
-static int walk_visit(void *argument, const char *key, const struct blob_stat *stat)
-{
-    struct walk *walk = argument;
-    walk->seen++;
-    (void)strncpy(walk->place, key, BLOB_KEY_MAX);
-    if (stat->modified_ms >= walk->old_ms) {
-        return 0;
-    }
-    const char *copy = arena_strdup(walk->arena, key);
-    if (copy == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    walk->keys[walk->count++] = copy;
-    return 0;
-}
-
-static int walk_judge(struct db_session *session, void *argument)
-{
-    struct walk *walk = argument;
-    bool uploads = strcmp(walk->bucket, BLOB_UPLOADS) == 0;
-    for (unsigned i = 0; i < walk->count; i++) {
-        bool named = true;
-        int error = uploads ? upload_key_lives(session, walk->keys[i], &named)
-                            : catalog_object_named(session, walk->keys[i], &named);
-        if (error != 0) {
-            return error;
-        }
-        walk->orphan[i] = !named;
-    }
-    return 0;
-}
-
 /* One portion of a bucket. Past its end it starts anew. */
 static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
                        struct ingest_swept *swept)
 {
-    struct walk *walk = calloc(1, sizeof *walk);
-    if (walk == NULL) {
+    struct orphans *orphans = calloc(1, sizeof *orphans);
+    if (orphans == NULL) {
         return ERR_NO_MEMORY;
     }
-    char after[BLOB_KEY_MAX + 1];
-    (void)text_copy(after, sizeof after, place);
-    walk->bucket = bucket;
-    walk->place = place;
-    walk->old_ms = clock_wall_ms() - ingest->config.orphan_grace_ms;
-    walk->arena = arena_new(0);
-    int error = walk->arena != NULL ? blob_list(ingest->config.blobs, bucket, "", after,
-                                                KEYS_AT_ONCE, walk_visit, walk)
-                                    : ERR_NO_MEMORY;
-    if (error == 0 && walk->count > 0) {
-        error = db_read(ingest->config.db, walk_judge, walk);
-    }
-    for (unsigned i = 0; error == 0 && i < walk->count; i++) {
-        if (walk->orphan[i]) {
-            error = blob_delete(ingest->config.blobs, bucket, walk->keys[i]);
+    int error = orphans_find(ingest->config.db, ingest->config.blobs, bucket, place,
+                             clock_wall_ms() - ingest->config.orphan_grace_ms, orphans);
+    for (unsigned i = 0; error == 0 && i < orphans->count; i++) {
+        if (orphans->objects[i].orphan) {
+            error = blob_delete(ingest->config.blobs, bucket, orphans->objects[i].key);
             swept->objects += error == 0 ? 1 : 0;
         }
     }
-    if (walk->seen < KEYS_AT_ONCE || error != 0) {
+    if (error != 0) {
         place[0] = '\0';
     }
-    arena_free(walk->arena);
-    free(walk);
+    orphans_done(orphans);
+    free(orphans);
     return error;
 }
 

@@ -65,6 +65,21 @@ bool child_runs(const struct child *child)
     return child->pid != 0;
 }
 
+int child_is_filtered(const struct child *child)
+{
+    char path[64], line[128];
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)child->pid);
+    FILE *status = child->pid != 0 ? fopen(path, "re") : NULL;
+    int mode = -1;
+    while (status != NULL && mode < 0 && fgets(line, sizeof line, status) != NULL) {
+        (void)sscanf(line, "Seccomp: %d", &mode);
+    }
+    if (status != NULL) {
+        (void)fclose(status);
+    }
+    return mode < 0 ? -1 : mode == 2;
+}
+
 /* --- start and end --- */
 
 static int set_actions(posix_spawn_file_actions_t *actions, int socket)

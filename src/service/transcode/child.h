@@ -18,6 +18,9 @@ void child_free(struct child *child); /* ends the process; NULL is fine */
 void child_end(struct child *child);
 bool child_runs(const struct child *child);
 
+/* Whether the kernel filters the process's system calls: 1 yes, 0 no, -1 it can't be seen. */
+int child_is_filtered(const struct child *child);
+
 struct child_job {
     json_t *request;
     const int *fds;

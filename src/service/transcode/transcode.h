@@ -15,11 +15,27 @@
  */
 #pragma once
 
+#include "backend/bus/bus.h"
+
+#include <stdint.h>
+
 struct db;
 struct bus;
 struct blob_store;
 struct problem;
 struct transcode;
+
+/* What its consumer takes, ending with a NULL consumer. */
+extern const struct bus_interest transcode_interests[];
+/* How the queue is, for `tutti doctor`. */
+struct transcode_queue {
+    int64_t waiting, running; /* jobs that have not ended */
+    int64_t overdue;          /* of them: nobody took or held them for since_ms */
+};
+int transcode_queue_look(struct db *catalog, int64_t since_ms, struct transcode_queue *ret_queue);
+/* Has the program at media_path decode and encode a short sound in its sandbox. ERR_UNAVAILABLE
+ * with words where it can't. Blocks for a second or so. */
+int transcode_media_check(const char *media_path, struct problem *problem);
 
 struct transcode_config {
     struct db *db; /* catalog */

@@ -66,6 +66,8 @@ static int art_uploaded(struct db_session *session, void *argument)
     return insert(session, delivery, JOB_COVER, id_of(delivery->payload, "artId"), 0);
 }
 
+#define CONSUMER "transcode.jobs"
+
 static const char *const types[] = {"track.uploaded", "track.deleted", "art.uploaded", NULL};
 
 static db_work *const works[] = {track_uploaded, track_deleted, art_uploaded};
@@ -87,12 +89,11 @@ static int handle(void *context, const struct event *event)
     return result;
 }
 
+const struct bus_interest transcode_interests[] = {{CONSUMER, types}, {NULL, NULL}};
+
 int transcode_subscribe(struct transcode *transcode)
 {
-    const struct bus_consumer consumer = {.name = "transcode.jobs",
-                                          .types = types,
-                                          .from_start = 1,
-                                          .handle = handle,
-                                          .context = transcode};
+    const struct bus_consumer consumer = {
+        .name = CONSUMER, .types = types, .from_start = 1, .handle = handle, .context = transcode};
     return bus_subscribe(transcode->bus, transcode->db, &consumer);
 }

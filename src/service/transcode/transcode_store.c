@@ -228,6 +228,19 @@ int job_count_open(struct db_session *session, const char *state, int64_t *ret_c
     return at_least_0(result);
 }
 
+int job_count_overdue(struct db_session *session, int64_t before_ms, int64_t *ret_count)
+{
+    DB_ROWS rows = NULL;
+    int result = db_query(session, &rows,
+                          "SELECT COUNT(*) FROM transcode_job WHERE " OPEN " AND " DUE " < $1",
+                          DB_BIND(db_int(before_ms)));
+    result = result < 0 ? result : db_next(rows);
+    if (result > 0) {
+        *ret_count = db_get_int(rows, 0);
+    }
+    return at_least_0(result);
+}
+
 int job_oldest(struct db_session *session, enum job_kind kind, int64_t *ret_created_ms)
 {
     DB_ROWS rows = NULL;

@@ -69,6 +69,8 @@ int job_owners(struct db_session *session, void (*visit)(void *argument, const c
                void *argument);
 /* Of those that have not ended; state is waiting or running. */
 int job_count_open(struct db_session *session, const char *state, int64_t *ret_count);
+/* Of those: due, or their lease over, since before. */
+int job_count_overdue(struct db_session *session, int64_t before_ms, int64_t *ret_count);
 /* When the oldest one of the kind that has not ended was made. ERR_NOT_FOUND: all have. */
 int job_oldest(struct db_session *session, enum job_kind kind, int64_t *ret_created_ms);
 /* Forgets jobs that ended before: no event that old is told again. */

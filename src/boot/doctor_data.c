@@ -1,0 +1,307 @@
+/* Doctor's checks of what is stored (doctor_checks.h): databases, events, jobs, objects. */
+#include "boot/doctor_checks.h"
+
+#include "backend/blob/blob.h"
+#include "backend/bus/bus.h"
+#include "backend/db/db.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/problem.h"
+#include "boot/backup_objects.h"
+#include "boot/config.h"
+#include "boot/progress.h"
+#include "boot/schemas.h"
+#include "service/catalog/catalog.h"
+#include "service/ingest/ingest.h"
+#include "service/transcode/transcode.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { STUCK_MS = 5 * 60 * 1000, OVERDUE_MS = 5 * 60 * 1000, NAMED_MAX = 3, PARKED_MAX = 1000 };
+
+static void no_database(struct finding *finding)
+{
+    finding_warn(finding, "", "not looked at: there is no database to ask");
+}
+
+/* databases */
+
+static void check_schema(struct doctor *doctor, enum place_database which, struct finding *finding)
+{
+    struct problem problem = {0};
+    unsigned pending = 0;
+    int error = schemas_pending(doctor->databases[which], which, &pending, &problem);
+    if (error == ERR_VERSION) {
+        finding_fail(finding, "install the newer version again, or restore an older backup", "%s",
+                     finding_words(&problem, error));
+    } else if (error != 0) {
+        finding_fail(finding, "restore the last backup (docs/operations.md)", "%s",
+                     finding_words(&problem, error));
+    } else if (pending > 0) {
+        finding_warn(finding, "the next start brings it to this version, or tutti migrate",
+                     "%u migrations are not applied yet", pending);
+    }
+}
+
+static void check_database(struct doctor *doctor, enum place_database which,
+                           struct finding *finding)
+{
+    const struct place_file *file = &doctor->place.databases[which];
+    struct problem problem = {0};
+    struct stat status = {.st_size = 0};
+    if (file->path != NULL && stat(file->path, &status) != 0) {
+        finding_warn(finding, "start the server once, or check --data", "%s isn't there",
+                     file->path);
+        return;
+    }
+    int error = db_open(file->url, file->name, &doctor->databases[which], &problem);
+    if (error != 0) {
+        finding_fail(finding, "restore the last backup (docs/operations.md)", "%s",
+                     finding_words(&problem, error));
+        return;
+    }
+    char bytes[PROGRESS_BYTES_SIZE];
+    finding_ok(finding, "%s is whole and of this version (%s)", file->path,
+               progress_bytes((uint64_t)status.st_size, bytes));
+    check_schema(doctor, which, finding);
+    error = db_check(doctor->databases[which], &problem);
+    if (error != 0) {
+        finding_fail(finding, "stop the server and restore the last backup (docs/operations.md)",
+                     "%s", finding_words(&problem, error));
+    }
+}
+
+void doctor_check_catalog(struct doctor *doctor, struct finding *finding)
+{
+    check_database(doctor, PLACE_CATALOG, finding);
+}
+
+void doctor_check_users(struct doctor *doctor, struct finding *finding)
+{
+    check_database(doctor, PLACE_USERS, finding);
+}
+
+/* events */
+
+static void judge_unseen(const char *consumer, const struct bus_unseen *unseen,
+                         struct finding *finding)
+{
+    int64_t age_ms = clock_wall_ms() - unseen->oldest_ms;
+    if (unseen->count > 0 && age_ms > STUCK_MS) {
+        finding_warn(finding, "start a server with the role that takes them",
+                     "%" PRId64 " events wait for the consumer %s, the oldest for %" PRId64
+                     " minutes",
+                     unseen->count, consumer, age_ms / 60000);
+    }
+}
+
+static int check_interests(struct doctor *doctor, const struct bus_interest *interests,
+                           struct finding *finding)
+{
+    int error = 0;
+    for (unsigned i = 0; error == 0 && interests[i].consumer != NULL; i++) {
+        struct bus_unseen unseen = {.count = 0};
+        error = bus_unseen_look(doctor->databases[PLACE_CATALOG], &interests[i], &unseen);
+        judge_unseen(interests[i].consumer, &unseen, finding);
+        error = error == ERR_NOT_FOUND ? 0 : error; /* a process with that role never ran */
+    }
+    return error;
+}
+
+static int check_parked(struct db *db, struct finding *finding)
+{
+    struct bus_parked *parked = NULL;
+    unsigned count = 0;
+    struct arena *arena = arena_new(0);
+    int error =
+        arena != NULL ? bus_parked_list(db, arena, PARKED_MAX, &parked, &count) : ERR_NO_MEMORY;
+    if (error == 0 && count > 0) {
+        finding_fail(finding,
+                     "tutti events parked says which; tutti events retry EVENT, once mended",
+                     "%u events were given up after all tries, the oldest by the consumer %s",
+                     count, parked[0].consumer);
+    }
+    arena_free(arena);
+    return error;
+}
+
+void doctor_check_events(struct doctor *doctor, struct finding *finding)
+{
+    if (doctor->databases[PLACE_CATALOG] == NULL || doctor->databases[PLACE_USERS] == NULL) {
+        no_database(finding);
+        return;
+    }
+    int error = check_interests(doctor, catalog_interests, finding);
+    error = error != 0 ? error : check_interests(doctor, transcode_interests, finding);
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        error = check_parked(doctor->databases[i], finding);
+    }
+    if (error != 0) {
+        finding_warn(finding, "tutti migrate", "the events can't be read: %s", db_words());
+    }
+    finding_ok(finding, "none waits for long, none was given up");
+}
+
+/* jobs */
+
+void doctor_check_jobs(struct doctor *doctor, struct finding *finding)
+{
+    struct transcode_queue queue;
+    if (doctor->databases[PLACE_CATALOG] == NULL) {
+        no_database(finding);
+        return;
+    }
+    int error = transcode_queue_look(doctor->databases[PLACE_CATALOG], OVERDUE_MS, &queue);
+    if (error != 0) {
+        finding_warn(finding, "tutti migrate", "the queue can't be read: %s", db_words());
+    } else if (queue.overdue > 0) {
+        finding_warn(finding, "start a server with the role transcode; see the line \"media\"",
+                     "nobody has taken %" PRId64 " of %" PRId64 " media jobs for %d minutes",
+                     queue.overdue, queue.waiting + queue.running, OVERDUE_MS / 60000);
+    }
+    finding_ok(finding, "%" PRId64 " media jobs wait, %" PRId64 " run", queue.waiting,
+               queue.running);
+}
+
+/* objects: what rows need */
+
+struct needs {
+    struct blob_store *store;
+    struct progress progress;
+    uint64_t seen, bytes, missing, other;
+    char named[NAMED_MAX][BLOB_KEY_MAX + 1]; /* the first that aren't right */
+};
+
+static void name_it(struct needs *needs, const char *key)
+{
+    uint64_t count = needs->missing + needs->other;
+    if (count < NAMED_MAX) {
+        (void)snprintf(needs->named[count], sizeof needs->named[count], "%s", key);
+    }
+}
+
+static int visit_needed(void *argument, const char *key, int64_t bytes)
+{
+    struct needs *needs = argument;
+    struct blob_stat stat = {.bytes = 0};
+    int error = blob_stat(needs->store, BLOB_MEDIA, key, &stat);
+    needs->seen++;
+    needs->bytes += stat.bytes;
+    if (error == ERR_NOT_FOUND) {
+        name_it(needs, key);
+        needs->missing++;
+    } else if (error == ERR_CORRUPT ||
+               (error == 0 && bytes >= 0 && (uint64_t)bytes != stat.bytes)) {
+        name_it(needs, key);
+        needs->other++;
+    } else if (error != 0) {
+        return error;
+    }
+    progress_show(&needs->progress, (int64_t)needs->bytes, 0);
+    return 0;
+}
+
+static bool open_objects(struct doctor *doctor, struct finding *finding)
+{
+    struct problem problem = {0};
+    struct stat status;
+    if (doctor->place.objects != NULL && stat(doctor->place.objects, &status) != 0) {
+        finding_warn(finding, "the first start makes it", "%s isn't there", doctor->place.objects);
+        return false;
+    }
+    int error = backup_store_open(doctor->place.objects_url, &doctor->objects, &problem);
+    if (error != 0) {
+        finding_fail(finding, "check blob.store and the folder's rights", "%s",
+                     finding_words(&problem, error));
+    }
+    return error == 0;
+}
+
+static void clear_line(const struct progress *progress)
+{
+    if (progress->terminal) {
+        (void)fputs("\r\033[K", stderr);
+    }
+}
+
+void doctor_check_objects(struct doctor *doctor, struct finding *finding)
+{
+    if (doctor->databases[PLACE_CATALOG] == NULL) {
+        no_database(finding);
+        return;
+    }
+    if (!open_objects(doctor, finding)) {
+        return;
+    }
+    static const char advice[] =
+        "bring them back from a backup: tutti restore --blobs into another "
+        "--data and copy, or upload those tracks again";
+    struct needs needs = {.store = doctor->objects};
+    progress_begin(&needs.progress, "objects");
+    int error = catalog_objects_walk(doctor->databases[PLACE_CATALOG], visit_needed, &needs);
+    clear_line(&needs.progress);
+    if (error != 0) {
+        finding_fail(finding, "tutti migrate, and see the line \"catalog\"",
+                     "the objects can't be gone through: %s", error_title(error));
+    } else if (needs.missing + needs.other > 0) {
+        finding_fail(finding, advice,
+                     "%" PRIu64 " of %" PRIu64
+                     " objects that tracks and pictures need are missing, "
+                     "%" PRIu64 " are damaged or of another length: %s%s%s%s%s",
+                     needs.missing, needs.seen, needs.other, needs.named[0],
+                     needs.named[1][0] != '\0' ? ", " : "", needs.named[1],
+                     needs.named[2][0] != '\0' ? ", " : "", needs.named[2]);
+    }
+    char bytes[PROGRESS_BYTES_SIZE];
+    finding_ok(finding, "all %" PRIu64 " that tracks and pictures need are there (%s)", needs.seen,
+               progress_bytes(needs.bytes, bytes));
+}
+
+/* store: what is in it */
+
+struct first {
+    char damaged[BLOB_BUCKET_MAX + BLOB_KEY_MAX + 2];
+};
+
+static void visit_odd(void *argument, const char *bucket, const char *key, bool damaged)
+{
+    struct first *first = argument;
+    if (damaged && first->damaged[0] == '\0') {
+        (void)snprintf(first->damaged, sizeof first->damaged, "%s/%s", bucket, key);
+    }
+}
+
+void doctor_check_store(struct doctor *doctor, struct finding *finding)
+{
+    if (doctor->databases[PLACE_CATALOG] == NULL || doctor->objects == NULL) {
+        no_database(finding);
+        return;
+    }
+    struct ingest_store_look look = {.objects = 0};
+    struct first first = {.damaged = ""};
+    char bytes[PROGRESS_BYTES_SIZE];
+    int error = ingest_store_look(doctor->databases[PLACE_CATALOG], doctor->objects, visit_odd,
+                                  &first, &look);
+    if (error != 0) {
+        finding_fail(finding, "check the folder's rights and the disk",
+                     "the store can't be gone through: %s", error_title(error));
+        return;
+    }
+    finding_ok(finding, "%" PRIu64 " objects (%s), each named by a row or younger than a day",
+               look.objects, progress_bytes(look.bytes, bytes));
+    if (look.orphans > 0) {
+        finding_warn(finding, "tutti sweep removes them; a running server does so by itself",
+                     "%" PRIu64 " of %" PRIu64 " objects (%s) are named by no row", look.orphans,
+                     look.objects, progress_bytes(look.orphan_bytes, bytes));
+    }
+    if (look.damaged > 0) {
+        finding_fail(finding,
+                     "look at the disk (smartctl, dmesg), and bring them back from a backup",
+                     "%" PRIu64 " of %" PRIu64 " objects are damaged, %s first", look.damaged,
+                     look.objects, first.damaged);
+    }
+}
