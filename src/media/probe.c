@@ -279,7 +279,7 @@ int probe_sound(AVFormatContext *container, AVStream *stream, int64_t wav_frames
     bool estimated = !known && container->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE;
     int64_t frame_bytes = (int64_t)parameters->ch_layout.nb_channels *
                           av_get_exact_bits_per_sample(parameters->codec_id) / 8;
-    bool streamed = frame_bytes > 0 && frames * frame_bytes >= PROBE_STREAMED_BYTES_MIN &&
+    bool streamed = frame_bytes > 0 && frames >= PROBE_STREAMED_BYTES_MIN / frame_bytes &&
                     avio_size(container->pb) < PROBE_STREAMED_BYTES_MIN;
     if (containers[index].promises && !estimated && !streamed) {
         sound.expected = frames;
