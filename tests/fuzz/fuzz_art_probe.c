@@ -1,4 +1,4 @@
-/* The header of a picture. A picture that is taken has a size within the limits and one of three
+/* The header of a picture. A picture that is taken has a size within the limits and one of four
  * kinds; what stands behind the length that was given is not looked at.
  *
  * Covers: src/service/catalog/art_probe.c */

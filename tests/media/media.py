@@ -15,6 +15,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TUTTI_MEDIA", str(ROOT / "build" / "tutti-media"))
 SANITIZED = b"__asan_init" in pathlib.Path(BINARY).read_bytes()
+SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"}
 PACKET = 192 * 1024
 DESCRIPTORS_MAX = 32  # a job has 12 at most, with those that stay
 CPU_S_MAX = 20
@@ -47,7 +48,7 @@ class Media:
             resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS_MAX, DESCRIPTORS_MAX))
 
         self.process = subprocess.Popen([BINARY], preexec_fn=prepare, pass_fds=(3,),
-                                        env={"ASAN_OPTIONS": "detect_leaks=0"} if SANITIZED else {}, stdin=subprocess.DEVNULL,
+                                        env=SANITIZERS if SANITIZED else {}, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         theirs.close()
         self.socket = ours
