@@ -16,7 +16,7 @@ from world import PASSWORD, Clock
 NINE_DAYS_MS = 9 * 24 * 3600 * 1000
 TRAILER = struct.Struct("<8sIIQ72s")
 TRAILER_BYTES = 512
-SETTLE_TIMEOUT_S = 60
+SETTLE_TIMEOUT_S = 120
 MADE_FILES = re.compile(r"^(hls-[a-z0-9]+\.m3u8|dash-[a-z0-9]+\.mpd|[a-z]+-?[0-9]*\.m3u8|waveform.*|original\.[a-z0-9]+)$")
 
 # Positions move with events that a consumer wants, not with others.
@@ -73,11 +73,20 @@ def signed_in(world, username):
     return http
 
 
+def described(round_, path, answer):
+    """What is half there has not all that the description promises."""
+    try:
+        round_.specification.check("GET", path, answer)
+    except AssertionError as error:
+        round_.findings.other.append(f"{path}: {error}")
+
+
 def listed(round_, http, path):
     items, cursor = [], None
     while True:
         query = {"limit": 100, **({"cursor": cursor} if cursor else {})}
         answer = http.get(round_.world.url + path, params=query, timeout=20)
+        described(round_, path, answer)
         if answer.status_code != 200:
             round_.findings.lost.append(f"{path}: {answer.status_code} {answer.text[:200]}")
             return items
@@ -142,7 +151,9 @@ def check_tracks(round_, http):
 
 
 def check_track(round_, http, item, thing):
-    answer = http.get(f"{round_.world.url}/api/v1/tracks/{item['id']}", timeout=20)
+    path = f"/api/v1/tracks/{item['id']}"
+    answer = http.get(round_.world.url + path, timeout=20)
+    described(round_, path, answer)
     track = answer.json()
     if thing and answer.status_code == 200:
         check_revision(round_, f"track {thing.id}", thing, int(answer.headers["ETag"].strip('"')), 1)

@@ -62,7 +62,7 @@ class Round:
 
     def row(self):
         """For the table at the end; what was lost on purpose does not count."""
-        if self.world.disk and "TUTTI_FAULT_BROKEN" in self.world.environment:
+        if "TUTTI_FAULT_BROKEN" in self.world.environment or not self.journal.writes:
             return None
         return {"scenario": self.scenario, "rounds": 1, "harms": self.world.harms, "writes": self.journal.writes,
                 "plays": self.plays, "unanswered": self.journal.unanswered, "lost": len(self.findings.lost),

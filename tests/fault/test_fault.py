@@ -2,7 +2,9 @@
 once. README.md tells what is done and what is checked."""
 import contextlib
 import os
+import shutil
 import signal
+import sqlite3
 import time
 from random import Random
 
@@ -184,3 +186,51 @@ def test_lost_syncs_are_noticed(begin, broken):
         round_.world.stop()
         check.store(round_)
         assert round_.findings.lost, "every one of its syncs was ignored, and nothing is missing"
+
+
+def spoil_object(world):
+    path = next(path for (_, key), path in check.objects(world).items() if key.endswith("aac-160.mp4"))
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 1
+    path.write_bytes(body)
+
+
+def add_object(world):
+    path = next(path for (_, key), path in check.objects(world).items() if key.endswith("aac-160.mp4"))
+    shutil.copy(path, path.with_name("left-over.obj"))
+
+
+def remove_object(world):
+    next(path for (_, key), path in check.objects(world).items() if key.endswith("aac-160.mp4")).unlink()
+
+
+def change(statement):
+    def work(world):
+        with contextlib.closing(sqlite3.connect(world.data / "catalog.db")) as database, database:
+            assert database.execute(statement).rowcount > 0
+    return work
+
+
+@pytest.mark.parametrize("spoil, kind, words", [
+    (spoil_object, "other", "not its ETag"),
+    (add_object, "orphans", "left-over"),
+    (remove_object, "lost", "aac-160.mp4"),
+    (change("DELETE FROM bus_outbox WHERE type = 'track.uploaded'"), "other", "without its event"),
+    (change("UPDATE bus_consumer SET position = position - 40 WHERE name = 'catalog.media'"), "other", "is behind"),
+    (change("INSERT INTO bus_outbox SELECT sequence + 9000, id + 1, type, entity_key, payload, created_at"
+            " FROM bus_outbox WHERE type = 'media.complete'"), "doubled", "told twice"),
+    (change("UPDATE transcode_job SET state = 'running'"), "other", "does not end"),
+    (change("DELETE FROM rendition WHERE file = 'aac-96.mp4'"), "other", "count of renditions"),
+    (change("UPDATE album SET duration_ms = duration_ms + 1"), "other", "sum of an album"),
+])
+def test_the_checks_see(begin, spoil, kind, words):
+    """Whatever is spoiled by hand in what the template left is found."""
+    with begin("spoiled") as round_:
+        check.database(round_)
+        check.store(round_)
+        assert not list(round_.findings.words())
+        spoil(round_.world)
+        check.database(round_)
+        check.store(round_)
+        assert any(words in line for line in getattr(round_.findings, kind)), list(round_.findings.words())
+        round_.findings = check.Findings()
