@@ -51,13 +51,23 @@ static int metrics(struct request *request)
 }
 
 static const struct route rows[] = {
-    {.method = "GET", .pattern = "/healthz", .run = ROUTE_LOOP, .handle = healthz},
-    {.method = "GET", .pattern = "/readyz", .run = ROUTE_POOL, .rate = RATE_READ, .handle = readyz},
+    {.method = "GET",
+     .pattern = "/healthz",
+     .run = ROUTE_LOOP,
+     .handle = healthz,
+     .flags = ROUTE_NO_AUTH_HEADER},
+    {.method = "GET",
+     .pattern = "/readyz",
+     .run = ROUTE_POOL,
+     .rate = RATE_READ,
+     .handle = readyz,
+     .flags = ROUTE_NO_AUTH_HEADER},
     {.method = "GET",
      .pattern = "/metrics",
      .run = ROUTE_POOL,
      .rate = RATE_READ,
-     .handle = metrics},
+     .handle = metrics,
+     .flags = ROUTE_NO_AUTH_HEADER},
 };
 
 int builtin_add(struct http_server *server, struct problem *problem)

@@ -21,7 +21,7 @@ static int handle_jwks(struct request *request)
 static const struct route routes[] = {
     {"GET", "/.well-known/jwks.json", 0, ROUTE_LOOP, 0, RATE_READ, handle_jwks, NULL, PUBLIC},
 
-    {"GET", "/api/v1/setup", 0, ROUTE_POOL, 0, RATE_READ, handle_setup_state, NULL, 0},
+    {"GET", "/api/v1/setup", 0, ROUTE_POOL, 0, RATE_READ, handle_setup_state, NULL, PUBLIC},
     {"POST", "/api/v1/setup", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_setup, NULL, PUBLIC},
     {"POST", "/api/v1/auth/register", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_register, NULL,
      PUBLIC},
