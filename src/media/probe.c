@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "media/mp4.h"
 #include "media/ogg.h"
 
 #include <inttypes.h>
@@ -118,7 +119,7 @@ static int open_failed(const AVInputFormat *format, AVIOContext *io, struct fail
     if (is_ogg(format) && ogg_is_cut(io)) {
         return ogg_cut(NULL, failure);
     }
-    if (strcmp(containers[container_index(format)].word, "mp4") == 0) {
+    if (strcmp(containers[container_index(format)].word, "mp4") == 0 && mp4_is_cut(io)) {
         return failure_final(failure, "truncated",
                              "The file was cut off: the index that an MP4 file needs is missing.");
     }

@@ -2,8 +2,8 @@
  * with one of the codes that the API promises; what is decoded has a rate, channels and samples
  * within the limits, and a file that was taken is long enough for what its header says.
  *
- * Covers: src/media/decode.c src/media/probe.c src/media/ogg.c src/media/io.c src/media/samples.c
- * src/media/failure.c src/media/tags.c */
+ * Covers: src/media/decode.c src/media/probe.c src/media/ogg.c src/media/mp4.c src/media/io.c
+ * src/media/samples.c src/media/failure.c src/media/tags.c */
 #include "fuzz_media.h"
 #include "media/decode.h"
 #include "media/samples.h"

@@ -159,6 +159,18 @@ static const struct {
     {"table.ogg",
      "head -c $(($(grep -abo OggS v.ogg | tail -1 | cut -d: -f1) + 29)) v.ogg > table.ogg",
      "truncated", "cut off after about"},
+    /* An index that is there and broken; one box that goes on to 2^63; a file that ends in a head.
+     */
+    {"broken.m4a",
+     "cp start.m4a broken.m4a; printf '\\377\\377\\377\\377' | dd of=broken.m4a bs=1 conv=notrunc "
+     "status=none seek=$(($(grep -abo stco start.m4a | head -1 | cut -d: -f1) + 8))",
+     "damaged", "header of the file is damaged"},
+    {"long.m4a",
+     "(head -c 28 aac.m4a; printf '\\0\\0\\0\\001free\\177\\377\\377\\377\\377\\377\\377"
+     "\\377'; tail -c +29 aac.m4a) > long.m4a",
+     "truncated", "was cut off"},
+    {"head.m4a", "(head -c 28 aac.m4a; printf '\\0\\0\\020') > head.m4a", "truncated",
+     "was cut off"},
     {"text.mp3", "yes 'The quick brown fox jumps' | head -c 300000 > text.mp3", "not-audio",
      "not a sound file"},
     {"noise.mp3", "head -c 300000 16.wav | gzip | tail -c +9 > noise.mp3", "not-audio",
