@@ -10,6 +10,7 @@
 #include "boot/config.h"
 #include "boot/progress.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -85,6 +86,7 @@ static void check_private(struct finding *finding, const char *path, uid_t owner
 void doctor_check_data(struct doctor *doctor, struct finding *finding)
 {
     const char *data = doctor->place.data;
+    assert(data != NULL); /* the configuration always has one */
     struct stat status;
     if (stat(data, &status) != 0) {
         finding_warn(finding, "start the server once, or check --data", "%s: %s", data,

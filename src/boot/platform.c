@@ -30,6 +30,7 @@
 #include "service/streaming/streaming.h"
 #include "service/transcode/transcode.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <signal.h>
 #include <sodium.h>
@@ -232,6 +233,7 @@ static int open_ingest(struct platform *platform, struct problem *problem)
 
 void platform_media_program(const struct config *config, char path[PATH_MAX])
 {
+    assert(path != NULL);
     const char *set = config_text(config, CONFIG_TRANSCODE_MEDIA);
     if (set[0] != '\0') {
         (void)snprintf(path, PATH_MAX, "%s", set);
