@@ -32,8 +32,19 @@ def escape(text):
     return text.replace("\\", "\\e").replace("-", "\\-")
 
 
+def read_rows(path):
+    """The settings, a tuple each."""
+    rows = ROW.findall(open(path).read().replace("\\\n", "\n"))
+    if not rows:
+        sys.exit("no settings found")
+    return rows
+
+
+def text_of(words):
+    return "".join(re.findall(r'"([^"]*)"', words))
+
+
 def main():
-    source = open(sys.argv[1]).read().replace("\\\n", "\n")
     lines = ['.TH TUTTI.CONF 5 "2026" "Tutti" "File formats"', ".SH NAME",
              "tutti.conf \\- configuration of tutti", ".SH DESCRIPTION",
              "Settings come from built-in defaults, then this file (\\fI/etc/tutti/tutti.conf\\fR or \\fB\\-\\-config\\fR),",
@@ -42,14 +53,11 @@ def main():
              "K, M and G. An unknown setting or a wrong value stops the start with the place and what would be right.",
              "SIGHUP applies what is marked live."]
     section = None
-    rows = ROW.findall(source)
-    if not rows:
-        sys.exit("no settings found")
-    for _, name, key, kind, default, low, high, live, words in rows:
+    for _, name, key, kind, default, low, high, live, words in read_rows(sys.argv[1]):
         if name != section:
             section = name
             lines += [f".SH [{section}]", SECTIONS[section]]
-        text = "".join(re.findall(r'"([^"]*)"', words))
+        text = text_of(words)
         facts = [f"{low} to {high}" if kind == "NUMBER" else KINDS[kind]]
         facts.append(f"default {default}" if default else "default empty")
         if live == "true":
@@ -59,4 +67,5 @@ def main():
     open(sys.argv[2], "w").write("\n".join(lines) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,7 @@ static const struct option_row option_rows[OPTIONS_] = {
     [OPTION_BLOBS] = {"blobs", "DIR", "copy the objects, too; only what DIR lacks"},
     [OPTION_REPLACE] = {"replace", NULL, "put aside what is in the data directory"},
     [OPTION_JSON] = {"json", NULL, "print JSON"},
+    [OPTION_SECTION] = {"section", "NAME", "of the configuration, alone"},
     [OPTION_HELP] = {"help", NULL, "this help"},
     [OPTION_VERSION] = {"version", NULL, "the version"},
 };
@@ -65,7 +66,11 @@ static int run_version(const struct command_line *line)
 
 static int run_config_show(const struct command_line *line)
 {
-    config_write(line->config, stdout);
+    const char *section = line->options[OPTION_SECTION];
+    if (!config_write(line->config, section, stdout)) {
+        (void)fprintf(stderr, "tutti: there is no section [%s]; see tutti.conf(5)\n", section);
+        return EXIT_USAGE;
+    }
     return EXIT_DONE;
 }
 
@@ -103,7 +108,8 @@ static const struct command commands[] = {
      "look at the installation, and say what to do"},
     {"migrate", "", COMMON, 0, command_migrate, "bring the databases to this version"},
     {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
-    {"config show", "", COMMON, 0, run_config_show, "print the configuration, secrets masked"},
+    {"config show", "", COMMON | BIT(OPTION_SECTION), 0, run_config_show,
+     "print the configuration, secrets masked"},
     {"version", "", BIT(OPTION_HELP), 0, run_version, "print the version"},
 };
 

@@ -24,6 +24,7 @@ enum command_option {
     OPTION_BLOBS,
     OPTION_REPLACE,
     OPTION_JSON,
+    OPTION_SECTION,
     OPTION_HELP,
     OPTION_VERSION,
     OPTIONS_,

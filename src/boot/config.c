@@ -540,25 +540,35 @@ static void write_masked_url(const char *url, FILE *out)
     (void)fprintf(out, "%.*s:***%s", (int)(colon - url), url, at);
 }
 
-void config_write(const struct config *config, FILE *out)
+static void write_setting(const struct config *config, int setting, FILE *out)
 {
-    const char *section = "";
-    for (int i = 0; i < CONFIG_SETTINGS_; i++) {
-        const struct slot *slot = &config->slots[i];
-        if (strcmp(section, rows[i].section) != 0) {
-            section = rows[i].section;
-            (void)fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", section);
-        }
-        (void)fprintf(out, "# %s (%s)\n%s = ", rows[i].help, slot->origin, rows[i].key);
-        if (rows[i].kind == CONFIG_SECRET) {
-            (void)fputs(slot->text[0] != '\0' ? "***" : "", out);
-        } else if (rows[i].kind == CONFIG_URL) {
-            write_masked_url(slot->text, out);
-        } else {
-            (void)fputs(slot->text, out);
-        }
-        (void)fputc('\n', out);
+    const struct slot *slot = &config->slots[setting];
+    const struct config_row *row = &rows[setting];
+    (void)fprintf(out, "# %s (%s)\n%s = ", row->help, slot->origin, row->key);
+    if (row->kind == CONFIG_SECRET) {
+        (void)fputs(slot->text[0] != '\0' ? "***" : "", out);
+    } else if (row->kind == CONFIG_URL) {
+        write_masked_url(slot->text, out);
+    } else {
+        (void)fputs(slot->text, out);
     }
+    (void)fputc('\n', out);
+}
+
+bool config_write(const struct config *config, const char *section, FILE *out)
+{
+    const char *written = NULL;
+    for (int i = 0; i < CONFIG_SETTINGS_; i++) {
+        if (section != NULL && strcmp(section, rows[i].section) != 0) {
+            continue;
+        }
+        if (written == NULL || strcmp(written, rows[i].section) != 0) {
+            (void)fprintf(out, "%s[%s]\n", written != NULL ? "\n" : "", rows[i].section);
+            written = rows[i].section;
+        }
+        write_setting(config, i, out);
+    }
+    return written != NULL;
 }
 
 void config_write_environment(const struct config *config, FILE *out)

@@ -166,8 +166,9 @@ int64_t config_number(const struct config *config, enum config_setting setting);
 bool config_switch(const struct config *config, enum config_setting setting);
 const char *config_data(const struct config *config); /* the data directory */
 
-/* All settings as a file that config_load takes, secrets masked, each with where it came from. */
-void config_write(const struct config *config, FILE *out);
+/* All settings, or those of one section, as a file that config_load takes, secrets masked, each
+ * with where it came from. false: there is no such section. */
+bool config_write(const struct config *config, const char *section, FILE *out);
 /* Those that came from the environment, "TUTTI_SECTION_KEY=value" a line, unmasked. */
 void config_write_environment(const struct config *config, FILE *out);
 /* The place of the configuration's text parser, for tests and fuzzing: sets from INI text. */

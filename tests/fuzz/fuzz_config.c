@@ -13,7 +13,7 @@ static char *written(const struct config *config)
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     FUZZ_CHECK(out != NULL);
-    config_write(config, out);
+    config_write(config, NULL, out);
     FUZZ_CHECK(fclose(out) == 0);
     return text;
 }

@@ -149,7 +149,7 @@ static void shown_without_secrets(void **state)
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
-    config_write(config, out);
+    config_write(config, NULL, out);
     (void)fclose(out);
     assert_null(strstr(text, "hunter2"));
     assert_non_null(strstr(text, "smtp://me:***@mail.example:25"));
