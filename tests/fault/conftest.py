@@ -131,6 +131,15 @@ def known(tmp_path_factory):
 
 
 @pytest.fixture
+def tabled():
+    """tabled("scenario", harms=…, writes=…): a row of what has no Round."""
+    def add(scenario, **numbers):
+        TABLE.append({"scenario": scenario, **{name: 0 for name in COLUMNS[1:]}, "rounds": 1, **numbers})
+
+    return add
+
+
+@pytest.fixture
 def begin(known, specification, media, request):
     """begin("scenario", **options) → a round with its world; at the end its row goes into the table."""
     made = []
