@@ -1,6 +1,8 @@
 """Uploads that are made to break decoders, through the whole server: each ends ready or failed with words, the server
 notices nothing, nothing is left behind, and who comes next is served. The mass of them is in tests/media."""
+import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -66,6 +68,36 @@ def jobs(server, state):
         if line.startswith(f'tutti_transcode_jobs{{state="{state}"}}'):
             return float(line.split()[-1])
     return 0
+
+
+def media_processes(server):
+    """The server's children by the name tutti-media."""
+    children = pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    found = [int(pid) for file in children for pid in file.read_text().split()]
+    return [pid for pid in found if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "tutti-media"]
+
+
+def test_a_file_that_runs_past_its_limits_is_given_up(own_server, sounds, files):
+    """The kernel's signal for spent computing time, at each try; then the next upload, on a process of its own."""
+    server = own_server()
+    server.add_user("maker", "artist")
+    maker = Person(server.url, "maker", "artist")
+    page = maker.post("/api/v1/artists", json={"name": "Band"}).json()
+    album_id = maker.post("/api/v1/albums", json={"artistId": page["id"], "title": "Album"}).json()["id"]
+    track_id = put(maker, album_id, "Endless", sounds("flac", seconds=180.0).read_bytes())
+    ended, deadline = set(), time.monotonic() + 60
+    while len(ended) < 2:
+        for pid in set(media_processes(server)) - ended:
+            os.kill(pid, signal.SIGXCPU)
+            ended.add(pid)
+        assert time.monotonic() < deadline, "it is tried twice"
+        time.sleep(0.005)
+    track = wait_for(maker, track_id)
+    assert (track["status"], track["failure"]["code"]) == ("failed", "out-of-limits")
+    assert "computing time" in track["failure"]["reason"]
+    assert objects_of(server, track_id) == ["original.wav"]
+    assert wait_for(maker, put(maker, album_id, "A good one", files[2]), whole=True)["status"] == "ready"
+    assert server.stop() == 0
 
 
 def test_the_server_notices_nothing_of_files_that_break_decoders(own_server, files):
