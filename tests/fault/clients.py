@@ -76,44 +76,62 @@ class Client(threading.Thread):
 
     def call(self, method, path, good=(200, 201, 204), may_give_up=False, once=False, **options):
         """The answer, with a status out of good. Sends again what got none."""
-        headers = dict(options.pop("headers", {}))
+        what = f"{method} {path.split('?')[0]}"
+        headers = self.headers_of(path, options.pop("headers", {}), once)
+        self.journal.tell("ask", who=self.name, call=what, key=headers.get("Idempotency-Key"))
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            answer = self.answer_of(what, method, path, headers, options)
+            late = time.monotonic() > deadline
+            if answer is None:
+                self.wait_or_give_up(what, late or may_give_up and self.random.random() < GIVE_UP)
+            elif self.round.world.clock and self.ran_out(answer, path, headers):
+                continue
+            elif answer.status_code in LATER and not late:
+                time.sleep(self.random.uniform(0.05, 0.2))
+            else:
+                return self.judged(what, answer, good)
+
+    def headers_of(self, path, headers, once):
+        headers = dict(headers)
         if once:
             headers["Idempotency-Key"] = uuid.UUID(int=self.random.getrandbits(128)).hex
         if self.tokens and "/api/" in path:
             headers.setdefault("Authorization", f"Bearer {self.tokens['accessToken']}")
-        deadline = time.monotonic() + PATIENCE_S
-        what = f"{method} {path.split('?')[0]}"
-        self.journal.tell("ask", who=self.name, call=what, key=headers.get("Idempotency-Key"))
-        unanswered = False
-        while True:
-            try:
-                answer = self.send(method, path, headers=headers, **options)
-            except requests.RequestException:
-                unanswered = True
-                self.journal.unanswered += 1
-                if may_give_up and self.random.random() < GIVE_UP or time.monotonic() > deadline:
-                    self.journal.tell("given up", who=self.name, call=what)
-                    raise GivenUp(what) from None
-                time.sleep(self.random.uniform(0.02, 0.1))
-                continue
-            except AssertionError as error:
-                self.journal.complain(f"{self.name}: {what}: {error}")
-                raise Refused(what) from None
-            if answer.status_code == 401 and self.round.world.clock and "login" not in path and headers.get("Authorization"):
-                # The token ran out, or is from the future.
-                headers["Authorization"] = f"Bearer {self.log_in()['accessToken']}"
-                continue
-            if answer.status_code == 403 and self.round.world.clock and "/s3/" in path:
-                raise Expired(what)
-            if answer.status_code in LATER and time.monotonic() < deadline:
-                time.sleep(self.random.uniform(0.05, 0.2))
-                continue
-            self.journal.tell("answer", who=self.name, call=what, status=answer.status_code)
-            if answer.status_code not in good:
-                self.journal.complain(f"{self.name}: {what}: {answer.status_code} {answer.text[:300]}"
-                                      f"{' (sent again)' if unanswered else ''}")
-                raise Refused(what)
-            return answer
+        return headers
+
+    def answer_of(self, what, method, path, headers, options):
+        """None where none came."""
+        try:
+            return self.send(method, path, headers=headers, **options)
+        except requests.RequestException:
+            self.journal.unanswered += 1
+            return None
+        except AssertionError as error:
+            self.journal.complain(f"{self.name}: {what}: {error}")
+            raise Refused(what) from None
+
+    def wait_or_give_up(self, what, gives_up):
+        if gives_up:
+            self.journal.tell("given up", who=self.name, call=what)
+            raise GivenUp(what)
+        time.sleep(self.random.uniform(0.02, 0.1))
+
+    def ran_out(self, answer, path, headers):
+        """Where the clock jumps, tokens and signed URLs run out, or are from the future."""
+        if answer.status_code == 403 and "/s3/" in path:
+            raise Expired(path)
+        if answer.status_code == 401 and headers.get("Authorization"):
+            headers["Authorization"] = f"Bearer {self.log_in()['accessToken']}"
+            return True
+        return False
+
+    def judged(self, what, answer, good):
+        self.journal.tell("answer", who=self.name, call=what, status=answer.status_code)
+        if answer.status_code not in good:
+            self.journal.complain(f"{self.name}: {what}: {answer.status_code} {answer.text[:300]}")
+            raise Refused(what)
+        return answer
 
     def log_in(self):
         body = {"username": self.username, "password": PASSWORD}
@@ -141,7 +159,8 @@ class Client(threading.Thread):
             thing.edits_maybe += moves
             raise
         if shown:
-            thing.value, thing.maybe = value, set()
+            # What was given up died with the server; behind a cut connection it may still be at work.
+            thing.value, thing.maybe = value, thing.maybe if self.round.lingering else set()
         thing.edits += moves
         self.journal.acknowledged()
         return answer

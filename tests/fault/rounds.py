@@ -29,6 +29,7 @@ class Round:
         self.random = random.Random(self.seed)
         self.uploads_each = uploads_each
         self.plays = 0
+        self.lingering = False  # whether a call that got no answer may still take effect later
         self.findings = check.Findings()
         self.ending = threading.Event()
         self.folder = roomy_folder() / f"tutti-fault-{scenario.replace(', ', '-').replace(' ', '-')}-{number}-{random.SystemRandom().getrandbits(32):08x}"
