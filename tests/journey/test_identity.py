@@ -639,6 +639,23 @@ def test_command_line(server, people):
 
 # --- floods ---
 
+def test_people_who_log_in_at_the_same_moment_wait_for_each_other(server, newcomer):
+    """Two are hashed at a time; the others wait, and nobody is turned away."""
+    username = newcomer.user["username"]
+    answers = []
+
+    def log_in():
+        answers.append(requests.post(server.url + "/api/v1/auth/login", timeout=60,
+                                     json={"username": username, "password": PASSWORD}).status_code)
+
+    threads = [threading.Thread(target=log_in) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 12
+
+
 def test_a_flood_of_logins_leaves_the_rest_alone(own_server):
     server = own_server()
     server.add_user("boss", "admin")
