@@ -140,10 +140,12 @@ int reply_empty(struct request *request, int status);
 int reply_bytes(struct request *request, int status, const char *content_type, const void *bytes,
                 size_t length, bool borrowed);
 
-/* A file, or part of one, by sendfile. Takes the descriptor (closed after sending, also on
- * failure). Answers Range (RFC 9110 section 14: one range → 206, several → 206 multipart/byteranges
- * up to 16, unsatisfiable → 416), If-Range, If-None-Match, If-Modified-Since, HEAD. From a
- * ROUTE_LOOP handler a range that is not in the page cache is moved to the pool by itself. */
+/* A file, or part of one, by sendfile; or, with read, bytes that are made on the pool from any
+ * offset (at least one byte at a time, 0 at the end, or an error), and done at the end. Takes the
+ * descriptor or the argument (closed or done after sending, also on failure). Answers Range (RFC
+ * 9110 section 14: one range → 206, several → 206 multipart/byteranges up to 16, unsatisfiable →
+ * 416), If-Range, If-None-Match, If-Modified-Since, HEAD. From a ROUTE_LOOP handler a range that is
+ * not in the page cache is moved to the pool by itself. */
 struct reply_file {
     int fd;
     uint64_t offset; /* of the object inside the file */
@@ -152,6 +154,9 @@ struct reply_file {
     const char *etag;          /* with its quotes; NULL: none */
     int64_t modified_ms;       /* 0: none */
     const char *cache_control; /* NULL: none */
+    ssize_t (*read)(void *argument, void *bytes, size_t length, uint64_t offset); /* NULL: fd */
+    void (*done)(void *argument);
+    void *argument;
 };
 int reply_file(struct request *request, const struct reply_file *file);
 

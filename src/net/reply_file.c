@@ -54,6 +54,16 @@ void reply_file_warm(struct request_private *request)
     }
 }
 
+/* Gives the file back. */
+static void drop(const struct reply_file *file)
+{
+    if (file->read == NULL) {
+        (void)close(file->fd);
+    } else if (file->done != NULL) {
+        file->done(file->argument);
+    }
+}
+
 static int set_headers(struct request *request, const struct reply_file *file)
 {
     int error = reply_header(request, "Accept-Ranges", "bytes");
@@ -114,12 +124,58 @@ static bool range_applies(struct request *request, const struct reply_file *file
            file->modified_ms / 1000 == ms / 1000;
 }
 
+/* A range of bytes that are made, as a stream. */
+struct made {
+    struct reply_file file;
+    uint64_t at, end;
+};
+
+static ssize_t made_read(void *argument, void *bytes, size_t length)
+{
+    struct made *made = argument;
+    uint64_t left = made->end - made->at;
+    if (left == 0) {
+        return 0;
+    }
+    ssize_t got = made->file.read(made->file.argument, bytes, left < length ? (size_t)left : length,
+                                  made->at);
+    if (got > 0) {
+        made->at += (uint64_t)got;
+    }
+    return got != 0 ? got : ERR_CORRUPT;
+}
+
+static void made_done(void *argument)
+{
+    struct made *made = argument;
+    drop(&made->file);
+    free(made);
+}
+
+static int send_made(struct request_private *request, const struct reply_file *file, int status,
+                     const struct range *range)
+{
+    struct made *made = malloc(sizeof *made);
+    if (made == NULL) {
+        drop(file);
+        return ERR_NO_MEMORY;
+    }
+    *made = (struct made){.file = *file,
+                          .at = file->offset + range->first,
+                          .end = file->offset + range->first + range->length};
+    return reply_stream(&request->request, status, file->content_type, (int64_t)range->length,
+                        made_read, made_done, made);
+}
+
 static int send_part(struct request_private *request, const struct reply_file *file, int status,
                      const struct range *range)
 {
+    if (file->read != NULL) {
+        return send_made(request, file, status, range);
+    }
     int error = reply_header(&request->request, "Content-Type", file->content_type);
     if (error != 0) {
-        (void)close(file->fd);
+        drop(file);
         return error;
     }
     reply_discard(request);
@@ -142,8 +198,7 @@ static int send_part(struct request_private *request, const struct reply_file *f
 
 /* multipart/byteranges (RFC 9110 section 14.6), made on the pool. */
 struct parts {
-    int fd;
-    uint64_t offset;
+    struct reply_file file;
     unsigned count, at;
     struct {
         char head[256];
@@ -154,6 +209,16 @@ struct parts {
     char tail[64];
     size_t tail_length;
 };
+
+/* From an offset of the object. */
+static ssize_t file_read(const struct reply_file *file, void *bytes, size_t length, uint64_t offset)
+{
+    if (file->read != NULL) {
+        return file->read(file->argument, bytes, length, file->offset + offset);
+    }
+    ssize_t got = pread(file->fd, bytes, length, (off_t)(file->offset + offset));
+    return got < 0 ? error_from_errno(errno) : got;
+}
 
 static ssize_t parts_read(void *argument, void *bytes, size_t length)
 {
@@ -175,10 +240,10 @@ static ssize_t parts_read(void *argument, void *bytes, size_t length)
     } else {
         uint64_t done = parts->position - head_length;
         uint64_t left = range->length - done;
-        got = pread(parts->fd, bytes, left < length ? (size_t)left : length,
-                    (off_t)(parts->offset + range->first + done));
+        got = file_read(&parts->file, bytes, left < length ? (size_t)left : length,
+                        range->first + done);
         if (got <= 0) {
-            return got < 0 ? error_from_errno(errno) : ERR_CORRUPT;
+            return got < 0 ? got : ERR_CORRUPT;
         }
     }
     parts->position += (uint64_t)got;
@@ -192,7 +257,7 @@ static ssize_t parts_read(void *argument, void *bytes, size_t length)
 static void parts_done(void *argument)
 {
     struct parts *parts = argument;
-    (void)close(parts->fd);
+    drop(&parts->file);
     free(parts);
 }
 
@@ -203,8 +268,7 @@ static struct parts *parts_new(const struct reply_file *file, const struct range
     if (parts == NULL) {
         return NULL;
     }
-    parts->fd = file->fd;
-    parts->offset = file->offset;
+    parts->file = *file;
     parts->count = count;
     uint64_t length = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -233,7 +297,7 @@ static int send_parts(struct request_private *request, const struct reply_file *
     uint64_t length;
     struct parts *parts = parts_new(file, ranges, count, boundary, &length);
     if (parts == NULL) {
-        (void)close(file->fd);
+        drop(file);
         return ERR_NO_MEMORY;
     }
     return reply_stream(&request->request, 206, type, (int64_t)length, parts_read, parts_done,
@@ -251,7 +315,7 @@ static int send_ranges(struct request_private *request, const struct reply_file 
         return send_part(request, file, 200, &(struct range){0, file->length});
     }
     if (count == RANGE_UNSATISFIABLE) {
-        (void)close(file->fd);
+        drop(file);
         (void)snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)file->length);
         int error = reply_header(public_, "Content-Range", text);
         return error != 0 ? error
@@ -267,7 +331,7 @@ static int send_ranges(struct request_private *request, const struct reply_file 
                    (unsigned long long)file->length);
     int error = reply_header(public_, "Content-Range", text);
     if (error != 0) {
-        (void)close(file->fd);
+        drop(file);
         return error;
     }
     return send_part(request, file, 206, &ranges[0]);
@@ -282,11 +346,11 @@ int reply_file(struct request *request, const struct reply_file *file)
                             "The file is not what If-Match or If-Unmodified-Since says");
     }
     if (error != 0) {
-        (void)close(file->fd);
+        drop(file);
         return error;
     }
     if (not_modified(request, file)) {
-        (void)close(file->fd);
+        drop(file);
         return reply_empty(request, 304);
     }
     const char *range =
