@@ -8,6 +8,7 @@
 
 #include <libavutil/cpu.h>
 #include <libavutil/log.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,9 @@ int main(void)
     if (!is_job_socket(MEDIA_JOB_FD)) {
         (void)fputs("tutti-media works for `tutti serve` and is started by it.\n", stderr);
         return EXIT_USAGE;
+    }
+    if (sodium_init() < 0) {
+        return EXIT_SANDBOX;
     }
     av_log_set_level(AV_LOG_QUIET);
     (void)

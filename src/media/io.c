@@ -2,6 +2,8 @@
 #include "media/io.h"
 
 #include "base/error.h"
+#include "media/output.h"
+#include "media/sealed.h"
 
 #include <errno.h>
 #include <libavformat/avio.h>
@@ -29,7 +31,7 @@ static int source_read(void *opaque, uint8_t *buffer, int size)
     size_t wanted = (size_t)(size < left ? size : left);
     ssize_t got;
     do {
-        got = pread(source->fd, buffer, wanted, source->position);
+        got = sealed_pread(source->fd, buffer, wanted, source->position);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
         return AVERROR(errno);
@@ -107,7 +109,7 @@ int io_read_all(int fd, int64_t bytes, int64_t bytes_max, int padding_bytes, uin
         return ERR_NO_MEMORY;
     }
     for (int64_t done = 0; done < bytes;) {
-        ssize_t got = pread(fd, data + done, (size_t)(bytes - done), done);
+        ssize_t got = sealed_pread(fd, data + done, (size_t)(bytes - done), done);
         if (got > 0) {
             done += got;
         } else if (got == 0 || errno != EINTR) {
@@ -121,16 +123,5 @@ int io_read_all(int fd, int64_t bytes, int64_t bytes_max, int padding_bytes, uin
 
 int io_write_all(int fd, const void *data, int64_t bytes)
 {
-    const uint8_t *at = data;
-    while (bytes > 0) {
-        ssize_t put = write(fd, at, (size_t)bytes);
-        if (put < 0 && errno != EINTR) {
-            return error_from_errno(errno);
-        }
-        if (put > 0) {
-            at += put;
-            bytes -= put;
-        }
-    }
-    return 0;
+    return output_write(fd, 0, data, (size_t)bytes);
 }

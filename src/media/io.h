@@ -19,5 +19,5 @@ struct AVIOContext *io_source_context(struct io_source *source);
 /* All of it in memory, when it is no longer than bytes_max: for pictures. The caller frees;
  * padding_bytes zeros follow. 0, ERR_TOO_LARGE, ERR_NO_MEMORY, ERR_IO. */
 int io_read_all(int fd, int64_t bytes, int64_t bytes_max, int padding_bytes, uint8_t **ret_data);
-/* Writes all of it at the descriptor's position. 0 or an error. */
+/* Writes all of it from the file's start. 0 or an error. */
 int io_write_all(int fd, const void *data, int64_t bytes);

@@ -23,6 +23,9 @@
  *   {"job":"art","bytes":N}                        fds: source, the embedded picture out
  *     → {"ok":true,"bytes":N (0: there is none),"type":"image/jpeg"}
  *
+ * Where files are sealed (base/seal.h), a request has "keys": a list in the descriptors' order of
+ * base64 of the file's key, or null. Outputs are then written sealed, too, and whole when told.
+ *
  * A failure of any is {"ok":false,"code":"truncated","reason":"The file ends after 12 s although
  * its header says 215 s.","final":true}. final: trying again can't help; the reason is for the
  * artist. failure.h lists the codes.

@@ -4,8 +4,11 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "media/sealed.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -54,6 +57,11 @@ int job_tell_progress(struct job *job, int thousandths)
 
 int job_tell_done(struct job *job, unsigned output, json_t *rendition)
 {
+    int error = sealed_finish(job->fds[1 + output]);
+    if (error != 0) {
+        json_decref(rendition);
+        return error;
+    }
     return send_object(job->socket,
                        json_pack("{s:i,s:o}", "done", (int)output, "rendition", rendition));
 }
@@ -108,13 +116,49 @@ static ssize_t receive(int socket, char *packet, struct job *job)
     return length < 0 ? ERR_IO : length;
 }
 
+/* The keys of sealed descriptors: a list in the descriptors' order, null for a plain one. */
+static int take_keys(struct job *job)
+{
+    const json_t *list = json_object_get(job->request, "keys");
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < json_array_size(list) && i < job->fd_count; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        unsigned char key[SEAL_KEY_BYTES];
+        size_t length = 0;
+        if (text == NULL) {
+            continue;
+        }
+        if (!text_base64_decode(text, strlen(text), TEXT_BASE64, key, sizeof key, &length) ||
+            length != sizeof key) {
+            return ERR_MALFORMED;
+        }
+        error = sealed_begin(job->fds[i], key, i == 0 ? job->bytes : 0);
+        sodium_memzero(key, sizeof key);
+    }
+    return error;
+}
+
+static int finish_outputs(struct job *job)
+{
+    int error = 0;
+    for (unsigned i = 1; error == 0 && i < job->fd_count; i++) {
+        error = sealed_finish(job->fds[i]);
+    }
+    return error;
+}
+
 static int run_handler(struct job *job, json_t *answer)
 {
     const char *name = json_string_value(json_object_get(job->request, "job"));
     job->bytes = json_integer_value(json_object_get(job->request, "bytes"));
+    int error = take_keys(job);
+    if (error != 0) {
+        return error;
+    }
     for (size_t i = 0; name != NULL && i < sizeof handlers / sizeof handlers[0]; i++) {
         if (strcmp(name, handlers[i].name) == 0 && job->fd_count >= handlers[i].fds_min) {
-            return handlers[i].run(job, answer);
+            error = handlers[i].run(job, answer);
+            return error != 0 ? error : finish_outputs(job);
         }
     }
     return failure_passing(&job->failure, "internal", "The media process did not know the job.");
@@ -151,6 +195,7 @@ int job_server_run(int socket)
             break;
         }
         result = length < 0 ? (int)length : serve(&job, packet, (size_t)length);
+        sealed_forget();
         for (unsigned i = 0; i < job.fd_count; i++) {
             (void)close(job.fds[i]);
         }

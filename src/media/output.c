@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "media/sealed.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -12,7 +13,8 @@ enum { SHIFT_BYTES = 1 << 20 };
 int output_write(int fd, int64_t offset, const void *bytes, size_t length)
 {
     for (size_t done = 0; done < length;) {
-        ssize_t now = pwrite(fd, (const char *)bytes + done, length - done, offset + (off_t)done);
+        ssize_t now =
+            sealed_pwrite(fd, (const char *)bytes + done, length - done, offset + (int64_t)done);
         if (now < 0 && errno != EINTR) {
             return error_from_errno(errno);
         }
@@ -24,7 +26,7 @@ int output_write(int fd, int64_t offset, const void *bytes, size_t length)
 static int read_all(int fd, int64_t offset, char *bytes, size_t length)
 {
     for (size_t done = 0; done < length;) {
-        ssize_t now = pread(fd, bytes + done, length - done, offset + (off_t)done);
+        ssize_t now = sealed_pread(fd, bytes + done, length - done, offset + (int64_t)done);
         if (now == 0 || (now < 0 && errno != EINTR)) {
             return ERR_IO;
         }

@@ -1,4 +1,5 @@
-/* Bytes at offsets of a caller's descriptor, for the muxers. Stateless, any thread. */
+/* Bytes at offsets of a caller's descriptor, plain or sealed (sealed.h), for the muxers. Any
+ * thread, one at a time for a descriptor. */
 #pragma once
 
 #include <stddef.h>
