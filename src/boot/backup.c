@@ -94,9 +94,11 @@ static int open_stores(struct backup *backup)
     if (folder == NULL) {
         return 0;
     }
-    int error = backup_store_open(backup->place.objects_url, &backup->objects, &backup->problem);
+    int error = backup_store_open(backup->place.objects_url, backup->place.keys, &backup->objects,
+                                  &backup->problem);
     return error != 0 ? error
-                      : backup_store_open_folder(folder, true, &backup->copies, &backup->problem);
+                      : backup_store_open_folder(folder, true, backup->place.keys, &backup->copies,
+                                                 &backup->problem);
 }
 
 static int open_all(struct backup *backup)

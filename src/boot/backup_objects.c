@@ -11,14 +11,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int backup_store_open(const char *url, struct blob_store **ret_store, struct problem *problem)
+int backup_store_open(const char *url, const char *keys, struct blob_store **ret_store,
+                      struct problem *problem)
 {
-    const struct blob_config config = {.url = url};
+    const struct blob_config config = {.url = url, .keys_path = keys};
     return blob_store_open(&config, ret_store, problem);
 }
 
-int backup_store_open_folder(const char *folder, int make, struct blob_store **ret_store,
-                             struct problem *problem)
+int backup_store_open_folder(const char *folder, int make, const char *keys,
+                             struct blob_store **ret_store, struct problem *problem)
 {
     char path[PATH_MAX];
     struct stat status;
@@ -28,7 +29,7 @@ int backup_store_open_folder(const char *folder, int make, struct blob_store **r
     }
     int error = make ? place_make_folder(folder, problem) : 0;
     (void)snprintf(path, sizeof path, "file:%s", folder);
-    return error != 0 ? error : backup_store_open(path, ret_store, problem);
+    return error != 0 ? error : backup_store_open(path, keys, ret_store, problem);
 }
 
 struct copying {

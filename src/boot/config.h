@@ -98,6 +98,8 @@ enum config_kind {
       "file:DIR; empty: DATA/objects")                                                             \
     X(CONFIG_BLOB_PUBLIC_URL, "blob", "public_url", CONFIG_URL, "", 0, 0, false,                   \
       "where clients reach the store; empty: server.url/s3")                                       \
+    X(CONFIG_BLOB_ENCRYPT, "blob", "encrypt", CONFIG_SWITCH, "no", 0, 0, false,                    \
+      "encrypt at rest what is stored from now on, with the keys in keys.store/blob-keys")         \
     X(CONFIG_BLOB_S3_HOST, "blob", "s3_host", CONFIG_TEXT, "", 0, 0, false,                        \
       "a host name under which the store stands at /, for S3 clients that take no path; empty: "   \
       "none")                                                                                      \

@@ -188,7 +188,10 @@ static int visit_needed(void *argument, const char *key, int64_t bytes)
 {
     struct needs *needs = argument;
     struct blob_stat stat = {.bytes = 0};
-    int error = blob_stat(needs->store, BLOB_MEDIA, key, &stat);
+    struct blob_source source = {.fd = -1};
+    /* opened, not just looked at: an encrypted one needs its key */
+    int error = blob_open(needs->store, BLOB_MEDIA, key, &source, &stat);
+    blob_source_close(&source);
     needs->seen++;
     needs->bytes += stat.bytes;
     if (error == ERR_NOT_FOUND) {
@@ -213,7 +216,8 @@ static bool open_objects(struct doctor *doctor, struct finding *finding)
         finding_warn(finding, "the first start makes it", "%s isn't there", doctor->place.objects);
         return false;
     }
-    int error = backup_store_open(doctor->place.objects_url, &doctor->objects, &problem);
+    int error = backup_store_open(doctor->place.objects_url, doctor->place.keys, &doctor->objects,
+                                  &problem);
     if (error != 0) {
         finding_fail(finding, "check blob.store and the folder's rights", "%s",
                      finding_words(&problem, error));

@@ -168,6 +168,8 @@ static int open_objects(struct platform *platform, struct problem *problem)
         .key_id = key.id,
         .secret = key.secret,
         .region = "us-east-1",
+        .keys_path = keys,
+        .seal = config_switch(config, CONFIG_BLOB_ENCRYPT),
     };
     error = blob_store_open(&blob, &platform->blobs, problem);
     sodium_memzero(&key, sizeof key);

@@ -329,9 +329,11 @@ static int copy_objects(struct restore *restore)
         return 0;
     }
     struct blob_store *from = NULL, *to = NULL;
-    int error = backup_store_open_folder(folder, false, &from, &restore->problem);
-    error =
-        error != 0 ? error : backup_store_open(restore->place.objects_url, &to, &restore->problem);
+    int error =
+        backup_store_open_folder(folder, false, restore->place.keys, &from, &restore->problem);
+    error = error != 0 ? error
+                       : backup_store_open(restore->place.objects_url, restore->place.keys, &to,
+                                           &restore->problem);
     error = error != 0
                 ? error
                 : backup_objects_copy(from, to, NULL, "objects", &restore->sums, &restore->problem);

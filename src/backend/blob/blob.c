@@ -235,9 +235,21 @@ int blob_put_write(struct blob_writer *writer, const void *bytes, size_t length)
     return writer->engine->put_write(writer, bytes, length);
 }
 
+int blob_put_target(struct blob_writer *writer, struct blob_source *ret_target)
+{
+    return writer->engine->put_target(writer, ret_target);
+}
+
 int blob_put_fd(struct blob_writer *writer, int *ret_fd)
 {
-    return writer->engine->put_fd(writer, ret_fd);
+    struct blob_source target;
+    int error = blob_put_target(writer, &target);
+    bool sealed = error == 0 && target.sealed;
+    if (error == 0 && !sealed) {
+        *ret_fd = target.fd;
+    }
+    sodium_memzero(&target, sizeof target);
+    return sealed ? ERR_UNSUPPORTED : error;
 }
 
 int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat)
@@ -275,8 +287,26 @@ void blob_put_abort(struct blob_writer *writer)
 int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                  struct blob_stat *ret_stat)
 {
+    struct blob_source source;
+    struct blob_stat stat;
+    int error = blob_open(store, bucket, key, &source, &stat);
+    if (error == 0 && source.sealed) {
+        blob_source_close(&source);
+        error = ERR_UNSUPPORTED;
+    }
+    if (error == 0) {
+        *ret_fd = source.fd;
+        *ret_stat = stat;
+    }
+    return error;
+}
+
+int blob_open(struct blob_store *store, const char *bucket, const char *key,
+              struct blob_source *ret_source, struct blob_stat *ret_stat)
+{
     int error = check(bucket, key);
-    return error != 0 ? error : store->engine->open_fd(store, bucket, key, ret_fd, ret_stat);
+    return error != 0 ? error
+                      : store->engine->open_object(store, bucket, key, ret_source, ret_stat);
 }
 
 int blob_read_headers(struct blob_store *store, int fd, const struct blob_stat *stat,

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include "base/seal.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,9 +32,13 @@ enum {
     BLOB_HEADERS_MAX = 4096,
 };
 
+struct blob_reader;
+struct blob_source;
 struct blob_store;
 struct blob_writer;
 struct problem;
+struct reply_file;
+struct request;
 
 struct blob_stat {
     uint64_t bytes;
@@ -42,6 +48,7 @@ struct blob_stat {
     char content_type[BLOB_TYPE_MAX];
     char cache_control[BLOB_TYPE_MAX]; /* "" if none was given */
     unsigned headers_bytes;            /* of blob_meta.headers; 0: none */
+    bool sealed;                       /* encrypted at rest */
 };
 
 /* What is kept beside the bytes. NULL members: application/octet-stream, none, none. headers: what
@@ -55,6 +62,11 @@ struct blob_meta {
  * and secret sign what we pre-sign ourselves (SigV4). */
 struct blob_config {
     const char *url, *public_url, *key_id, *secret, *region;
+    /* Where the keys of sealed objects are (blob_keys.h); NULL: none are read. seal: what is
+     * written from now on is encrypted at rest; what was written before stays as it is, and is
+     * read either way. */
+    const char *keys_path;
+    bool seal;
 };
 int blob_store_open(const struct blob_config *config, struct blob_store **ret_store,
                     struct problem *problem);
@@ -82,7 +94,12 @@ int blob_put_open(struct blob_store *store, const char *bucket, const char *key,
                   const struct blob_meta *meta, struct blob_writer **ret_writer);
 int blob_put_write(struct blob_writer *writer, const void *bytes, size_t length);
 /* The descriptor behind the writer, for a child process to fill (tutti-media): size and ETag are
- * then taken from the file at commit. ERR_UNSUPPORTED on engines without one. */
+ * then taken from the file at commit. Where the store seals, the child writes the sealed form
+ * (base/seal.h) with ret_target->key, and what it wrote is checked. The descriptor stays the
+ * writer's. ERR_UNSUPPORTED on engines without one. */
+
+int blob_put_target(struct blob_writer *writer, struct blob_source *ret_target);
+/* As blob_put_target, ERR_UNSUPPORTED where the store seals. */
 int blob_put_fd(struct blob_writer *writer, int *ret_fd);
 int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat);
 /* What must hold of the key at the moment an object becomes visible under it: of any number of
@@ -96,8 +113,31 @@ int blob_put_commit_if(struct blob_writer *writer, const struct blob_condition *
                        struct blob_stat *ret_stat);
 void blob_put_abort(struct blob_writer *writer); /* NULL is fine */
 
-/* Reading. A read-only descriptor, positioned at 0; the caller closes it. The object is the first
- * ret_stat->bytes of it: what follows is the engine's own. Its open and stat are one snapshot. */
+/* Reading. An opened object: a read-only descriptor and, where it is sealed, its key. What follows
+ * the object in the file is the engine's own. Its open and stat are one snapshot. ERR_CORRUPT:
+ * damaged, tampered with, put in another's place, or sealed with a key that is not there. */
+struct blob_source {
+    int fd;
+    bool sealed;
+    uint64_t bytes;                    /* of the object, plain */
+    unsigned char key[SEAL_KEY_BYTES]; /* of this object alone */
+};
+int blob_open(struct blob_store *store, const char *bucket, const char *key,
+              struct blob_source *ret_source, struct blob_stat *ret_stat);
+void blob_source_close(
+    struct blob_source *source); /* with fd -1 it does nothing more than forget */
+int blob_source_copy(const struct blob_source *source, struct blob_source *ret_copy);
+/* Reads an object's bytes, whether they are sealed or not. Takes the source, also when it fails. */
+int blob_reader_new(struct blob_source *source, struct blob_reader **ret_reader);
+void blob_reader_free(struct blob_reader *reader); /* NULL is fine */
+/* Some bytes, at least one, at most length; 0 at the end; or an error. */
+ssize_t blob_reader_read(struct blob_reader *reader, void *bytes, size_t length, uint64_t offset);
+/* Answers a request with the object: a plain one by sendfile, a sealed one opened piece by piece on
+ * the pool (192 KiB of memory while it is sent). how: all but the bytes. Takes the source, also
+ * when it fails. */
+int blob_reply(struct request *request, struct blob_source *source, const struct reply_file *how);
+/* The descriptor of an object that is not sealed, positioned at 0; the caller closes it.
+ * ERR_UNSUPPORTED: it is sealed. */
 int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                  struct blob_stat *ret_stat);
 /* The headers kept with an object that was opened: stat.headers_bytes of text and a NUL. */

@@ -23,13 +23,13 @@ struct blob_engine {
     int (*put_open)(struct blob_store *store, const char *bucket, const char *key,
                     const struct blob_meta *meta, struct blob_writer **ret_writer);
     int (*put_write)(struct blob_writer *writer, const void *bytes, size_t length);
-    int (*put_fd)(struct blob_writer *writer, int *ret_fd);
+    int (*put_target)(struct blob_writer *writer, struct blob_source *ret_target);
     int (*put_commit)(struct blob_writer *writer, const struct blob_condition *condition,
                       struct blob_stat *ret_stat);
     void (*put_abort)(struct blob_writer *writer);
 
-    int (*open_fd)(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
-                   struct blob_stat *ret_stat);
+    int (*open_object)(struct blob_store *store, const char *bucket, const char *key,
+                       struct blob_source *ret_source, struct blob_stat *ret_stat);
     int (*read_headers)(int fd, const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1]);
     int (*stat)(struct blob_store *store, const char *bucket, const char *key,
                 struct blob_stat *ret_stat);

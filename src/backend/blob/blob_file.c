@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,7 @@ static void file_close(struct blob_store *head)
         }
     }
     pthread_mutex_destroy(&store->make_lock);
+    blob_keys_close(store->keys);
     free(store);
 }
 
@@ -109,6 +111,14 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
         return problem_set(problem, error, "the object store's folder \"%s\" can't be used: %s",
                            path, strerror(cause));
     }
+    if (config->keys_path != NULL) {
+        error = blob_keys_open(config->keys_path, config->seal, &store->keys, problem);
+    }
+    if (error != 0) {
+        file_close(&store->head);
+        return error;
+    }
+    store->seal = config->seal && store->keys != NULL;
     sweep_temporary(store);
     *ret_store = &store->head;
     return 0;
@@ -219,32 +229,74 @@ static int file_bucket_list(struct blob_store *head,
 
 /* Reading and deleting. */
 
-int blob_file_open_fd(struct blob_store *head, const char *bucket, const char *key, int *ret_fd,
-                      struct blob_stat *ret_stat)
+/* Opens the object's file; its descriptor or an error. */
+static int open_file(struct file_store *store, const char *bucket, const char *path,
+                     struct blob_stat *ret_stat)
 {
-    struct file_store *store = file_store_of(head);
     int base CLEANUP_CLOSE = blob_file_open_bucket(store, bucket);
     if (base < 0) {
         return base;
     }
-    char path[BLOB_PATH_MAX];
-    blob_path_from_key(key, path);
     int fd CLEANUP_CLOSE = blob_file_open_beneath(base, path, O_RDONLY);
     if (fd < 0) {
         return fd;
     }
     int error = blob_trailer_read(fd, ret_stat);
-    if (error == 0) {
-        *ret_fd = TAKE_FD(fd);
+    return error != 0 ? error : TAKE_FD(fd);
+}
+
+int blob_file_source(struct file_store *store, int fd, const char *prefix, const char *path,
+                     const struct blob_stat *stat, struct blob_source *ret_source,
+                     unsigned char *secret)
+{
+    struct blob_source source = {.fd = fd, .sealed = stat->sealed, .bytes = stat->bytes};
+    if (stat->sealed) {
+        char place[BLOB_PLACE_SIZE];
+        (void)snprintf(place, sizeof place, "%s%s", prefix, path);
+        struct blob_seal seal = {.keys = store->keys, .place = place};
+        int error = blob_trailer_open(fd, &seal);
+        if (error != 0) {
+            (void)close(fd);
+            return error;
+        }
+        blob_seal_chunk_key(seal.secret, source.key);
+        if (secret != NULL) {
+            memcpy(secret, seal.secret, sizeof seal.secret);
+        }
+        sodium_memzero(&seal, sizeof seal);
     }
-    return error;
+    *ret_source = source;
+    return 0;
+}
+
+int blob_file_open_object(struct blob_store *head, const char *bucket, const char *key,
+                          struct blob_source *ret_source, struct blob_stat *ret_stat)
+{
+    return blob_file_open_secret(file_store_of(head), bucket, key, ret_source, ret_stat, NULL);
+}
+
+int blob_file_open_secret(struct file_store *store, const char *bucket, const char *key,
+                          struct blob_source *ret_source, struct blob_stat *ret_stat,
+                          unsigned char *secret)
+{
+    char path[BLOB_PATH_MAX];
+    char prefix[BLOB_BUCKET_MAX + 4];
+    blob_path_from_key(key, path);
+    int fd = open_file(store, bucket, path, ret_stat);
+    if (fd < 0) {
+        return fd;
+    }
+    (void)snprintf(prefix, sizeof prefix, BLOB_PREFIX_OBJECT "%s/", bucket);
+    return blob_file_source(store, fd, prefix, path, ret_stat, ret_source, secret);
 }
 
 static int file_stat(struct blob_store *head, const char *bucket, const char *key,
                      struct blob_stat *ret_stat)
 {
-    int fd CLEANUP_CLOSE = -1;
-    return blob_file_open_fd(head, bucket, key, &fd, ret_stat);
+    char path[BLOB_PATH_MAX];
+    blob_path_from_key(key, path);
+    int fd CLEANUP_CLOSE = open_file(file_store_of(head), bucket, path, ret_stat);
+    return fd < 0 ? fd : 0;
 }
 
 /* Removes the folders of path that have become empty, from the innermost. */
@@ -296,10 +348,10 @@ const struct blob_engine blob_file_engine = {
     .bucket_list = file_bucket_list,
     .put_open = blob_file_put_open,
     .put_write = blob_file_put_write,
-    .put_fd = blob_file_put_fd,
+    .put_target = blob_file_put_target,
     .put_commit = blob_file_put_commit,
     .put_abort = blob_file_put_abort,
-    .open_fd = blob_file_open_fd,
+    .open_object = blob_file_open_object,
     .read_headers = blob_trailer_headers,
     .stat = file_stat,
     .remove = file_remove,

@@ -18,6 +18,7 @@
 #include "backend/blob/blob_engine.h"
 #include "backend/blob/blob_file_path.h"
 #include "backend/blob/blob_file_trailer.h"
+#include "backend/blob/blob_keys.h"
 
 #include <nettle/md5.h>
 #include <pthread.h>
@@ -26,8 +27,22 @@ enum { BLOB_TEMPORARY_MAX = 40 };
 
 struct file_store {
     struct blob_store head;
+    struct blob_keys *keys;                  /* of sealed objects; NULL: none */
+    bool seal;                               /* what is written is sealed */
     int root, objects, multipart, temporary; /* folders */
     pthread_mutex_t make_lock;               /* held while folders are looked up or made */
+};
+
+/* What a writer of a sealed object holds: the chunk that is being filled. It is sealed when the
+ * next byte comes, or at the end as the last. */
+struct file_seal {
+    unsigned char secret[BLOB_SECRET_BYTES];
+    unsigned char key[SEAL_KEY_BYTES]; /* of the chunks */
+    uint64_t index;
+    size_t used;
+    unsigned char plain[SEAL_PLAIN_BYTES];
+    unsigned char sealed[SEAL_CHUNK_BYTES];
+    char place[BLOB_PLACE_SIZE];
 };
 
 /* A file being written. base and path say where it goes. */
@@ -42,7 +57,8 @@ struct file_writer {
     struct md5_ctx md5;
     uint64_t synced; /* bytes whose writing back has been started */
     struct blob_stat stat;
-    char *headers; /* owned; NULL: none */
+    char *headers;          /* owned; NULL: none */
+    struct file_seal *seal; /* owned; NULL: the bytes are written as they come */
     char temporary[BLOB_TEMPORARY_MAX];
     char path[BLOB_PATH_MAX];
 };
@@ -71,11 +87,18 @@ int blob_file_open_parent(struct file_store *store, int base, const char *path, 
 /* A writer to path below base (taken, also on failure). */
 int blob_file_writer_new(struct file_store *store, int base, const char *path, bool make_parents,
                          const struct blob_meta *meta, struct file_writer **ret_writer);
+/* Makes the writer's object a sealed one, at its place; before the first byte. secret: the
+ * object's, for one whose sealed bytes are spliced; NULL: a new one. */
+int blob_file_writer_seal(struct file_writer *writer, const char *prefix, const char *path,
+                          const unsigned char *secret);
 /* As put_commit, with the ETag given (NULL: the MD5 of the bytes). Frees the writer. */
 int blob_file_writer_commit(struct file_writer *writer, const char *etag,
                             const struct blob_condition *condition, struct blob_stat *ret_stat);
-/* Appends the first bytes of a file, in the kernel where it can; not part of the MD5. */
+/* Appends the first bytes of a file as they are, in the kernel where it can; not part of the MD5.
+ */
 int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes);
+/* Appends all of an object's bytes by way of the writer. Takes the source. */
+int blob_file_writer_append(struct file_writer *writer, struct blob_source *source);
 
 /* Renames the temporary file to its place, if the condition holds there, and syncs that folder. */
 int blob_file_writer_publish(struct file_writer *writer, const struct blob_condition *condition);
@@ -84,14 +107,23 @@ void blob_file_writer_free(struct file_writer *writer);
 int blob_file_put_open(struct blob_store *store, const char *bucket, const char *key,
                        const struct blob_meta *meta, struct blob_writer **ret_writer);
 int blob_file_put_write(struct blob_writer *writer, const void *bytes, size_t length);
-int blob_file_put_fd(struct blob_writer *writer, int *ret_fd);
+int blob_file_put_target(struct blob_writer *writer, struct blob_source *ret_target);
 int blob_file_put_commit(struct blob_writer *writer, const struct blob_condition *condition,
                          struct blob_stat *ret_stat);
 void blob_file_put_abort(struct blob_writer *writer);
 
 /* blob_file.c and blob_file_copy.c */
-int blob_file_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
-                      struct blob_stat *ret_stat);
+int blob_file_open_object(struct blob_store *store, const char *bucket, const char *key,
+                          struct blob_source *ret_source, struct blob_stat *ret_stat);
+/* As open_object; secret: of a sealed object. */
+int blob_file_open_secret(struct file_store *store, const char *bucket, const char *key,
+                          struct blob_source *ret_source, struct blob_stat *ret_stat,
+                          unsigned char *secret);
+/* The source of an open file (which it takes, also when it fails) whose trailer was read. secret:
+ * NULL, or where the sealed object's secret goes. */
+int blob_file_source(struct file_store *store, int fd, const char *prefix, const char *path,
+                     const struct blob_stat *stat, struct blob_source *ret_source,
+                     unsigned char *secret);
 int blob_file_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
                    const char *to_bucket, const char *to_key, const struct blob_meta *meta,
                    struct blob_stat *ret_stat);

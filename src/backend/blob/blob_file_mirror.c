@@ -23,8 +23,9 @@
 enum { CHECK_BYTES = 256 * 1024 };
 
 struct mirroring {
-    struct file_store *to;
-    int base; /* where paths begin in `to` */
+    struct file_store *from, *to;
+    int base;           /* where paths begin in `to` */
+    const char *prefix; /* of their places, for what is sealed */
     const struct blob_mirror *mirror;
     size_t length;
     char path[BLOB_PATH_MAX];
@@ -47,40 +48,58 @@ static bool is_there(const struct mirroring *mirroring, int from, const struct s
            same_trailer(from, to, status->st_size);
 }
 
-/* The bytes have the MD5 that is their ETag. An ETag of parts can't be told from the bytes. */
-static int check_bytes(int fd, const struct blob_stat *stat)
+/* The MD5 of an object's bytes. Takes the file. */
+static int hash_bytes(struct blob_source *file, char ret_etag[BLOB_ETAG_MAX])
 {
-    if (strlen(stat->etag) != 2 * MD5_BYTES) {
-        return 0;
-    }
     unsigned char *bytes CLEANUP_FREE = malloc(CHECK_BYTES);
-    if (bytes == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    struct blob_reader *reader = NULL;
     struct md5_ctx md5;
+    int error = blob_reader_new(file, &reader);
+    error = error == 0 && bytes == NULL ? ERR_NO_MEMORY : error;
     md5_init(&md5);
-    for (uint64_t at = 0; at < stat->bytes;) {
-        uint64_t rest = stat->bytes - at;
-        ssize_t got = pread(fd, bytes, rest < CHECK_BYTES ? (size_t)rest : CHECK_BYTES, (off_t)at);
+    ssize_t got = 0;
+    for (uint64_t at = 0; error == 0; at += (uint64_t)got) {
+        got = blob_reader_read(reader, bytes, CHECK_BYTES, at);
         if (got <= 0) {
-            return got < 0 ? error_from_errno(errno) : ERR_CORRUPT;
+            error = (int)got;
+            break;
         }
         md5_update(&md5, (size_t)got, bytes);
-        at += (uint64_t)got;
     }
+    blob_reader_free(reader);
     unsigned char digest[MD5_BYTES];
-    char etag[BLOB_ETAG_MAX];
     md5_digest(&md5, sizeof digest, digest);
-    blob_md5_hex(digest, etag);
-    return strcmp(etag, stat->etag) == 0 ? 0 : ERR_CORRUPT;
+    blob_md5_hex(digest, ret_etag);
+    return error;
 }
 
-static int fill(struct file_writer *writer, int from, const struct stat *status,
-                const struct blob_stat *stat)
+/* The bytes have the MD5 that is their ETag. An ETag of parts can't be told from the bytes, but the
+ * chunks of a sealed object are opened all the same. Without the store's keys a sealed one is taken
+ * as it is. */
+static int check_bytes(struct mirroring *mirroring, int fd, const struct blob_stat *stat)
+{
+    bool hashed = strlen(stat->etag) == 2 * MD5_BYTES;
+    if ((stat->sealed && mirroring->from->keys == NULL) || (!stat->sealed && !hashed)) {
+        return 0;
+    }
+    struct blob_source source;
+    char etag[BLOB_ETAG_MAX];
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) {
+        return error_from_errno(errno);
+    }
+    int error = blob_file_source(mirroring->from, copy, mirroring->prefix, mirroring->path, stat,
+                                 &source, NULL);
+    error = error != 0 ? error : hash_bytes(&source, etag);
+    return error != 0 || !hashed || strcmp(etag, stat->etag) == 0 ? error : ERR_CORRUPT;
+}
+
+static int fill(struct mirroring *mirroring, struct file_writer *writer, int from,
+                const struct stat *status, const struct blob_stat *stat)
 {
     const struct timespec times[2] = {status->st_atim, status->st_mtim};
     int error = blob_file_writer_splice(writer, from, (uint64_t)status->st_size);
-    error = error != 0 ? error : check_bytes(writer->fd, stat);
+    error = error != 0 ? error : check_bytes(mirroring, writer->fd, stat);
     if (error == 0 && (futimens(writer->fd, times) != 0 || fsync(writer->fd) != 0)) {
         error = error_from_errno(errno);
     }
@@ -99,7 +118,7 @@ static int copy_file(struct mirroring *mirroring, int from, const struct stat *s
     if (error != 0) {
         return error;
     }
-    error = fill(writer, from, status, stat);
+    error = fill(mirroring, writer, from, status, stat);
     if (error != 0) {
         (void)unlinkat(mirroring->to->temporary, writer->temporary, 0);
     }
@@ -177,9 +196,9 @@ static int mirror_folder(struct mirroring *mirroring, int fd)
     return result;
 }
 
-static int mirror_tree(struct file_store *to, int from, int base, const struct blob_mirror *mirror)
+static int mirror_tree(const struct mirroring *what, int from)
 {
-    struct mirroring mirroring = {.to = to, .base = base, .mirror = mirror};
+    struct mirroring mirroring = *what;
     return mirror_folder(&mirroring, from);
 }
 
@@ -188,7 +207,11 @@ static int mirror_bucket(struct file_store *from, struct file_store *to, const c
 {
     int source CLEANUP_CLOSE = blob_file_open_bucket(from, bucket);
     int target CLEANUP_CLOSE = source >= 0 ? blob_file_make_folder(to->objects, bucket) : source;
-    return target < 0 ? target : mirror_tree(to, source, target, mirror);
+    char prefix[BLOB_BUCKET_MAX + 4];
+    (void)snprintf(prefix, sizeof prefix, BLOB_PREFIX_OBJECT "%s/", bucket);
+    const struct mirroring what = {
+        .from = from, .to = to, .base = target, .prefix = prefix, .mirror = mirror};
+    return target < 0 ? target : mirror_tree(&what, source);
 }
 
 struct buckets {
@@ -207,7 +230,12 @@ int blob_file_mirror(struct blob_store *from_head, struct blob_store *to_head, c
                      const struct blob_mirror *mirror)
 {
     struct file_store *from = file_store_of(from_head), *to = file_store_of(to_head);
-    int error = mirror_tree(to, from->multipart, to->multipart, mirror);
+    const struct mirroring parts = {.from = from,
+                                    .to = to,
+                                    .base = to->multipart,
+                                    .prefix = BLOB_PREFIX_PART,
+                                    .mirror = mirror};
+    int error = mirror_tree(&parts, from->multipart);
     if (error != 0 || bucket != NULL) {
         return error != 0 ? error : mirror_bucket(from, to, bucket, mirror);
     }

@@ -22,7 +22,7 @@
 
 static const char description_name[] = "upload.obj";
 
-enum { PART_NAME_SIZE = 16, UPLOAD_PATH_SIZE = 48 };
+enum { PART_NAME_SIZE = 16, UPLOAD_PATH_SIZE = 48, PART_PREFIX_SIZE = 48 };
 
 static void upload_path(const char *upload_id, char out[UPLOAD_PATH_SIZE])
 {
@@ -32,6 +32,12 @@ static void upload_path(const char *upload_id, char out[UPLOAD_PATH_SIZE])
 static void part_name(unsigned number, char out[PART_NAME_SIZE])
 {
     (void)snprintf(out, PART_NAME_SIZE, "%05u.obj", number);
+}
+
+/* Where a part of an upload stands, for its seal. */
+static void part_prefix(const char *upload_id, char out[PART_PREFIX_SIZE])
+{
+    (void)snprintf(out, PART_PREFIX_SIZE, BLOB_PREFIX_PART "%.2s/%.32s/", upload_id, upload_id);
 }
 
 /* Writes the description: what is uploaded, and to where. base is taken. */
@@ -139,6 +145,14 @@ int blob_file_multipart_put_open(struct blob_store *head, const char *bucket, co
     part_name(number, name);
     struct file_writer *writer = NULL;
     int error = blob_file_writer_new(store, folder, name, false, NULL, &writer);
+    if (error == 0 && store->seal) {
+        char prefix[PART_PREFIX_SIZE];
+        part_prefix(upload_id, prefix);
+        error = blob_file_writer_seal(writer, prefix, name, NULL);
+        if (error != 0) {
+            blob_file_put_abort(&writer->head);
+        }
+    }
     if (error == 0) {
         *ret_writer = &writer->head;
     }
@@ -288,8 +302,24 @@ static bool joined_etag(const struct blob_part *parts, unsigned count, char out[
     return true;
 }
 
-static int append_part(struct file_writer *writer, int folder, const struct blob_part *part,
-                       bool last, struct problem *problem)
+/* Inside the kernel where both are plain. */
+static int append_bytes(struct file_writer *writer, const char *upload_id, unsigned number, int *fd,
+                        const struct blob_stat *stat)
+{
+    if (writer->seal == NULL && !stat->sealed) {
+        return blob_file_writer_splice(writer, *fd, stat->bytes);
+    }
+    char prefix[PART_PREFIX_SIZE];
+    char name[PART_NAME_SIZE];
+    struct blob_source source;
+    part_prefix(upload_id, prefix);
+    part_name(number, name);
+    int error = blob_file_source(writer->store, TAKE_FD(*fd), prefix, name, stat, &source, NULL);
+    return error != 0 ? error : blob_file_writer_append(writer, &source);
+}
+
+static int append_part(struct file_writer *writer, int folder, const char *upload_id,
+                       const struct blob_part *part, bool last, struct problem *problem)
 {
     struct blob_stat stat;
     int fd CLEANUP_CLOSE = open_part(folder, part->number, &stat);
@@ -308,24 +338,32 @@ static int append_part(struct file_writer *writer, int folder, const struct blob
                            "part %u has %llu bytes; all but the last need at least %d",
                            part->number, (unsigned long long)stat.bytes, BLOB_PART_BYTES_MIN);
     }
-    return blob_file_writer_splice(writer, fd, stat.bytes);
+    return append_bytes(writer, upload_id, part->number, &fd, &stat);
 }
 
-static int join_parts(struct blob_store *head, int folder, const char *bucket, const char *key,
-                      const struct description *description, const struct blob_part *parts,
-                      unsigned count, const char *etag, const struct blob_condition *condition,
-                      struct blob_stat *ret_stat, struct problem *problem)
+/* An upload that is being completed. */
+struct upload {
+    const char *id, *bucket, *key;
+    int folder;
+    struct description description;
+};
+
+static int join_parts(struct blob_store *head, const struct upload *upload,
+                      const struct blob_part *parts, unsigned count, const char *etag,
+                      const struct blob_condition *condition, struct blob_stat *ret_stat,
+                      struct problem *problem)
 {
-    const struct blob_meta meta = {description->stat.content_type, description->stat.cache_control,
-                                   description->headers};
+    const struct blob_meta meta = {upload->description.stat.content_type,
+                                   upload->description.stat.cache_control,
+                                   upload->description.headers};
     struct blob_writer *writer = NULL;
-    int error = blob_put_open(head, bucket, key, &meta, &writer);
+    int error = blob_put_open(head, upload->bucket, upload->key, &meta, &writer);
     if (error != 0) {
         return error;
     }
     for (unsigned i = 0; error == 0 && i < count; i++) {
-        error = append_part((struct file_writer *)(void *)writer, folder, &parts[i], i + 1 == count,
-                            problem);
+        error = append_part((struct file_writer *)(void *)writer, upload->folder, upload->id,
+                            &parts[i], i + 1 == count, problem);
     }
     if (error != 0) {
         blob_put_abort(writer);
@@ -344,8 +382,8 @@ int blob_file_multipart_complete(struct blob_store *head, const char *bucket, co
     if (!joined_etag(parts, count, etag)) {
         return problem_set(problem, ERR_PRECONDITION, "an ETag of a part is not one of ours");
     }
-    struct description description;
-    int folder CLEANUP_CLOSE = open_upload(store, bucket, key, upload_id, &description);
+    struct upload upload = {.id = upload_id, .bucket = bucket, .key = key};
+    int folder CLEANUP_CLOSE = open_upload(store, bucket, key, upload_id, &upload.description);
     if (folder == ERR_NOT_FOUND) {
         struct blob_stat done;
         bool repeated = blob_stat(head, bucket, key, &done) == 0 && strcmp(done.etag, etag) == 0;
@@ -357,8 +395,8 @@ int blob_file_multipart_complete(struct blob_store *head, const char *bucket, co
     if (folder < 0) {
         return folder;
     }
-    int error = join_parts(head, folder, bucket, key, &description, parts, count, etag, condition,
-                           ret_stat, problem);
+    upload.folder = folder;
+    int error = join_parts(head, &upload, parts, count, etag, condition, ret_stat, problem);
     if (error == 0) {
         (void)remove_upload(store, upload_id, folder); /* what stays is swept one day */
     }

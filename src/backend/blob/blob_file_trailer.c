@@ -21,7 +21,10 @@ struct trailer {
     char cache_control[BLOB_TYPE_MAX];
     uint32_t headers_bytes;
     unsigned char headers_hash[16];
-    unsigned char spare[124];
+    unsigned char key_id[BLOB_KEY_ID_BYTES];
+    unsigned char secret[BLOB_SECRET_BYTES + SEAL_OVERHEAD_BYTES];
+    unsigned char mac[32];
+    unsigned char spare[12];
     unsigned char checksum[16];
 };
 _Static_assert(sizeof(struct trailer) == BLOB_TRAILER_BYTES, "the layout on disk");
@@ -32,6 +35,73 @@ static void checksum(const struct trailer *trailer, unsigned char out[16])
 {
     (void)crypto_generichash(out, 16, (const unsigned char *)trailer,
                              offsetof(struct trailer, checksum), NULL, 0);
+}
+
+enum { NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES };
+
+uint64_t blob_stored_bytes(const struct blob_stat *stat)
+{
+    return stat->sealed ? seal_sealed_bytes(stat->bytes) : stat->bytes;
+}
+
+/* Of the object's secret, by libsodium's key derivation (BLAKE2b). */
+enum { SUBKEY_CHUNKS = 1, SUBKEY_TRAILER = 2 };
+
+static void subkey(const unsigned char secret[BLOB_SECRET_BYTES], uint64_t number,
+                   unsigned char out[32])
+{
+    (void)crypto_kdf_derive_from_key(out, 32, number, "tuttiobj", secret);
+}
+
+void blob_seal_chunk_key(const unsigned char secret[BLOB_SECRET_BYTES],
+                         unsigned char out[SEAL_KEY_BYTES])
+{
+    subkey(secret, SUBKEY_CHUNKS, out);
+}
+
+static void make_mac(const struct trailer *trailer, const unsigned char secret[BLOB_SECRET_BYTES],
+                     unsigned char out[32])
+{
+    unsigned char key[32];
+    subkey(secret, SUBKEY_TRAILER, key);
+    (void)crypto_generichash(out, 32, (const unsigned char *)trailer, offsetof(struct trailer, mac),
+                             key, sizeof key);
+    sodium_memzero(key, sizeof key);
+}
+
+/* The secret under the store's key, bound to the place. */
+static int wrap_secret(struct trailer *trailer, const struct blob_seal *seal)
+{
+    unsigned char key[SEAL_KEY_BYTES];
+    if (!blob_keys_newest(seal->keys, trailer->key_id, key)) {
+        return ERR_INTERNAL;
+    }
+    randombytes_buf(trailer->secret, NONCE_BYTES);
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(
+        trailer->secret + NONCE_BYTES, NULL, seal->secret, sizeof seal->secret,
+        (const unsigned char *)seal->place, strlen(seal->place), NULL, trailer->secret, key);
+    sodium_memzero(key, sizeof key);
+    make_mac(trailer, seal->secret, trailer->mac);
+    return 0;
+}
+
+static int unwrap_secret(const struct trailer *trailer, struct blob_seal *seal)
+{
+    unsigned char key[SEAL_KEY_BYTES];
+    unsigned char mac[32];
+    if (!blob_keys_find(seal->keys, trailer->key_id, key)) {
+        return ERR_CORRUPT;
+    }
+    int result = crypto_aead_xchacha20poly1305_ietf_decrypt(
+        seal->secret, NULL, NULL, trailer->secret + NONCE_BYTES,
+        sizeof trailer->secret - NONCE_BYTES, (const unsigned char *)seal->place,
+        strlen(seal->place), trailer->secret, key);
+    sodium_memzero(key, sizeof key);
+    if (result != 0) {
+        return ERR_CORRUPT;
+    }
+    make_mac(trailer, seal->secret, mac);
+    return sodium_memcmp(mac, trailer->mac, sizeof mac) == 0 ? 0 : ERR_CORRUPT;
 }
 
 static int write_at(int fd, const void *bytes, size_t length, uint64_t offset)
@@ -48,11 +118,16 @@ static void hash_headers(const char *headers, size_t length, unsigned char out[1
     (void)crypto_generichash(out, 16, (const unsigned char *)headers, length, NULL, 0);
 }
 
-int blob_trailer_write(int fd, const struct blob_stat *stat, const char *headers)
+int blob_trailer_write(int fd, const struct blob_stat *stat, const char *headers,
+                       const struct blob_seal *seal)
 {
     size_t headers_bytes = headers != NULL ? strlen(headers) : 0;
     assert(headers_bytes <= BLOB_HEADERS_MAX);
-    struct trailer trailer = {.version = htole32(headers_bytes > 0 ? 2 : 1),
+    uint64_t stored = blob_stored_bytes(stat);
+    assert(stat->sealed == (seal != NULL));
+    struct trailer trailer = {.version = htole32(stat->sealed        ? 3
+                                                 : headers_bytes > 0 ? 2
+                                                                     : 1),
                               .bytes = htole64(stat->bytes),
                               .headers_bytes = htole32((uint32_t)headers_bytes)};
     memcpy(trailer.magic, magic, sizeof magic);
@@ -62,21 +137,31 @@ int blob_trailer_write(int fd, const struct blob_stat *stat, const char *headers
     int error = 0;
     if (headers_bytes > 0) {
         hash_headers(headers, headers_bytes, trailer.headers_hash);
-        error = write_at(fd, headers, headers_bytes, stat->bytes);
+        error = write_at(fd, headers, headers_bytes, stored);
+    }
+    if (error == 0 && seal != NULL) {
+        error = wrap_secret(&trailer, seal);
     }
     checksum(&trailer, trailer.checksum);
-    return error != 0 ? error : write_at(fd, &trailer, sizeof trailer, stat->bytes + headers_bytes);
+    error = error != 0 ? error : write_at(fd, &trailer, sizeof trailer, stored + headers_bytes);
+    if (error == 0 && ftruncate(fd, (off_t)(stored + headers_bytes + sizeof trailer)) != 0) {
+        error = error_from_errno(errno);
+    }
+    return error;
 }
 
 static bool is_sound(const struct trailer *trailer, off_t file_bytes)
 {
     unsigned char expected[16];
+    uint32_t version = le32toh(trailer->version);
     uint32_t headers_bytes = le32toh(trailer->headers_bytes);
+    uint64_t bytes = le64toh(trailer->bytes);
+    uint64_t before = (uint64_t)file_bytes - BLOB_TRAILER_BYTES;
     checksum(trailer, expected);
     return memcmp(trailer->magic, magic, sizeof magic) == 0 &&
-           le32toh(trailer->version) == (headers_bytes > 0 ? 2 : 1) &&
-           headers_bytes <= BLOB_HEADERS_MAX &&
-           le64toh(trailer->bytes) + headers_bytes == (uint64_t)file_bytes - BLOB_TRAILER_BYTES &&
+           (version == 3 || version == (headers_bytes > 0 ? 2 : 1)) &&
+           headers_bytes <= BLOB_HEADERS_MAX && bytes <= before &&
+           (version == 3 ? seal_sealed_bytes(bytes) : bytes) + headers_bytes == before &&
            memcmp(expected, trailer->checksum, sizeof expected) == 0;
 }
 
@@ -108,7 +193,7 @@ int blob_trailer_headers(int fd, const struct blob_stat *stat, char out[BLOB_HEA
     struct trailer trailer;
     unsigned char hash[16] = {0};
     int error = read_trailer(fd, &status, &trailer);
-    error = error != 0 ? error : read_at(fd, out, stat->headers_bytes, stat->bytes);
+    error = error != 0 ? error : read_at(fd, out, stat->headers_bytes, blob_stored_bytes(stat));
     if (error == 0 && stat->headers_bytes > 0) {
         hash_headers(out, stat->headers_bytes, hash);
     }
@@ -127,6 +212,7 @@ int blob_trailer_read(int fd, struct blob_stat *ret_stat)
     struct blob_stat stat = {
         .bytes = le64toh(trailer.bytes),
         .headers_bytes = le32toh(trailer.headers_bytes),
+        .sealed = le32toh(trailer.version) == 3,
         .modified_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000,
     };
     memcpy(stat.etag, trailer.etag, sizeof stat.etag - 1);
@@ -134,6 +220,14 @@ int blob_trailer_read(int fd, struct blob_stat *ret_stat)
     memcpy(stat.cache_control, trailer.cache_control, sizeof stat.cache_control - 1);
     *ret_stat = stat;
     return 0;
+}
+
+int blob_trailer_open(int fd, struct blob_seal *seal)
+{
+    struct stat status;
+    struct trailer trailer;
+    int error = read_trailer(fd, &status, &trailer);
+    return error != 0 ? error : unwrap_secret(&trailer, seal);
 }
 
 void blob_md5_hex(const unsigned char digest[MD5_BYTES], char out[BLOB_ETAG_MAX])

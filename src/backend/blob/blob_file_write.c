@@ -60,6 +60,10 @@ void blob_file_writer_free(struct file_writer *writer)
         (void)close(writer->base);
     }
     free(writer->headers);
+    if (writer->seal != NULL) {
+        sodium_memzero(writer->seal, sizeof *writer->seal);
+        free(writer->seal);
+    }
     free(writer);
 }
 
@@ -108,10 +112,41 @@ int blob_file_put_open(struct blob_store *head, const char *bucket, const char *
     blob_path_from_key(key, path);
     struct file_writer *writer = NULL;
     int error = blob_file_writer_new(store, base, path, true, meta, &writer);
-    if (error == 0) {
-        *ret_writer = &writer->head;
+    if (error != 0) {
+        return error;
     }
-    return error;
+    if (store->seal) {
+        char prefix[BLOB_BUCKET_MAX + 4];
+        (void)snprintf(prefix, sizeof prefix, BLOB_PREFIX_OBJECT "%s/", bucket);
+        error = blob_file_writer_seal(writer, prefix, path, NULL);
+    }
+    if (error != 0) {
+        blob_file_put_abort(&writer->head);
+        return error;
+    }
+    *ret_writer = &writer->head;
+    return 0;
+}
+
+int blob_file_writer_seal(struct file_writer *writer, const char *prefix, const char *path,
+                          const unsigned char *secret)
+{
+    struct file_seal *seal = writer->seal != NULL ? writer->seal : malloc(sizeof *seal);
+    if (seal == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    seal->index = 0;
+    seal->used = 0;
+    (void)snprintf(seal->place, sizeof seal->place, "%s%s", prefix, path);
+    if (secret != NULL) {
+        memcpy(seal->secret, secret, sizeof seal->secret);
+    } else {
+        randombytes_buf(seal->secret, sizeof seal->secret);
+    }
+    blob_seal_chunk_key(seal->secret, seal->key);
+    writer->seal = seal;
+    writer->stat.sealed = true;
+    return 0;
 }
 
 static int write_all(int fd, const void *bytes, size_t length)
@@ -141,6 +176,33 @@ static void start_write_back(struct file_writer *writer)
     }
 }
 
+static int write_chunk(struct file_writer *writer, bool last)
+{
+    struct file_seal *seal = writer->seal;
+    seal_chunk(seal->key, seal->index++, last, seal->plain, seal->used, seal->sealed);
+    int error = write_all(writer->fd, seal->sealed, seal->used + SEAL_OVERHEAD_BYTES);
+    seal->used = 0;
+    return error;
+}
+
+static int write_sealed(struct file_writer *writer, const char *bytes, size_t length)
+{
+    struct file_seal *seal = writer->seal;
+    int error = 0;
+    while (error == 0 && length > 0) {
+        if (seal->used == SEAL_PLAIN_BYTES) {
+            error = write_chunk(writer, false);
+        }
+        size_t room = SEAL_PLAIN_BYTES - seal->used;
+        size_t some = length < room ? length : room;
+        memcpy(seal->plain + seal->used, bytes, some);
+        seal->used += some;
+        bytes += some;
+        length -= some;
+    }
+    return error;
+}
+
 int blob_file_put_write(struct blob_writer *head, const void *bytes, size_t length)
 {
     struct file_writer *writer = (struct file_writer *)(void *)head;
@@ -148,7 +210,8 @@ int blob_file_put_write(struct blob_writer *head, const void *bytes, size_t leng
     if (writer->error != 0) {
         return writer->error;
     }
-    writer->error = write_all(writer->fd, bytes, length);
+    writer->error = writer->seal != NULL ? write_sealed(writer, bytes, length)
+                                         : write_all(writer->fd, bytes, length);
     if (writer->error == 0) {
         md5_update(&writer->md5, length, bytes);
         writer->stat.bytes += length;
@@ -157,36 +220,76 @@ int blob_file_put_write(struct blob_writer *head, const void *bytes, size_t leng
     return writer->error;
 }
 
-int blob_file_put_fd(struct blob_writer *head, int *ret_fd)
+int blob_file_put_target(struct blob_writer *head, struct blob_source *ret_target)
 {
     struct file_writer *writer = (struct file_writer *)(void *)head;
     writer->by_descriptor = true;
-    *ret_fd = writer->fd;
+    *ret_target = (struct blob_source){.fd = writer->fd, .sealed = writer->seal != NULL};
+    if (writer->seal != NULL) {
+        memcpy(ret_target->key, writer->seal->key, sizeof ret_target->key);
+    }
     return 0;
 }
 
-/* Size and MD5 of what somebody else wrote into the descriptor. */
-static int measure(struct file_writer *writer)
+/* A reader of what somebody else wrote into the descriptor. */
+static int read_back(struct file_writer *writer, struct blob_reader **ret_reader)
 {
     struct stat status;
+    struct blob_source source = {.fd = -1, .sealed = writer->seal != NULL};
     if (fstat(writer->fd, &status) != 0) {
         return error_from_errno(errno);
     }
+    source.bytes = (uint64_t)status.st_size;
+    if (source.sealed) {
+        memcpy(source.key, writer->seal->key, sizeof source.key);
+        if (!seal_plain_bytes((uint64_t)status.st_size, &source.bytes)) {
+            return ERR_CORRUPT;
+        }
+    }
+    source.fd = fcntl(writer->fd, F_DUPFD_CLOEXEC, 3);
+    return source.fd >= 0 ? blob_reader_new(&source, ret_reader) : error_from_errno(errno);
+}
+
+/* Size and MD5 of it; sealed bytes are opened for that, so they are checked, too. */
+static int measure(struct file_writer *writer)
+{
+    struct blob_reader *reader = NULL;
     char *bytes CLEANUP_FREE = malloc(READ_BYTES);
-    if (bytes == NULL) {
-        return ERR_NO_MEMORY;
+    int error = bytes != NULL ? read_back(writer, &reader) : ERR_NO_MEMORY;
+    if (error != 0) {
+        return error;
     }
     md5_init(&writer->md5);
     writer->stat.bytes = 0;
-    while (writer->stat.bytes < (uint64_t)status.st_size) {
-        ssize_t got = pread(writer->fd, bytes, READ_BYTES, (off_t)writer->stat.bytes);
-        if (got <= 0) {
-            return got < 0 ? error_from_errno(errno) : ERR_IO;
-        }
+    ssize_t got;
+    while ((got = blob_reader_read(reader, bytes, READ_BYTES, writer->stat.bytes)) > 0) {
         md5_update(&writer->md5, (size_t)got, (const uint8_t *)bytes);
         writer->stat.bytes += (uint64_t)got;
     }
-    return 0;
+    blob_reader_free(reader);
+    return got < 0 ? (int)got : 0;
+}
+
+int blob_file_writer_append(struct file_writer *writer, struct blob_source *source)
+{
+    struct blob_reader *reader = NULL;
+    char *bytes CLEANUP_FREE = malloc(READ_BYTES);
+    if (bytes == NULL) {
+        blob_source_close(source);
+        return ERR_NO_MEMORY;
+    }
+    int error = blob_reader_new(source, &reader);
+    ssize_t got = 0;
+    for (uint64_t at = 0; error == 0; at += (uint64_t)got) {
+        got = blob_reader_read(reader, bytes, READ_BYTES, at);
+        if (got <= 0) {
+            error = (int)got;
+            break;
+        }
+        error = blob_file_put_write(&writer->head, bytes, (size_t)got);
+    }
+    blob_reader_free(reader);
+    return error;
 }
 
 /* The condition of what stands at the name now. Under the folder's lock, held alone. */
@@ -246,16 +349,32 @@ int blob_file_writer_publish(struct file_writer *writer, const struct blob_condi
     return ERR_BUSY;
 }
 
+static int write_trailer(struct file_writer *writer)
+{
+    struct blob_seal seal = {.keys = writer->store->keys};
+    if (writer->seal == NULL) {
+        return blob_trailer_write(writer->fd, &writer->stat, writer->headers, NULL);
+    }
+    seal.place = writer->seal->place;
+    memcpy(seal.secret, writer->seal->secret, sizeof seal.secret);
+    int error = blob_trailer_write(writer->fd, &writer->stat, writer->headers, &seal);
+    sodium_memzero(&seal, sizeof seal);
+    return error;
+}
+
 static int seal(struct file_writer *writer, const char *etag)
 {
     if (writer->error != 0) {
         return writer->error;
     }
+    int error = 0;
     if (writer->by_descriptor) {
-        int error = measure(writer);
-        if (error != 0) {
-            return error;
-        }
+        error = measure(writer);
+    } else if (writer->seal != NULL && writer->seal->used > 0) {
+        error = write_chunk(writer, true);
+    }
+    if (error != 0) {
+        return error;
     }
     if (etag != NULL) {
         (void)snprintf(writer->stat.etag, sizeof writer->stat.etag, "%s", etag);
@@ -264,7 +383,7 @@ static int seal(struct file_writer *writer, const char *etag)
         md5_digest(&writer->md5, sizeof digest, digest);
         blob_md5_hex(digest, writer->stat.etag);
     }
-    int error = blob_trailer_write(writer->fd, &writer->stat, writer->headers);
+    error = write_trailer(writer);
     if (error == 0 && fsync(writer->fd) != 0) {
         error = error_from_errno(errno);
     }

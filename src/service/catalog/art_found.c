@@ -71,12 +71,12 @@ static int give_cover(struct db_session *session, void *argument)
 /* What the picture is, by its head; ERR_INVALID or ERR_MEDIA_TYPE: nothing that can be a cover. */
 static int probe_picture(struct catalog *catalog, struct found *found)
 {
-    int fd CLEANUP_CLOSE = -1;
+    struct blob_source source;
     struct blob_stat stat;
     struct art_info info;
-    int error = blob_open_fd(catalog->blobs, found->bucket, found->key, &fd, &stat);
+    int error = blob_open(catalog->blobs, found->bucket, found->key, &source, &stat);
     if (error == 0) {
-        error = art_probe(fd, stat.bytes, &info, NULL);
+        error = art_probe_object(&source, &info, NULL);
     }
     if (error != 0) {
         return error;

@@ -68,25 +68,23 @@ static int art_reply(struct request *request, int64_t id, unsigned size, bool we
     struct catalog *catalog = request->context;
     char key[64], etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(key, sizeof key, "art/%" PRId64 "/%u.%s", id, size, webp ? "webp" : "jpg");
-    int fd = -1;
+    struct blob_source source;
     struct blob_stat stat;
-    int error = blob_open_fd(catalog->blobs, BLOB_MEDIA, key, &fd, &stat);
+    int error = blob_open(catalog->blobs, BLOB_MEDIA, key, &source, &stat);
     if (error != 0) {
         return error;
     }
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    const struct reply_file file = {.fd = fd,
-                                    .length = stat.bytes,
-                                    .content_type = webp ? "image/webp" : "image/jpeg",
+    const struct reply_file file = {.content_type = webp ? "image/webp" : "image/jpeg",
                                     .etag = etag,
                                     .modified_ms = stat.modified_ms,
                                     .cache_control = "public, max-age=31536000, immutable"};
     error = reply_header(request, "Vary", "Accept");
     if (error != 0) {
-        (void)close(fd);
+        blob_source_close(&source);
         return error;
     }
-    return reply_file(request, &file);
+    return blob_reply(request, &source, &file);
 }
 
 int art_get_one(struct request *request)

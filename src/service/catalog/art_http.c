@@ -202,6 +202,24 @@ static int art_put_work(struct db_session *session, struct change *change)
                                change->revision);
 }
 
+/* The whole picture becomes an object, and goes again if it is none. */
+static int store_picture(struct art_upload *upload, struct problem *problem)
+{
+    struct blob_store *blobs = upload->catalog->blobs;
+    struct blob_source source;
+    struct blob_stat stat;
+    int error = blob_put_commit(TAKE_PTR(upload->writer), false, &stat);
+    if (error != 0) {
+        return error;
+    }
+    error = blob_open(blobs, BLOB_MEDIA, upload->key, &source, &stat);
+    error = error != 0 ? error : art_probe_object(&source, &upload->info, problem);
+    if (error != 0) {
+        (void)blob_delete(blobs, BLOB_MEDIA, upload->key);
+    }
+    return error;
+}
+
 static int art_put(struct request *request)
 {
     struct art_upload *upload = request_sink_state(request);
@@ -209,16 +227,7 @@ static int art_put(struct request *request)
         return problem_set(&request->call.problem, ERR_MALFORMED,
                            "The body must be the bytes of a picture");
     }
-    int fd = -1;
-    int error = blob_put_fd(upload->writer, &fd);
-    if (error == 0) {
-        error = art_probe(fd, upload->bytes, &upload->info, &request->call.problem);
-    }
-    if (error != 0) {
-        return error;
-    }
-    struct blob_stat stat;
-    error = blob_put_commit(TAKE_PTR(upload->writer), false, &stat);
+    int error = store_picture(upload, &request->call.problem);
     if (error != 0) {
         return error;
     }

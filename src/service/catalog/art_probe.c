@@ -1,6 +1,7 @@
 /* Kind and size of a picture from its header (art_probe.h). */
 #include "service/catalog/art_probe.h"
 
+#include "backend/blob/blob.h"
 #include "base/error.h"
 #include "base/problem.h"
 #include "service/catalog/catalog_internal.h"
@@ -10,10 +11,32 @@
 
 enum { JPEG_SEGMENTS_MAX = 4096 };
 
-static bool read_at(int fd, uint64_t length, uint64_t at, unsigned char *bytes, size_t count)
+/* Where the bytes are: a descriptor, or an object's reader. */
+struct picture {
+    int fd;
+    struct blob_reader *reader; /* NULL: fd */
+    uint64_t length;
+};
+
+static ssize_t read_some(const struct picture *picture, void *bytes, size_t count, uint64_t at)
 {
-    return at <= length && count <= length - at &&
-           pread(fd, bytes, count, (off_t)at) == (ssize_t)count;
+    return picture->reader != NULL ? blob_reader_read(picture->reader, bytes, count, at)
+                                   : pread(picture->fd, bytes, count, (off_t)at);
+}
+
+static bool read_at(const struct picture *picture, uint64_t at, unsigned char *bytes, size_t count)
+{
+    if (at > picture->length || count > picture->length - at) {
+        return false;
+    }
+    for (size_t done = 0; done < count;) {
+        ssize_t got = read_some(picture, bytes + done, count - done, at + done);
+        if (got <= 0) {
+            return false;
+        }
+        done += (size_t)got;
+    }
+    return true;
 }
 
 static uint32_t big16(const unsigned char *at)
@@ -38,12 +61,12 @@ static bool is_frame_header(unsigned char marker)
 }
 
 /* Walks from segment to segment up to the frame header. */
-static bool probe_jpeg(int fd, uint64_t length, struct art_info *info)
+static bool probe_jpeg(const struct picture *picture, struct art_info *info)
 {
     uint64_t at = 2;
     for (unsigned i = 0; i < JPEG_SEGMENTS_MAX; i++) {
         unsigned char head[9];
-        if (!read_at(fd, length, at, head, 4) || head[0] != 0xff) {
+        if (!read_at(picture, at, head, 4) || head[0] != 0xff) {
             return false;
         }
         if (head[1] == 0xff) { /* fill bytes may stand before a marker */
@@ -51,7 +74,7 @@ static bool probe_jpeg(int fd, uint64_t length, struct art_info *info)
             continue;
         }
         if (is_frame_header(head[1])) {
-            if (!read_at(fd, length, at, head, sizeof head)) {
+            if (!read_at(picture, at, head, sizeof head)) {
                 return false;
             }
             info->height = big16(head + 5);
@@ -67,10 +90,10 @@ static bool probe_jpeg(int fd, uint64_t length, struct art_info *info)
     return false;
 }
 
-static bool probe_png(int fd, uint64_t length, struct art_info *info)
+static bool probe_png(const struct picture *picture, struct art_info *info)
 {
     unsigned char head[24];
-    if (!read_at(fd, length, 0, head, sizeof head) || memcmp(head + 12, "IHDR", 4) != 0) {
+    if (!read_at(picture, 0, head, sizeof head) || memcmp(head + 12, "IHDR", 4) != 0) {
         return false;
     }
     info->width = big32(head + 16);
@@ -78,10 +101,10 @@ static bool probe_png(int fd, uint64_t length, struct art_info *info)
     return true;
 }
 
-static bool probe_webp(int fd, uint64_t length, struct art_info *info)
+static bool probe_webp(const struct picture *picture, struct art_info *info)
 {
     unsigned char head[30];
-    if (!read_at(fd, length, 0, head, sizeof head)) {
+    if (!read_at(picture, 0, head, sizeof head)) {
         return false;
     }
     if (memcmp(head + 12, "VP8X", 4) == 0) {
@@ -104,10 +127,10 @@ static bool probe_webp(int fd, uint64_t length, struct art_info *info)
     return false;
 }
 
-static bool probe_gif(int fd, uint64_t length, struct art_info *info)
+static bool probe_gif(const struct picture *picture, struct art_info *info)
 {
     unsigned char head[10];
-    if (!read_at(fd, length, 0, head, sizeof head)) {
+    if (!read_at(picture, 0, head, sizeof head)) {
         return false;
     }
     info->width = (uint32_t)head[6] | (uint32_t)head[7] << 8;
@@ -133,24 +156,24 @@ static int check_size(const struct art_info *info, struct problem *problem)
     return 0;
 }
 
-int art_probe(int fd, uint64_t length, struct art_info *ret_info, struct problem *problem)
+static int probe(const struct picture *picture, struct art_info *ret_info, struct problem *problem)
 {
     unsigned char head[12] = {0};
     struct art_info info = {0};
     bool good = false;
-    if (read_at(fd, length, 0, head, sizeof head)) {
+    if (read_at(picture, 0, head, sizeof head)) {
         if (memcmp(head, "\xff\xd8\xff", 3) == 0) {
             info.mime = "image/jpeg";
-            good = probe_jpeg(fd, length, &info);
+            good = probe_jpeg(picture, &info);
         } else if (memcmp(head, "\x89PNG\r\n\x1a\n", 8) == 0) {
             info.mime = "image/png";
-            good = probe_png(fd, length, &info);
+            good = probe_png(picture, &info);
         } else if (memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBP", 4) == 0) {
             info.mime = "image/webp";
-            good = probe_webp(fd, length, &info);
+            good = probe_webp(picture, &info);
         } else if (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0) {
             info.mime = "image/gif";
-            good = probe_gif(fd, length, &info);
+            good = probe_gif(picture, &info);
         }
     }
     if (info.mime == NULL) {
@@ -164,5 +187,19 @@ int art_probe(int fd, uint64_t length, struct art_info *ret_info, struct problem
     if (error == 0) {
         *ret_info = info;
     }
+    return error;
+}
+
+int art_probe(int fd, uint64_t length, struct art_info *ret_info, struct problem *problem)
+{
+    return probe(&(struct picture){.fd = fd, .length = length}, ret_info, problem);
+}
+
+int art_probe_object(struct blob_source *source, struct art_info *ret_info, struct problem *problem)
+{
+    struct picture picture = {.fd = -1, .length = source->bytes};
+    int error = blob_reader_new(source, &picture.reader);
+    error = error != 0 ? error : probe(&picture, ret_info, problem);
+    blob_reader_free(picture.reader);
     return error;
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+struct blob_source;
 struct problem;
 
 struct art_info {
@@ -19,3 +20,6 @@ struct art_info {
  * words.
  */
 int art_probe(int fd, uint64_t length, struct art_info *ret_info, struct problem *problem);
+/* The same of an opened object, which it takes. */
+int art_probe_object(struct blob_source *source, struct art_info *ret_info,
+                     struct problem *problem);

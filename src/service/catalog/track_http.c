@@ -209,9 +209,9 @@ int waveform_get(struct request *request)
     char key[96], etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(key, sizeof key, "m/%" PRId64 "/%" PRId64 "/waveform.bin", read.id,
                    read.row.version);
-    int fd = -1;
+    struct blob_source source;
     struct blob_stat stat;
-    error = blob_open_fd(catalog->blobs, BLOB_MEDIA, key, &fd, &stat);
+    error = blob_open(catalog->blobs, BLOB_MEDIA, key, &source, &stat);
     if (error == ERR_NOT_FOUND) {
         return problem_set(&request->call.problem, ERR_NOT_FOUND,
                            "The track has no waveform yet; its status is %s", read.row.status);
@@ -220,11 +220,9 @@ int waveform_get(struct request *request)
         return error;
     }
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    const struct reply_file file = {.fd = fd,
-                                    .length = stat.bytes,
-                                    .content_type = "application/octet-stream",
+    const struct reply_file file = {.content_type = "application/octet-stream",
                                     .etag = etag,
                                     .modified_ms = stat.modified_ms,
                                     .cache_control = "private, no-cache"};
-    return reply_file(request, &file);
+    return blob_reply(request, &source, &file);
 }

@@ -98,29 +98,27 @@ static int tell_headers(struct request *request, int fd, const struct blob_stat 
 
 static int get_object(struct request *request, const char *bucket, const char *key)
 {
-    int fd CLEANUP_CLOSE = -1;
+    struct blob_source source;
     struct blob_stat stat;
-    int error = blob_open_fd(s3_store(request)->blobs, bucket, key, &fd, &stat);
+    int error = blob_open(s3_store(request)->blobs, bucket, key, &source, &stat);
     if (error != 0) {
         return s3_fail_object(request, bucket, error);
     }
     char etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    error = tell_headers(request, fd, &stat);
+    error = tell_headers(request, source.fd, &stat);
     const char *cache = override(request, "response-cache-control", stat.cache_control);
     const struct reply_file file = {
-        .fd = fd,
-        .length = stat.bytes,
         .content_type = override(request, "response-content-type", stat.content_type),
         .etag = etag,
         .modified_ms = stat.modified_ms,
         .cache_control = cache[0] != '\0' ? cache : NULL,
     };
     if (error != 0) {
+        blob_source_close(&source);
         return error;
     }
-    (void)TAKE_FD(fd);
-    return reply_file(request, &file);
+    return blob_reply(request, &source, &file);
 }
 
 /* A property of a bucket that is the same for all: an empty element says "us-east-1" of the

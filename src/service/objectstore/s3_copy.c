@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { COPY_BYTES = 256 * 1024 };
 
@@ -156,7 +155,8 @@ static int read_range(struct request *request, uint64_t bytes, uint64_t *ret_fir
     return 0;
 }
 
-static int copy_bytes(struct blob_writer *writer, int fd, uint64_t at, uint64_t length)
+static int copy_bytes(struct blob_writer *writer, struct blob_reader *reader, uint64_t at,
+                      uint64_t length)
 {
     char *bytes CLEANUP_FREE = malloc(COPY_BYTES);
     if (bytes == NULL) {
@@ -164,9 +164,9 @@ static int copy_bytes(struct blob_writer *writer, int fd, uint64_t at, uint64_t 
     }
     while (length > 0) {
         size_t some = length < COPY_BYTES ? (size_t)length : COPY_BYTES;
-        ssize_t got = pread(fd, bytes, some, (off_t)at);
+        ssize_t got = blob_reader_read(reader, bytes, some, at);
         if (got <= 0) {
-            return got < 0 ? ERR_IO : ERR_CORRUPT;
+            return got < 0 ? (int)got : ERR_CORRUPT;
         }
         int error = blob_put_write(writer, bytes, (size_t)got);
         if (error != 0) {
@@ -178,8 +178,8 @@ static int copy_bytes(struct blob_writer *writer, int fd, uint64_t at, uint64_t 
     return 0;
 }
 
-static int write_part(struct request *request, const char *bucket, const char *key, int fd,
-                      uint64_t first, uint64_t length)
+static int write_part(struct request *request, const char *bucket, const char *key,
+                      struct blob_reader *reader, uint64_t first, uint64_t length)
 {
     struct blob_writer *writer = NULL;
     struct blob_stat stat;
@@ -187,7 +187,7 @@ static int write_part(struct request *request, const char *bucket, const char *k
     if (error != 0) {
         return error;
     }
-    error = copy_bytes(writer, fd, first, length);
+    error = copy_bytes(writer, reader, first, length);
     if (error != 0) {
         blob_put_abort(writer);
         return s3_fail_code(request, error);
@@ -199,28 +199,40 @@ static int write_part(struct request *request, const char *bucket, const char *k
     return error != 0 ? s3_fail_code(request, error) : reply_copy(request, "CopyPartResult", &stat);
 }
 
+/* The part of the source that is asked for. */
+static int copy_range(struct request *request, const char *bucket, const char *key,
+                      const struct source *source, const struct blob_stat *stat,
+                      struct blob_reader *reader)
+{
+    uint64_t first = 0;
+    uint64_t length = 0;
+    if (source->if_match != NULL && strcmp(source->if_match, stat->etag) != 0) {
+        return s3_fail(request, S3_PRECONDITION);
+    }
+    int error = read_range(request, stat->bytes, &first, &length);
+    if (error == 0 && length > S3_OBJECT_BYTES_MAX) {
+        error = s3_fail(request, S3_TOO_LARGE);
+    }
+    return error != 0 ? error : write_part(request, bucket, key, reader, first, length);
+}
+
 int s3_copy_part(struct request *request, const struct s3_access *access, const char *bucket,
                  const char *key)
 {
     struct source source;
+    struct blob_source file;
     struct blob_stat stat;
-    int fd CLEANUP_CLOSE = -1;
-    uint64_t first = 0;
-    uint64_t length = 0;
+    struct blob_reader *reader = NULL;
     int error = read_source(request, access, &source);
     if (error != 0) {
         return error;
     }
-    error = blob_open_fd(s3_store(request)->blobs, source.bucket, source.key, &fd, &stat);
+    error = blob_open(s3_store(request)->blobs, source.bucket, source.key, &file, &stat);
     if (error != 0) {
         return s3_fail_object(request, source.bucket, error);
     }
-    if (source.if_match != NULL && strcmp(source.if_match, stat.etag) != 0) {
-        return s3_fail(request, S3_PRECONDITION);
-    }
-    error = read_range(request, stat.bytes, &first, &length);
-    if (error == 0 && length > S3_OBJECT_BYTES_MAX) {
-        error = s3_fail(request, S3_TOO_LARGE);
-    }
-    return error != 0 ? error : write_part(request, bucket, key, fd, first, length);
+    error = blob_reader_new(&file, &reader);
+    error = error != 0 ? error : copy_range(request, bucket, key, &source, &stat, reader);
+    blob_reader_free(reader);
+    return error;
 }

@@ -25,7 +25,7 @@ enum {
 
 struct entry {
     char key[MEDIA_KEY_SIZE]; /* "" while free */
-    int fd;
+    struct blob_source source;
     int64_t good_until_ms, used_ms;
     struct blob_stat stat;
 };
@@ -66,7 +66,7 @@ void media_files_free(struct media_files *files)
     for (unsigned i = 0; i < SETS; i++) {
         for (unsigned way = 0; way < WAYS; way++) {
             if (files->sets[i].entries[way].key[0] != '\0') {
-                (void)close(files->sets[i].entries[way].fd);
+                blob_source_close(&files->sets[i].entries[way].source);
             }
         }
         pthread_mutex_destroy(&files->sets[i].lock);
@@ -82,16 +82,6 @@ static struct set *set_of(struct media_files *files, const char *key)
         hash = (hash ^ (unsigned char)*key) * 16777619u;
     }
     return &files->sets[(hash ^ hash >> 16) % SETS];
-}
-
-static int duplicate(int fd, int *ret_fd)
-{
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0) {
-        return errno == EMFILE ? ERR_BUSY : error_from_errno(errno);
-    }
-    *ret_fd = copy;
-    return 0;
 }
 
 /* Under the set's lock. */
@@ -123,30 +113,31 @@ static struct entry *place(struct set *set, const char *key)
 }
 
 /* Keeps a second descriptor; without one to spare the file is just not cached. */
-static void keep(struct set *set, const char *key, int fd, const struct blob_stat *stat,
-                 int64_t now_ms)
+static void keep(struct set *set, const char *key, const struct blob_source *source,
+                 const struct blob_stat *stat, int64_t now_ms)
 {
-    int copy = -1;
-    if (duplicate(fd, &copy) != 0) {
+    struct blob_source copy;
+    if (blob_source_copy(source, &copy) != 0) {
         return;
     }
     bool immutable = strstr(stat->cache_control, "immutable") != NULL;
     pthread_mutex_lock(&set->lock);
     struct entry *entry = place(set, key);
-    int former = entry->key[0] != '\0' ? entry->fd : -1;
-    *entry = (struct entry){.fd = copy,
+    struct blob_source former = {.fd = -1};
+    if (entry->key[0] != '\0') {
+        former = entry->source;
+    }
+    *entry = (struct entry){.source = copy,
                             .good_until_ms = now_ms + (immutable ? IMMUTABLE_MS : GROWING_MS),
                             .used_ms = now_ms,
                             .stat = *stat};
     (void)snprintf(entry->key, sizeof entry->key, "%s", key);
     pthread_mutex_unlock(&set->lock);
-    if (former >= 0) {
-        (void)close(former);
-    }
+    blob_source_close(&former);
 }
 
-int media_files_open(struct media_files *files, const char *key, bool may_block, int *ret_fd,
-                     struct blob_stat *ret_stat)
+int media_files_open(struct media_files *files, const char *key, bool may_block,
+                     struct blob_source *ret_source, struct blob_stat *ret_stat)
 {
     struct set *set = set_of(files, key);
     int64_t now_ms = clock_monotonic_ms();
@@ -156,7 +147,7 @@ int media_files_open(struct media_files *files, const char *key, bool may_block,
     if (entry != NULL) {
         entry->used_ms = now_ms;
         *ret_stat = entry->stat;
-        error = duplicate(entry->fd, ret_fd);
+        error = blob_source_copy(&entry->source, ret_source);
     }
     pthread_mutex_unlock(&set->lock);
     if (entry != NULL || !may_block) {
@@ -164,12 +155,9 @@ int media_files_open(struct media_files *files, const char *key, bool may_block,
         return error;
     }
     metric_add(files->misses, 1);
-    int fd CLEANUP_CLOSE = -1;
-    error = blob_open_fd(files->blobs, BLOB_MEDIA, key, &fd, ret_stat);
-    if (error != 0) {
-        return error;
+    error = blob_open(files->blobs, BLOB_MEDIA, key, ret_source, ret_stat);
+    if (error == 0) {
+        keep(set, key, ret_source, ret_stat, now_ms);
     }
-    keep(set, key, fd, ret_stat, now_ms);
-    *ret_fd = TAKE_FD(fd);
-    return 0;
+    return error;
 }

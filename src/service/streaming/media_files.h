@@ -12,7 +12,7 @@ enum { MEDIA_KEY_SIZE = 160 };
 
 int media_files_new(struct blob_store *blobs, struct media_files **ret_files);
 void media_files_free(struct media_files *files); /* NULL is fine */
-/* A descriptor of the media bucket's object, the caller's to close, and its description. may_block
- * false: only what is cached, else ERR_BUSY. ERR_NOT_FOUND. */
-int media_files_open(struct media_files *files, const char *key, bool may_block, int *ret_fd,
-                     struct blob_stat *ret_stat);
+/* The media bucket's object, opened, the caller's to close, and its description. may_block false:
+ * only what is cached, else ERR_BUSY. ERR_NOT_FOUND. */
+int media_files_open(struct media_files *files, const char *key, bool may_block,
+                     struct blob_source *ret_source, struct blob_stat *ret_stat);

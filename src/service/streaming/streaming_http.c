@@ -89,14 +89,13 @@ static int media_cors(struct request *request)
                                      "Accept-Ranges, Content-Length, Content-Range, ETag");
 }
 
-static int reply_media(struct request *request, const char *name, int fd,
+/* Takes the source. */
+static int reply_media(struct request *request, const char *name, struct blob_source *source,
                        const struct blob_stat *stat)
 {
     char etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat->etag);
     const struct reply_file file = {
-        .fd = fd,
-        .length = stat->bytes,
         .content_type = streaming_media_type(name, stat->content_type),
         .etag = etag,
         .modified_ms = stat->modified_ms,
@@ -105,10 +104,10 @@ static int reply_media(struct request *request, const char *name, int fd,
     int error = media_cors(request);
     error = error != 0 ? error : reply_header(request, "X-Content-Type-Options", "nosniff");
     if (error != 0) {
-        (void)close(fd);
+        blob_source_close(source);
         return error;
     }
-    return reply_file(request, &file);
+    return blob_reply(request, source, &file);
 }
 
 static int refuse(struct request *request, const char *words)
@@ -139,10 +138,10 @@ static int media(struct request *request)
         catalog_media_gone(streaming->catalog, grant.track_id)) {
         return problem_set(&request->call.problem, ERR_NOT_FOUND, "There is no such file");
     }
-    int fd CLEANUP_CLOSE = -1;
+    struct blob_source source;
     struct blob_stat stat;
     bool may_block = request_may_block(request);
-    int error = media_files_open(streaming->files, key, may_block, &fd, &stat);
+    int error = media_files_open(streaming->files, key, may_block, &source, &stat);
     if (error == ERR_BUSY && !may_block) {
         return REQUEST_TO_POOL;
     }
@@ -150,9 +149,10 @@ static int media(struct request *request)
         return error;
     }
     if (manifest_file_ceiling(file) > grant.ceiling) {
+        blob_source_close(&source);
         return refuse(request, "The address is signed for a lower bit rate");
     }
-    return reply_media(request, file, TAKE_FD(fd), &stat);
+    return reply_media(request, file, &source, &stat);
 }
 
 /* Anything else below /m/ has no token. */

@@ -37,7 +37,7 @@ int output_open(struct work *work, const char *file, const char *mime)
     int result = blob_put_open(work->transcode->blobs, BLOB_MEDIA, key, &meta, &output->writer);
     if (result == 0) {
         work->output_count++; /* from here on outputs_abort sees it */
-        result = blob_put_fd(output->writer, &output->fd);
+        result = blob_put_target(output->writer, &output->target);
     }
     return result;
 }

@@ -28,19 +28,19 @@ static json_t *cover_request(const struct work *work)
 
 static int cover_scale(struct work *work)
 {
-    int fds[1 + 2 * SIZES] = {work->source_fd};
+    const struct blob_source *files[1 + 2 * SIZES] = {&work->source};
     for (unsigned i = 0; i < SIZES; i++) {
         int result = output_open(work, sizes[i].jpeg, "image/jpeg");
         result = result == 0 ? output_open(work, sizes[i].webp, "image/webp") : result;
         if (result != 0) {
             return result;
         }
-        fds[1 + 2 * i] = work->outputs[2 * i].fd;
-        fds[2 + 2 * i] = work->outputs[2 * i + 1].fd;
+        files[1 + 2 * i] = &work->outputs[2 * i].target;
+        files[2 + 2 * i] = &work->outputs[2 * i + 1].target;
     }
     CLEANUP_JSON json_t *request = cover_request(work);
-    struct child_job job = {.request = request, .fds = fds, .fd_count = 1 + 2 * SIZES};
-    return request != NULL ? work_child(work, &job, &work->facts) : ERR_NO_MEMORY;
+    struct child_job job = {.request = request, .fd_count = 1 + 2 * SIZES};
+    return request != NULL ? work_child(work, &job, files, &work->facts) : ERR_NO_MEMORY;
 }
 
 static int cover_store(struct work *work)

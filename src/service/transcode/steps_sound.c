@@ -42,17 +42,17 @@ static int run_rungs(struct work *work, const char *name, const struct rung *con
                      int (*done)(void *context, unsigned output, const json_t *rendition),
                      json_t **ret_answer)
 {
-    int fds[OUTPUTS_MAX + 1] = {work->source_fd};
+    const struct blob_source *files[OUTPUTS_MAX + 1] = {&work->source};
     for (unsigned i = 0; i < count; i++) {
         int result = output_open(work, rungs[i]->file, rungs[i]->mime);
         if (result != 0) {
             return result;
         }
-        fds[i + 1] = work->outputs[i].fd;
+        files[i + 1] = &work->outputs[i].target;
     }
     CLEANUP_JSON json_t *request = outputs_request(work, name, rungs, count);
-    struct child_job job = {.request = request, .fds = fds, .fd_count = count + 1, .done = done};
-    return request != NULL ? work_child(work, &job, ret_answer) : ERR_NO_MEMORY;
+    struct child_job job = {.request = request, .fd_count = count + 1, .done = done};
+    return request != NULL ? work_child(work, &job, files, ret_answer) : ERR_NO_MEMORY;
 }
 
 /* What the child says of a file must be true of it, since players will be told so. */
@@ -150,9 +150,9 @@ static int first_art(struct work *work)
         return result;
     }
     struct output *output = &work->outputs[work->output_count - 1];
-    int fds[] = {work->source_fd, output->fd};
-    struct child_job job = {.request = request, .fds = fds, .fd_count = 2};
-    result = work_child(work, &job, &answer);
+    const struct blob_source *files[] = {&work->source, &output->target};
+    struct child_job job = {.request = request, .fd_count = 2};
+    result = work_child(work, &job, files, &answer);
     const char *type = json_string_value(json_object_get(answer, "type"));
     int64_t bytes = json_integer_value(json_object_get(answer, "bytes"));
     if (result == 0 && bytes > 0 && type != NULL) {

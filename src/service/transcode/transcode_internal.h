@@ -1,6 +1,7 @@
 /* Shared by the files of the transcode role, and by nobody else. */
 #pragma once
 
+#include "backend/blob/blob.h"
 #include "service/transcode/child.h"
 #include "service/transcode/owner.h"
 #include "service/transcode/transcode.h"
@@ -71,7 +72,7 @@ enum { OUTPUTS_MAX = 16 };
 struct output {
     const char *file, *mime;
     struct blob_writer *writer; /* NULL once committed or given up */
-    int fd;                     /* the writer's */
+    struct blob_source target;  /* the writer's descriptor, and its key */
 };
 
 struct work {
@@ -80,7 +81,7 @@ struct work {
     struct arena *arena; /* ends with the job */
     struct job_row job;
     const char *step;
-    int source_fd;
+    struct blob_source source;
     int64_t source_bytes;
     int64_t renewed_ms; /* monotonic */
     unsigned looked;
@@ -110,8 +111,10 @@ int work_fetch(struct work *work);
 int work_tick(struct work *work);
 /* Renews it now. */
 int work_hold(struct work *work);
-/* Fills in tick, limits and context, and runs the child. */
-int work_child(struct work *work, struct child_job *job, json_t **ret_answer);
+/* Fills in tick, limits, context and the descriptors of files (job->fd_count of them, with the keys
+ * of those that are sealed), and runs the child. */
+int work_child(struct work *work, struct child_job *job, const struct blob_source *const *files,
+               json_t **ret_answer);
 /* One write, behind the fence: hold, then body. */
 int work_write(struct work *work, int (*body)(struct db_session *session, struct work *work));
 int work_fail(struct work *work, bool final, const char *code, const char *reason);

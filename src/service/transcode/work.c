@@ -13,8 +13,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "media/job.h"
 #include "service/transcode/transcode_internal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -93,8 +95,8 @@ int work_tick(struct work *work)
 int work_fetch(struct work *work)
 {
     struct blob_stat stat;
-    int result = blob_open_fd(work->transcode->blobs, work->job.bucket, work->job.key,
-                              &work->source_fd, &stat);
+    int result =
+        blob_open(work->transcode->blobs, work->job.bucket, work->job.key, &work->source, &stat);
     if (result == ERR_NOT_FOUND) {
         return work_fail(work, true, "missing", "The uploaded file is no longer there.");
     }
@@ -109,8 +111,36 @@ static int tick(void *context)
     return work_tick(context);
 }
 
-int work_child(struct work *work, struct child_job *job, json_t **ret_answer)
+/* The keys of sealed files, as media/job.h has them. */
+static int add_keys(json_t *request, const struct blob_source *const *files, unsigned count)
 {
+    json_t *keys = json_array();
+    int failed = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char text[sodium_base64_ENCODED_LEN(SEAL_KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)];
+        (void)sodium_bin2base64(text, sizeof text, files[i]->key, sizeof files[i]->key,
+                                sodium_base64_VARIANT_ORIGINAL);
+        failed |= json_array_append_new(keys, files[i]->sealed ? json_string(text) : json_null());
+        sodium_memzero(text, sizeof text);
+    }
+    failed |= json_object_set_new(request, "keys", keys);
+    return failed == 0 ? 0 : ERR_NO_MEMORY;
+}
+
+int work_child(struct work *work, struct child_job *job, const struct blob_source *const *files,
+               json_t **ret_answer)
+{
+    int fds[MEDIA_JOB_FDS_MAX];
+    bool sealed = false;
+    assert(job->fd_count <= MEDIA_JOB_FDS_MAX);
+    for (unsigned i = 0; i < job->fd_count; i++) {
+        fds[i] = files[i]->fd;
+        sealed |= files[i]->sealed;
+    }
+    if (sealed && add_keys(job->request, files, job->fd_count) != 0) {
+        return ERR_NO_MEMORY;
+    }
+    job->fds = fds;
     job->tick = tick;
     job->context = work;
     job->silence_ms_max = SILENCE_MS_MAX;
@@ -227,7 +257,7 @@ void work_run(struct transcode *transcode, struct child *child, struct arena *ar
         .arena = arena,
         .job = *job,
         .step = "",
-        .source_fd = -1,
+        .source.fd = -1,
         .renewed_ms = clock_monotonic_ms(),
         .looked = atomic_load(&transcode->look_again),
         .renditions = json_array(),
@@ -236,9 +266,7 @@ void work_run(struct transcode *transcode, struct child *child, struct arena *ar
     int result = work.renditions != NULL ? run_steps(&work) : ERR_NO_MEMORY;
     outputs_abort(&work);
     const char *how = settle(&work, result);
-    if (work.source_fd >= 0) {
-        (void)close(work.source_fd);
-    }
+    blob_source_close(&work.source);
     json_decref(work.renditions);
     json_decref(work.facts);
     int64_t took_ms = clock_monotonic_ms() - begin_ms;

@@ -31,12 +31,12 @@ static void assert_opens(struct media_files *files, const char *key, bool may_bl
                          const char *expected)
 {
     char text[64] = {0};
-    int fd = -1;
+    struct blob_source source = {.fd = -1};
     struct blob_stat stat;
-    assert_int_equal(media_files_open(files, key, may_block, &fd, &stat), 0);
-    assert_int_equal(pread(fd, text, stat.bytes, 0), strlen(expected));
+    assert_int_equal(media_files_open(files, key, may_block, &source, &stat), 0);
+    assert_int_equal(pread(source.fd, text, stat.bytes, 0), strlen(expected));
     assert_string_equal(text, expected);
-    (void)close(fd);
+    blob_source_close(&source);
 }
 
 static struct media_files *fresh(void)
@@ -50,13 +50,14 @@ static void the_second_time_needs_no_blocking(void **state)
 {
     (void)state;
     struct media_files *files = fresh();
-    int fd = -1;
+    struct blob_source source = {.fd = -1};
     struct blob_stat stat;
     put("m/1/1/aac-96.mp4", "sound", MANIFEST_CACHE_IMMUTABLE);
-    assert_int_equal(media_files_open(files, "m/1/1/aac-96.mp4", false, &fd, &stat), ERR_BUSY);
+    assert_int_equal(media_files_open(files, "m/1/1/aac-96.mp4", false, &source, &stat), ERR_BUSY);
     assert_opens(files, "m/1/1/aac-96.mp4", true, "sound");
     assert_opens(files, "m/1/1/aac-96.mp4", false, "sound");
-    assert_int_equal(media_files_open(files, "m/1/1/none.mp4", true, &fd, &stat), ERR_NOT_FOUND);
+    assert_int_equal(media_files_open(files, "m/1/1/none.mp4", true, &source, &stat),
+                     ERR_NOT_FOUND);
     media_files_free(files);
 }
 
@@ -64,13 +65,14 @@ static void a_growing_manifest_is_read_again(void **state)
 {
     (void)state;
     struct media_files *files = fresh();
-    int fd = -1;
+    struct blob_source source = {.fd = -1};
     struct blob_stat stat;
     put("m/1/1/hls-160.m3u8", "one", MANIFEST_CACHE_GROWING);
     assert_opens(files, "m/1/1/hls-160.m3u8", true, "one");
     put("m/1/1/hls-160.m3u8", "two", MANIFEST_CACHE_IMMUTABLE);
     (void)usleep(1100000);
-    assert_int_equal(media_files_open(files, "m/1/1/hls-160.m3u8", false, &fd, &stat), ERR_BUSY);
+    assert_int_equal(media_files_open(files, "m/1/1/hls-160.m3u8", false, &source, &stat),
+                     ERR_BUSY);
     assert_opens(files, "m/1/1/hls-160.m3u8", true, "two");
     media_files_free(files);
 }
