@@ -118,12 +118,13 @@ static unsigned count_told(struct told *told, const char *type, const char *file
 
 static json_t *payload_of(struct told *told, const char *type)
 {
-    for (unsigned i = 0; i < told->count; i++) {
-        if (strcmp(told->events[i].type, type) == 0) {
-            return told->events[i].payload;
-        }
+    json_t *payload = NULL;
+    pthread_mutex_lock(&told->lock);
+    for (unsigned i = 0; i < told->count && payload == NULL; i++) {
+        payload = strcmp(told->events[i].type, type) == 0 ? told->events[i].payload : NULL;
     }
-    return NULL;
+    pthread_mutex_unlock(&told->lock);
+    return payload;
 }
 
 static void wait_for(struct told *told, const char *type, unsigned count)
