@@ -43,10 +43,12 @@ class Client(threading.Thread):
         self.random = random.Random(f"{round_.seed}/{self.name}")
         self.http = requests.Session()
         self.tokens = None
+        self.at_work = threading.Event()
 
     def run(self):
         try:
             self.begin()
+            self.at_work.set()
             while not self.round.ending.is_set():
                 try:
                     self.step()

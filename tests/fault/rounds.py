@@ -10,7 +10,9 @@ import clients
 from journal import Journal
 from world import World, roomy_folder
 
-WORK_S = 3.0  # how long the clients work while the harm is done
+WORK_S = 2.5       # how long the clients work while the harm is done
+WORK_S_MAX = 30.0  # on a slow machine, where nothing much happens in that
+WRITES_MIN, PLAYS_MIN = 20, 2
 
 
 class Known:
@@ -43,9 +45,22 @@ class Round:
         time.sleep(self.random.uniform(least, most))
 
     def begin(self):
+        """Starts it all; then everybody is at work."""
         self.world.start()
         for client in self.clients:
             client.start()
+        deadline = time.monotonic() + WORK_S_MAX
+        for client in self.clients:
+            client.at_work.wait(max(0, deadline - time.monotonic()))
+
+    def until(self, enough=lambda: True):
+        """Yields until the time of the harm is over, and something happened in it."""
+        began = time.monotonic()
+        while time.monotonic() < began + WORK_S_MAX:
+            busy = self.journal.writes >= WRITES_MIN and self.plays >= PLAYS_MIN
+            if time.monotonic() > began + WORK_S and busy and enough():
+                return
+            yield
 
     def end(self):
         """No new calls; those that wait for an answer get it."""
