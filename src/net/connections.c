@@ -3,9 +3,10 @@
  *
  * Limits are by address and in all. Who comes when all are taken takes the place of one that does
  * nothing (displaceable), so that a flood of idle or slow connections keeps nobody out; where there
- * is none, it is told to come again. Who is refused or displaced leaves: it counts no more, and
- * what is left of it is closed within REFUSED_MS. Of those who leave there are at most LEAVING_MAX
- * at once (as many as libmicrohttpd has room for past the limit); more are closed without a word.
+ * is none, it is told to come again. Who leaves counts no more. Its client may keep one that was
+ * told for REFUSED_MS (deadlines.c); one that is displaced, or one more than TOLD_MAX, is shut
+ * without a word, and gone with the loop's next turn. libmicrohttpd has room for both past the
+ * limit.
  */
 #include "net/server.h"
 
@@ -22,7 +23,8 @@
 #include <time.h>
 
 enum {
-    LEAVING_MAX = 48,
+    TOLD_MAX = 48,
+    SHUT_MAX = 64,       /* displaced and not gone yet */
     LOOKED_AT = 64,      /* connections, to find one that can be displaced */
     IDLE_MS = 1000,      /* without a request so long: displaceable for anybody */
     KEPT_MS = 10 * 1000, /* at one request so long: for those who have fewer */
@@ -79,16 +81,23 @@ static bool too_many_of_address(const struct settings *settings, bool trusted, u
 
 static bool is_full(struct http_server *server, const struct settings *settings)
 {
-    return server->connection_count - server->leaving_count >= settings->config.connections_max;
+    unsigned leaving = server->told_count + server->shut_count;
+    return server->connection_count - leaving >= settings->config.connections_max;
 }
 
 /* It counts no more, and is about to be closed. */
-static void leave(struct http_server *server, struct connection *connection)
+static void leave(struct http_server *server, struct connection *connection, bool told)
 {
     owner_remove(server, connection->owner);
     connection->owner = NULL;
-    server->leaving_count++;
+    connection->told = told;
     atomic_store(&connection->refused, true);
+    if (told) {
+        server->told_count++;
+    } else {
+        server->shut_count++;
+        (void)shutdown(connection->fd, SHUT_RDWR);
+    }
 }
 
 /* One that waits for its client may go for somebody who has fewer; one that has waited long without
@@ -126,11 +135,10 @@ static bool make_room(struct http_server *server, const struct connection *comer
             found = at;
         }
     }
-    if (found == NULL || server->leaving_count >= LEAVING_MAX) {
+    if (found == NULL || server->shut_count >= SHUT_MAX) {
         return false;
     }
-    leave(server, found);
-    (void)shutdown(found->fd, SHUT_RDWR);
+    leave(server, found, false);
     metric_add(server->metrics.displaced_connections, 1);
     return true;
 }
@@ -148,9 +156,8 @@ enum MHD_Result connection_admit(void *argument, const struct sockaddr *socket_a
     bool trusted = networks_hold(&settings->trusted, &address);
     pthread_mutex_lock(&server->connections_lock);
     const struct owner *known = *owner_slot(server, &owner);
-    bool over = is_full(server, settings) ||
-                too_many_of_address(settings, trusted, known != NULL ? known->count + 1 : 1);
-    bool closes = over && server->leaving_count >= LEAVING_MAX;
+    bool over = too_many_of_address(settings, trusted, known != NULL ? known->count + 1 : 1);
+    bool closes = over && server->told_count >= TOLD_MAX;
     pthread_mutex_unlock(&server->connections_lock);
     metric_add(server->metrics.refused_connections, closes);
     return closes ? MHD_NO : MHD_YES;
@@ -184,7 +191,7 @@ void connection_answer(int fd, const char *head, const void *body, size_t length
     (void)shutdown(fd, SHUT_WR);
 }
 
-static void refuse(struct connection *connection, bool of_address)
+static void tell(struct connection *connection, bool of_address)
 {
     static const char all[] = "{\"type\":\"urn:tutti:error:busy\",\"status\":503,"
                               "\"title\":\"The server has too many connections\"}";
@@ -197,7 +204,6 @@ static void refuse(struct connection *connection, bool of_address)
                    "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n"
                    "Connection: close\r\n\r\n",
                    of_address ? "429 Too Many Requests" : "503 Service Unavailable", strlen(body));
-    metric_add(connection->server->metrics.refused_connections, 1);
     connection_answer(connection->fd, head, body, strlen(body));
 }
 
@@ -245,15 +251,17 @@ static void open_connection(struct http_server *server, struct connection *conne
     bool of_address = connection->owner != NULL &&
                       too_many_of_address(settings, connection->trusted, connection->owner->count);
     bool refused = of_address || (full && !make_room(server, connection));
+    bool told = refused && server->told_count < TOLD_MAX;
     if (refused) {
-        leave(server, connection);
+        leave(server, connection, told);
     }
     bool roomy = server->connection_count <= ROOMY;
     pthread_mutex_unlock(&server->connections_lock);
     metric_add(server->metrics.connections, 1);
+    metric_add(server->metrics.refused_connections, refused);
     deadlines_wake(server);
-    if (refused) {
-        refuse(connection, of_address);
+    if (told) {
+        tell(connection, of_address);
     } else if (!roomy) {
         limit_unsent(connection);
     }
@@ -264,7 +272,9 @@ static void close_connection(struct http_server *server, struct connection *conn
     pthread_mutex_lock(&server->connections_lock);
     unlink_connection(server, connection);
     owner_remove(server, connection->owner);
-    server->leaving_count -= atomic_load(&connection->refused);
+    if (atomic_load(&connection->refused)) {
+        *(connection->told ? &server->told_count : &server->shut_count) -= 1;
+    }
     pthread_mutex_unlock(&server->connections_lock);
     metric_add(server->metrics.connections, -1);
     free(connection);

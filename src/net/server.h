@@ -57,6 +57,7 @@ struct connection {
     bool trusted;
     struct owner *owner;  /* under connections_lock; NULL: it leaves, and counts no more */
     _Atomic bool refused; /* over a limit, or displaced: to be closed */
+    bool told;            /* that it is, under connections_lock */
     _Atomic bool held;    /* its body waits for us, not for the client */
     bool lingers;         /* answered before its body was read: see linger.c */
     struct address peer;
@@ -169,8 +170,8 @@ struct http_server {
     pthread_mutex_t connections_lock;
     struct connection *connections;
     struct owner *owners[ADDRESS_BUCKETS];
-    unsigned connection_count, leaving_count; /* leaving ones are of both */
-    struct connection *hand, *watched;        /* where make_room and the deadlines go on */
+    unsigned connection_count, told_count, shut_count; /* all; of those, leaving */
+    struct connection *hand, *watched;                 /* where make_room and the deadlines go on */
 
     pthread_t deadline_thread;
     pthread_mutex_t deadline_lock;
