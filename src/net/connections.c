@@ -24,11 +24,11 @@
 
 enum {
     TOLD_MAX = 48,
-    SHUT_MAX = 64,       /* displaced and not gone yet */
-    LOOKED_AT = 64,      /* connections, to find one that can be displaced */
-    IDLE_MS = 1000,      /* without a request so long: displaceable for anybody */
-    KEPT_MS = 10 * 1000, /* at one request so long: for those who have fewer */
-    ROOMY = 256,         /* so many take what they like of the system's buffers */
+    SHUT_MAX = 400, /* displaced and not gone yet */
+    LOOKED_AT = 64, /* connections, to find one that can be displaced */
+    IDLE_MS = 1000,
+    OF_BROWSER = 8,
+    ROOMY = 256, /* so many take what they like of the system's buffers */
     UNSENT_BYTES_MAX = 16 * 1024,
 };
 
@@ -100,22 +100,24 @@ static void leave(struct http_server *server, struct connection *connection, boo
     }
 }
 
-/* One that waits for its client may go for somebody who has fewer; one that has waited long without
- * a request, for anybody. */
+/* One without a request may go for somebody who has fewer, and after a while for somebody who has
+ * as many. One whose client is in the middle of a request, only where its address has more
+ * connections than a browser opens, and twice what the comer's has. */
 static bool displaceable(const struct connection *connection, const struct connection *comer,
                          int64_t now_ms)
 {
     if (connection->owner == NULL || connection->trusted || connection == comer) {
         return false;
     }
-    bool has_more = comer->owner == NULL || connection->owner->count > comer->owner->count;
-    int64_t age_ms = now_ms - atomic_load(&connection->phase_since_ms);
+    unsigned has = connection->owner->count;
+    unsigned comer_has = comer->owner != NULL ? comer->owner->count : 1;
+    bool long_ago = now_ms - atomic_load(&connection->phase_since_ms) >= IDLE_MS;
     switch ((enum phase)atomic_load(&connection->phase)) {
     case PHASE_HEADER:
-        return has_more || age_ms >= IDLE_MS;
+        return has > comer_has || (has == comer_has && long_ago);
     case PHASE_BODY:
     case PHASE_SEND:
-        return has_more && age_ms >= KEPT_MS;
+        return has > OF_BROWSER && has >= 2 * comer_has;
     case PHASE_WORK:
         break;
     }

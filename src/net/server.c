@@ -27,7 +27,7 @@ enum {
     LOOP_STACK_BYTES = 256 * 1024,
     REQUEST_ARENA_BYTES_MAX = 16 << 20,
     RATE_ENTRIES = 64 * 1024,
-    CONNECTIONS_HEADROOM = 128, /* a loop's, for those that are told 503 */
+    CONNECTIONS_HEADROOM = 512, /* a loop's, for those that are told 503 */
     HEADER_BYTES_MIN = 1024,
 };
 

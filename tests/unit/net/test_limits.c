@@ -333,12 +333,55 @@ static int64_t memory_held(void)
     return held_bytes;
 }
 
+static void wait_for_held(int64_t least)
+{
+    for (int i = 0; i < 1000 && memory_held() < least; i++) {
+        sleep_ms(5);
+    }
+    assert_true(memory_held() >= least);
+}
+
 static void wait_for_memory(int64_t most)
 {
     for (int i = 0; i < 1000 && memory_held() > most; i++) {
         sleep_ms(5);
     }
     assert_in_range(memory_held(), 0, most);
+}
+
+/* All are in the middle of a request: one of an address with very many makes room all the same. */
+static void slow_connections_make_room(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.connections_max = 9;
+    struct http_server *server = SERVE(&config, NULL);
+    int slow[9];
+    for (int i = 0; i < 9; i++) {
+        slow[i] = begin_body(server, 2);
+    }
+    wait_for_held(9 * (int64_t)BODY_BYTES);
+    held = 1;
+    blocked = 0;
+    int first = client_connect_from(server, 3);
+    client_say(first, GET("/block"));
+    for (int i = 0; i < 1000 && blocked < 1; i++) {
+        sleep_ms(5);
+    }
+    int second = client_connect_from(server, 4);
+    assert_true(is_refused(second)); /* there are eight left: they may be a browser's */
+    held = 0;
+    struct answer answer = client_read(first, false);
+    assert_int_equal(answer.status, 204);
+    answer_done(&answer);
+    (void)close(first);
+    (void)close(second);
+    for (int i = 0; i < 9; i++) {
+        (void)close(slow[i]);
+    }
+    wait_for_memory(0);
+    http_server_free(server);
 }
 
 /* Bodies that wait for their clients have 1 MB in all, of one address a quarter of it. */
@@ -352,11 +395,7 @@ static void requests_share_a_memory(void **state)
     int fds[6];
     for (unsigned i = 0; i < 5; i++) {
         fds[i] = begin_body(server, i + 1);
-        for (int j = 0; j < 1000 && memory_held() < (int64_t)(i + 1) * BODY_BYTES; j++) {
-            sleep_ms(5);
-        }
-
-        assert_true(memory_held() >= (int64_t)(i + 1) * BODY_BYTES);
+        wait_for_held((int64_t)(i + 1) * BODY_BYTES);
     }
     fds[5] = begin_body(server, 6);
     assert_true(is_refused(fds[5]));
@@ -387,6 +426,7 @@ int main(void)
         cmocka_unit_test(connections_have_a_limit),
         cmocka_unit_test(an_address_has_a_limit_of_connections),
         cmocka_unit_test(idle_connections_make_room),
+        cmocka_unit_test(slow_connections_make_room),
         cmocka_unit_test(requests_share_a_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
