@@ -6,6 +6,8 @@
     ladder   nine renditions, wall clock                       against one ffmpeg command, same encoders
     audio    time to first audio in Chromium, 50 clicks        p50 and p99
     idle     resident memory of a process with all roles; exec to ready
+    connections  memory that a connection takes: idle, with a request begun, with a stream, with an upload
+    flood    10,000 connections and floods of requests: p99 of listeners and of refusals, memory against its bound
 
 Peer and program take turns (A B A B …), so that a drift of the machine meets both; medians are quoted.
 CPU seconds are the server's own, from /proc. Every figure goes into build/bench.json too.
@@ -25,6 +27,8 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+
+import flood
 
 ROUNDS = 5
 WRK_SECONDS = 3
@@ -303,6 +307,12 @@ class Bench:
         server.stop()
         self.say("a minute after log-ins and plays, MB", f"{used:.1f}", "-", "-", "<= 30", used <= 30)
 
+    def connections(self):
+        self.rows += flood.connections(self.build)
+
+    def flood(self):
+        self.rows += flood.flood(self.build)
+
     def done(self):
         if self.tutti:
             self.tutti.stop()
@@ -311,7 +321,7 @@ class Bench:
 
 
 def main():
-    names = ["media", "json", "ladder", "audio", "idle"]
+    names = ["media", "json", "ladder", "audio", "idle", "connections", "flood"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("--music", type=pathlib.Path, required=True)

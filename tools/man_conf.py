@@ -15,7 +15,8 @@ SECTIONS = {
               "the object store, with Retry-After. Rates tighten when requests wait for a worker: at a delay D beyond "
               "n times tighten_delay_ms, n times tighten_delay_ms / D of a rate is left, at least an eighth; n is 1 for "
               "uploads and objects, 2 for reads and writes, 4 for log\\-ins (by the delay of hash_threads) and 8 for "
-              "plays.",
+              "plays. Memory stays below 64 MB + connections times 32 KB + request_memory, with the caches as they are by "
+              "default.",
     "database": "Where rows are kept.",
     "blob": "Where objects are kept.",
     "cache": "What is kept in memory.",

@@ -1,0 +1,71 @@
+"""Floods against the real binary, each short, with limits lower than the default's: what is refused says so, a listener
+who behaves well is served, its audio never starves, and memory keeps its bound. How fast things are is `./dev bench
+flood`'s to say: here a listener's p99 is only held against stalls."""
+import os
+import pathlib
+import time
+
+import pytest
+
+import floods
+
+SIZE, SECONDS, CONNECTIONS, MEMORY_MB = 1200, 4, 1000, 16
+ENVIRONMENT = {
+    "TUTTI_LIMITS_CONNECTIONS": str(CONNECTIONS), "TUTTI_LIMITS_REQUEST_MEMORY": f"{MEMORY_MB}M",
+    "TUTTI_LIMITS_HEADER_TIMEOUT_MS": "3000", "TUTTI_LIMITS_READS_PER_MINUTE": "600",
+    "TUTTI_LIMITS_UPLOADS_PER_MINUTE": "60", "TUTTI_LIMITS_OBJECTS_PER_MINUTE": "6000",
+    "TUTTI_LIMITS_LOGINS_PER_MINUTE": "180",
+}
+STALL_MS = 1000  # a floor below which a shared machine's own noise may lie
+
+
+@pytest.fixture(scope="module")
+def scene():
+    made = floods.Scene(pathlib.Path(os.environ["FLOOD_PROGRAM"]), ENVIRONMENT)
+    yield made
+    status = made.server.stop()
+    made.done()
+    assert status == 0
+
+
+@pytest.fixture(scope="module")
+def quiet(scene):
+    return scene.measure(SECONDS)["heard"]
+
+
+def check_listeners(heard, quiet):
+    assert set(heard["codes"]) == {"200"} and heard["failed"] == 0, heard
+    for kind in ("kept", "fresh"):
+        assert heard[kind]["p99"] < max(STALL_MS, 20 * quiet[kind]["p99"]), (kind, heard, quiet)
+    assert heard["audio"]["starved_s"] == 0 and heard["audio"]["failed"] == 0, heard
+
+
+def test_a_quiet_server_serves_the_listeners(quiet):
+    check_listeners(quiet, quiet)
+    assert quiet["kept"]["count"] >= SECONDS * 4 and quiet["audio"]["segments"]["count"] >= 5
+
+
+@pytest.mark.parametrize("flood", floods.FLOODS, ids=lambda flood: flood.__name__)
+def test_flood(scene, quiet, flood):
+    measured = scene.measure(SECONDS, flood(scene, SIZE))
+    check_listeners(measured["heard"], quiet)
+    may, must = floods.FLOODS[flood]
+    codes = {int(code) for load in measured["floods"] for code in load["codes"]}
+    assert must <= codes <= may, measured["floods"]
+    assert all(load["unexplained"] == 0 for load in measured["floods"]), "429 and 503 say Retry-After"
+    bound = floods.memory_bound_mb(CONNECTIONS, MEMORY_MB)
+    assert measured["memory_mb"] <= bound, f"{measured['memory_mb']:.0f} MB, {bound:.0f} are the bound"
+    assert max(load["open_most"] for load in measured["floods"]) > 0
+    deadline = time.monotonic() + 20
+    while scene.connections() > 50:
+        assert time.monotonic() < deadline, "connections of a flood that is over are still there"
+        time.sleep(0.1)
+
+
+def test_more_connections_than_there_is_room_for(scene, quiet):
+    """Slow headers from everywhere hold every connection there is; who comes takes the place of one of them."""
+    measured = scene.measure(SECONDS, floods.slow_headers(scene, 2 * CONNECTIONS))
+    check_listeners(measured["heard"], quiet)
+    load, = measured["floods"]
+    refused = load["codes"].get("503", 0) + load["codes"].get("429", 0)
+    assert load["open_most"] > CONNECTIONS and load["cut"] + refused > CONNECTIONS // 4, load
