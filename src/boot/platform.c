@@ -202,8 +202,6 @@ static int open_identity(struct platform *platform, struct problem *problem)
         .data_path = config_data(config),
         .public_url = config_text(config, CONFIG_SERVER_URL),
         .default_plan = config_text(config, CONFIG_PLAN_DEFAULT),
-        .hash_threads = (unsigned)config_number(config, CONFIG_LIMIT_HASHES),
-        .hash_queue_max = (unsigned)config_number(config, CONFIG_LIMIT_HASH_QUEUE),
     };
     return identity_open(&identity, &platform->identity, problem);
 }

@@ -39,7 +39,7 @@ int account_prepare(struct identity *identity, struct call *call, const struct n
     int error = check_fields(call, wanted, &username, &email);
     char hash[PASSWORD_HASH_SIZE];
     if (error == 0) {
-        error = passwords_hash(identity->passwords, &call->problem, wanted->password, hash);
+        error = passwords_hash(wanted->password, hash);
     }
     const char *kept_hash = error == 0 ? arena_strdup(call->arena, hash) : NULL;
     if (error != 0 || kept_hash == NULL) {
@@ -285,8 +285,7 @@ static int check_current(struct identity *identity, struct call *call, const str
     if (left_ms > 0) {
         return delay_refusal(&call->problem, left_ms);
     }
-    int error = passwords_verify(identity->passwords, &call->problem, password, user->password_hash,
-                                 &matches, &outdated);
+    int error = passwords_verify(password, user->password_hash, &matches, &outdated);
     if (error == 0 && !matches) {
         delays_failed(identity->delays, &keys, clock_monotonic_ms());
         return problem_field(&call->problem, field, "is not your present password");
@@ -371,22 +370,20 @@ static int write_password(struct db_session *session, void *argument)
     return error != 0 ? error : identity_emit_changed(session, change->user_id);
 }
 
-int account_hash_password(struct identity *identity, struct call *call, const struct user *user,
-                          const char *field, const char *password,
-                          char ret_hash[PASSWORD_HASH_SIZE])
+int account_hash_password(struct call *call, const struct user *user, const char *field,
+                          const char *password, char ret_hash[PASSWORD_HASH_SIZE])
 {
     const char *folded_email = user->email != NULL ? text_fold(call->arena, user->email) : NULL;
     int error = name_check_password(call, field, password, text_fold(call->arena, user->username),
                                     folded_email);
-    return error != 0 ? error
-                      : passwords_hash(identity->passwords, &call->problem, password, ret_hash);
+    return error != 0 ? error : passwords_hash(password, ret_hash);
 }
 
 /* change says whose, which session stays and which ticket is used up. */
 static int replace_password(struct identity *identity, struct call *call, const struct user *user,
                             const char *field, const char *wanted, struct password_change *change)
 {
-    int error = account_hash_password(identity, call, user, field, wanted, change->hash);
+    int error = account_hash_password(call, user, field, wanted, change->hash);
     if (error == 0) {
         error = db_write(identity->users, write_password, change);
     }

@@ -140,8 +140,8 @@ int account_change_rights(struct identity *identity, struct call *call, int64_t 
     if (changes->password != NULL) {
         error = account_find(identity, call, user_id, &change.user);
         if (error == 0) {
-            error = account_hash_password(identity, call, &change.user, "password",
-                                          changes->password, change.hash);
+            error = account_hash_password(call, &change.user, "password", changes->password,
+                                          change.hash);
         }
     }
     if (error == 0) {

@@ -12,7 +12,6 @@
 #include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/keys.h"
-#include "service/identity/passwords.h"
 #include "service/identity/roles.h"
 #include "service/identity/strangers.h"
 #include "service/identity/token_cache.h"
@@ -40,9 +39,6 @@ static int open_parts(struct identity *identity, const struct identity_config *c
     }
     if (error == 0) {
         error = token_cache_new(&identity->tokens);
-    }
-    if (error == 0) {
-        error = passwords_new(config->hash_threads, config->hash_queue_max, &identity->passwords);
     }
     if (error == 0) {
         error = delays_new(&identity->delays);
@@ -96,7 +92,6 @@ void identity_close(struct identity *identity)
     job_pool_free(identity->mails);
     strangers_free(identity->strangers);
     delays_free(identity->delays);
-    passwords_free(identity->passwords);
     token_cache_free(identity->tokens);
     key_ring_close(identity->keys);
     free(identity->public_url);

@@ -24,7 +24,6 @@ struct identity_config {
     const char *data_path;    /* where setup-code is written */
     const char *public_url;   /* issuer, audience, links in mails, Origin of cookie requests */
     const char *default_plan; /* "premium" while there is no billing */
-    unsigned hash_threads, hash_queue_max; /* Argon2id's own pool: 2 and 64 */
 };
 
 int identity_open(const struct identity_config *config, struct identity **ret_identity,

@@ -33,7 +33,6 @@ struct identity {
     char *public_url, *data_path, *default_plan;
     struct key_ring *keys;
     struct token_cache *tokens;
-    struct passwords *passwords;
     struct delays *delays;
     struct strangers *strangers;
     _Atomic int64_t sweep_due_ms; /* monotonic */
@@ -92,9 +91,8 @@ int account_change_password(struct identity *identity, struct call *call, const 
 /* Sets a password without the old one and ends all sessions. reset: a ticket that is used up by it
  * in the same transaction (ERR_NOT_FOUND when it is no longer good); NULL: an admin's. */
 /* Checks and hashes; ret_hash is the caller's to wipe. */
-int account_hash_password(struct identity *identity, struct call *call, const struct user *user,
-                          const char *field, const char *password,
-                          char ret_hash[PASSWORD_HASH_SIZE]);
+int account_hash_password(struct call *call, const struct user *user, const char *field,
+                          const char *password, char ret_hash[PASSWORD_HASH_SIZE]);
 int account_set_password(struct identity *identity, struct call *call, int64_t user_id,
                          const struct ticket *reset, const char *password);
 int account_erase(struct identity *identity, struct call *call);

@@ -184,15 +184,14 @@ static int write_log_in(struct db_session *session, void *argument)
 
 /* The password, against the person's hash or nobody's. A hash with older parameters is made anew.
  */
-static int check_password(struct identity *identity, struct call *call, struct log_in *log_in,
-                          const char *password, bool *ret_matches)
+static int check_password(struct call *call, struct log_in *log_in, const char *password,
+                          bool *ret_matches)
 {
     bool outdated = false;
-    int error = passwords_verify(identity->passwords, &call->problem, password,
-                                 log_in->user.password_hash, ret_matches, &outdated);
+    int error = passwords_verify(password, log_in->user.password_hash, ret_matches, &outdated);
     if (error == 0 && outdated) {
         char hash[PASSWORD_HASH_SIZE];
-        error = passwords_hash(identity->passwords, &call->problem, password, hash);
+        error = passwords_hash(password, hash);
         log_in->new_hash = arena_strdup(call->arena, hash);
     }
     return error;
@@ -229,7 +228,7 @@ int session_log_in(struct identity *identity, struct call *call, const char *use
         return error;
     }
     bool matches = false;
-    error = check_password(identity, call, &log_in, password, &matches);
+    error = check_password(call, &log_in, password, &matches);
     if (error != 0) {
         return error;
     }

@@ -444,9 +444,7 @@ static int set_up(void **state)
                                            .keys_path = keys,
                                            .data_path = world.directory,
                                            .public_url = "http://localhost:4040",
-                                           .default_plan = "premium",
-                                           .hash_threads = 2,
-                                           .hash_queue_max = 64};
+                                           .default_plan = "premium"};
     error = error != 0 ? error : identity_open(&config, &world.identity, &problem);
     if (error != 0) {
         print_error("%s: %s\n", error_name(error), problem.detail);
