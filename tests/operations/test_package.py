@@ -115,7 +115,7 @@ def make_base(deb):
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory):
+def clean_path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clean") / "root"
     folder.mkdir()
     subprocess.run(["tar", "-x", "-f", str(make_base(the_deb())), "-C", str(folder), "--exclude=./dev/*"], check=True,
@@ -123,10 +123,15 @@ def clean(tmp_path_factory):
     for device in ("null", "zero", "random", "urandom"):  # for apt and maintainer scripts
         subprocess.run(["cp", "-a", f"/dev/{device}", str(folder / "dev")], check=True)
     shutil.copy("/etc/resolv.conf", folder / "etc" / "resolv.conf")
-    root = Clean(folder)
-    root.install(the_deb())
-    yield root
+    yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def clean(clean_path):
+    root = Clean(clean_path)
+    root.install(the_deb())
+    return root
 
 
 class Service:
@@ -208,10 +213,17 @@ class TestInClean:
 
     def test_the_restrictions_are_there(self, clean, service):
         """What confined.py forbids is forbidden, so that the test before proves something."""
-        outside = subprocess.run(service.confine("/bin/sh", "-c", "touch /etc/x || touch /usr/x || chown root /tmp || "
-                                                 "unshare -U true || mount -t tmpfs x /tmp"),
-                                 text=True, capture_output=True, timeout=30)
-        assert outside.returncode != 0
+        def confined(*words):
+            return subprocess.run(service.confine(*words), text=True, capture_output=True, timeout=30)
+
+        ours = clean.at("/usr/share/tutti-of-tutti")
+        ours.mkdir(exist_ok=True)
+        os.chown(ours, tutti_uid(clean), -1)
+        assert "Read-only file system" in confined("/usr/bin/touch", "/usr/share/tutti-of-tutti/x").stderr
+        assert "Operation not permitted" in confined("/usr/bin/unshare", "-U", "true").stderr
+        assert "Operation not permitted" in confined("/bin/chown", "tutti", "/var/lib/tutti").stderr
+        status = confined("/bin/cat", "/proc/self/status").stdout
+        assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status and "CapBnd:\t0000000000000000" in status
         inside = subprocess.run(service.confine("/bin/sh", "-c", "touch /var/lib/tutti/x && rm /var/lib/tutti/x && id -u"),
                                 text=True, capture_output=True, timeout=30)
         assert inside.stdout.strip() == str(tutti_uid(clean)), inside.stderr
