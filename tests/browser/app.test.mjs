@@ -262,9 +262,8 @@ test('an upload goes on after the page was reloaded', async () => {
   assert.equal(await page.locator('.card-title').count(), 2, 'the album was not made twice');
 });
 
-test('two tabs whose token ran out ask for one new token between them', async () => {
-  const other = await context.newPage();
-  const tabs = [page, other];
+test('two tabs whose token ran out ask for one new token between them, though the message comes late', async () => {
+  const tabs = [await context.newPage(), await context.newPage()];
   let asked = 0;
   const old = new Set();
   const note = (request) => {
@@ -275,14 +274,30 @@ test('two tabs whose token ran out ask for one new token between them', async ()
     }
   };
   context.on('request', note);
+  const refused = new Set();
+  let go;
+  const bothRefused = new Promise((resolve) => {
+    go = resolve;
+  });
   for (const tab of tabs) {
+    await tab.addInitScript(() => {
+      const { addEventListener } = BroadcastChannel.prototype;
+      BroadcastChannel.prototype.addEventListener = function (type, listen) {
+        addEventListener.call(this, type, (event) => setTimeout(listen, 700, event));
+      };
+    });
     await tab.goto(`${proxy.url}/upload`);
     await tab.waitForSelector('.drop');
-    await tab.route('**/api/v1/albums?*', (route) =>
-      old.has(route.request().headers().authorization)
-        ? route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{}' })
-        : route.fallback(),
-    );
+    await tab.route('**/api/v1/albums?*', async (route) => {
+      if (!old.has(route.request().headers().authorization)) {
+        return route.fallback();
+      }
+      if (refused.add(tab).size === tabs.length) {
+        go();
+      }
+      await bothRefused; // so that neither has its new token before the other wants one
+      return route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{}' });
+    });
   }
   assert.ok(old.size >= 1);
   context.off('request', note);
@@ -295,11 +310,10 @@ test('two tabs whose token ran out ask for one new token between them', async ()
   await Promise.all(tabs.map((tab) => tab.waitForSelector('.card-title')));
   assert.equal(asked, 1);
 
-  await other.click('.account > button');
-  await other.click('text=Sign out');
+  await tabs[1].click('.account > button');
+  await tabs[1].click('text=Sign out');
   await page.waitForSelector('.door');
-  await other.close();
-  await page.unroute('**/api/v1/albums?*');
+  await Promise.all(tabs.map((tab) => tab.close()));
   await page.fill('input[name=username]', 'frida');
   await page.fill('input[name=password]', PASSWORD);
   await page.click('.door form .primary');

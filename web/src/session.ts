@@ -1,6 +1,7 @@
 // Who is signed in. The access token lives in memory only; the refresh token is a cookie that
 // scripts can't read. One refresh at a time, over all tabs: a Web Lock serialises them, and a
-// BroadcastChannel hands the new token to the others.
+// BroadcastChannel hands the new token to the others. A message may be late, so a tab whose turn it is
+// looks at the locks first, which all tabs see in one order: whoever has a token holds one that names it.
 import { pause } from './backoff';
 import { Problem } from './problem';
 import { createStore } from './store';
@@ -18,29 +19,81 @@ interface Token {
   expiresAt: number;
 }
 
-type Message = { kind: 'token'; token: Token; user: User } | { kind: 'out' };
+type Message = { kind: 'token'; token: Token; user: User } | { kind: 'want' } | { kind: 'out' };
 
 /** Set while a cookie may exist, so that a newcomer's first visit asks for nothing. */
 const HINT = 'tutti.signedIn';
-/** So long the lock is kept after a token came: its message reaches the other tabs before their turn does. */
-const HAND_OVER_MS = 400;
+const TURN = 'tutti.refresh';
+/** Of the lock of who has a token; the token's end follows. */
+const SHOWN = 'tutti.token.';
+/** So long another tab is given to hand its token over; a frozen one never does. */
+const ANSWER_MS = 5000;
 const EARLY_MS = 30_000;
 
 let token: Token | null = null;
 let refreshing: Promise<void> | null = null;
 let channel: BroadcastChannel | null = null;
+/** Others see our token. */
+let shown: Promise<void> = Promise.resolve();
+let hide = () => {};
+/** A newer token has been handed over. */
+let handed = () => {};
 
 function onMessage({ data }: MessageEvent<Message>): void {
   if (data.kind === 'out') {
     forget();
-  } else {
-    token = data.token;
+    handed();
+  } else if (data.kind === 'want') {
+    const current = session.get();
+    if (token && current.kind === 'in') {
+      channel?.postMessage({ kind: 'token', token, user: current.user } satisfies Message);
+    }
+  } else if (!token || data.token.expiresAt > token.expiresAt) {
+    keep(data.token);
     session.set({ kind: 'in', user: data.user });
+    handed();
   }
+}
+
+function keep(fresh: Token): void {
+  token = fresh;
+  hide();
+  const hidden = new Promise<void>((resolve) => {
+    hide = resolve;
+  });
+  shown = new Promise((resolve) => {
+    if (!navigator.locks) {
+      resolve();
+      return;
+    }
+    void navigator.locks.request(`${SHOWN}${fresh.expiresAt}`, { mode: 'shared' }, () => {
+      resolve();
+      return hidden;
+    });
+  });
+}
+
+/** The end of the newest token that a tab shows; 0 when none does. */
+async function newestShown(): Promise<number> {
+  const held = (await navigator.locks?.query())?.held ?? [];
+  return Math.max(0, ...held.map(({ name }) => (name?.startsWith(SHOWN) ? Number(name.slice(SHOWN.length)) : 0)));
+}
+
+/** Lets another tab hand its token over, if that is newer than ours. */
+async function beHanded(): Promise<void> {
+  if ((await newestShown()) <= Math.max(token?.expiresAt ?? 0, Date.now() + EARLY_MS)) {
+    return;
+  }
+  const arrived = new Promise<void>((resolve) => {
+    handed = resolve;
+  });
+  channel?.postMessage({ kind: 'want' } satisfies Message);
+  await Promise.race([arrived, pause(ANSWER_MS)]);
 }
 
 function forget(): void {
   token = null;
+  hide();
   localStorage.removeItem(HINT);
   session.set({ kind: 'out' });
 }
@@ -54,10 +107,11 @@ export function adopt(answer: Session, newRoles: Role[] = []): void {
     throw new Error('The server named no user.');
   }
   const user = { ...known, roles: [...new Set([...known.roles, ...newRoles])] };
-  token = { value: answer.accessToken, expiresAt: Date.now() + answer.expiresIn * 1000 };
+  const fresh = { value: answer.accessToken, expiresAt: Date.now() + answer.expiresIn * 1000 };
+  keep(fresh);
   localStorage.setItem(HINT, '1');
   session.set({ kind: 'in', user });
-  channel?.postMessage({ kind: 'token', token, user } satisfies Message);
+  channel?.postMessage({ kind: 'token', token: fresh, user } satisfies Message);
 }
 
 export function endSession(): void {
@@ -76,19 +130,12 @@ async function askForToken(): Promise<void> {
     throw await Problem.from(response);
   }
   adopt((await response.json()) as Session);
+  await shown;
 }
 
 /** Runs alone among all tabs, where the browser can promise that. */
-function alone(run: () => Promise<void>): Promise<void> {
-  if (!navigator.locks) {
-    return run();
-  }
-  return new Promise((resolve, reject) => {
-    void navigator.locks.request('tutti.refresh', async () => {
-      await run().then(resolve, reject);
-      await pause(HAND_OVER_MS);
-    });
-  });
+async function alone(run: () => Promise<void>): Promise<void> {
+  await (navigator.locks ? navigator.locks.request(TURN, run) : run());
 }
 
 const isReplaced = (stale: string | null) =>
@@ -97,6 +144,7 @@ const isReplaced = (stale: string | null) =>
 /** Replaces `stale`, unless this or another tab has done so meanwhile. */
 export function refresh(stale: string | null): Promise<void> {
   refreshing ??= alone(async () => {
+    await beHanded();
     if (isReplaced(stale)) {
       return;
     }
