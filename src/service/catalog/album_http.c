@@ -311,8 +311,5 @@ static int album_delete_work(struct db_session *session, struct change *change)
 
 int album_delete(struct request *request)
 {
-    struct change change = {
-        .catalog = request->context, .request = request, .work = album_delete_work};
-    int error = request_param_id(request, "id", &change.id);
-    return error != 0 ? error : change_run(&change);
+    return change_by_id(request, album_delete_work, 204);
 }

@@ -261,10 +261,7 @@ static int cover_delete_work(struct db_session *session, struct change *change)
 
 int cover_delete(struct request *request)
 {
-    struct change change = {
-        .catalog = request->context, .request = request, .work = cover_delete_work};
-    int error = request_param_id(request, "id", &change.id);
-    return error != 0 ? error : change_run(&change);
+    return change_by_id(request, cover_delete_work, 204);
 }
 
 static int image_delete_work(struct db_session *session, struct change *change)
@@ -274,10 +271,7 @@ static int image_delete_work(struct db_session *session, struct change *change)
 
 int image_delete(struct request *request)
 {
-    struct change change = {
-        .catalog = request->context, .request = request, .work = image_delete_work};
-    int error = request_param_id(request, "id", &change.id);
-    return error != 0 ? error : change_run(&change);
+    return change_by_id(request, image_delete_work, 204);
 }
 
 int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t art_id,

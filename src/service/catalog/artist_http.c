@@ -200,10 +200,7 @@ static int artist_delete_work(struct db_session *session, struct change *change)
 
 int artist_delete(struct request *request)
 {
-    struct change change = {
-        .catalog = request->context, .request = request, .work = artist_delete_work};
-    int error = request_param_id(request, "id", &change.id);
-    return error != 0 ? error : change_run(&change);
+    return change_by_id(request, artist_delete_work, 204);
 }
 
 /* Lists: by name, newest first, or those of one owner (newest first). */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int change_work(struct db_session *session, void *argument)
+static int run_work(struct db_session *session, void *argument)
 {
     struct change *change = argument;
     json_decref(change->answer);
@@ -68,7 +68,7 @@ int change_run(struct change *change)
     if (error != 0) {
         return error;
     }
-    error = db_write(change->catalog->db, change_work, change);
+    error = db_write(change->catalog->db, run_work, change);
     if (error != 0) {
         json_decref(change->answer);
         change->answer = NULL;
@@ -93,6 +93,14 @@ int change_run(struct change *change)
         return error;
     }
     return change_reply(change);
+}
+
+int change_by_id(struct request *request, change_work *work, int status)
+{
+    struct change change = {
+        .catalog = request->context, .request = request, .work = work, .status = status};
+    int error = request_param_id(request, "id", &change.id);
+    return error != 0 ? error : change_run(&change);
 }
 
 int change_answer(struct change *change, json_t *object, int64_t revision)

@@ -8,6 +8,9 @@
 #include "service/catalog/catalog_rows.h"
 #include "service/idempotency.h"
 
+struct change;
+typedef int change_work(struct db_session *session, struct change *change);
+
 struct change {
     struct catalog *catalog;
     struct request *request;
@@ -17,7 +20,7 @@ struct change {
     int64_t now_ms;
     struct idempotency once;
     /* Runs on the writer's thread, perhaps more than once. Sets answer (NULL: 204) and revision. */
-    int (*work)(struct db_session *session, struct change *change);
+    change_work *work;
     /* After the commit, before the reply; may add to the answer. NULL: nothing to do. */
     int (*finish)(struct change *change);
     int status;       /* of a success with an answer */
@@ -33,6 +36,8 @@ struct change {
 };
 
 int change_run(struct change *change);
+/* A whole handler: the change of what the path's id names, asked for without a body. */
+int change_by_id(struct request *request, change_work *work, int status);
 /* Ends a change with the object it answers. NULL object: ERR_NO_MEMORY. */
 int change_answer(struct change *change, json_t *object, int64_t revision);
 int change_touch(struct change *change, enum catalog_kind kind, int64_t id);

@@ -115,8 +115,5 @@ int lyrics_put_one(struct request *request)
 
 int lyrics_delete_one(struct request *request)
 {
-    struct change change = {
-        .catalog = request->context, .request = request, .work = lyrics_write_work};
-    int error = request_param_id(request, "id", &change.id);
-    return error != 0 ? error : change_run(&change);
+    return change_by_id(request, lyrics_write_work, 204);
 }

@@ -63,10 +63,7 @@ static int track_delete_work(struct db_session *session, struct change *change)
 
 int track_delete(struct request *request)
 {
-    struct change change = {
-        .catalog = request->context, .request = request, .work = track_delete_work, .status = 200};
-    int error = request_param_id(request, "id", &change.id);
-    return error != 0 ? error : change_run(&change);
+    return change_by_id(request, track_delete_work, 200);
 }
 
 /* Lists: of an album in its order, of an artist or of all newest first, of all by title. */

@@ -191,8 +191,9 @@ static void copy_column(char *out, size_t out_size, struct db_rows *rows, unsign
     (void)snprintf(out, out_size, "%s", text != NULL ? text : "");
 }
 
-static int rendition_read(struct db_rows *rows, struct arena *arena, struct rendition *row)
+static int rendition_read(struct db_rows *rows, struct arena *arena, void *ret_row)
 {
+    struct rendition *row = ret_row;
     copy_column(row->file, sizeof row->file, rows, 0);
     copy_column(row->format, sizeof row->format, rows, 1);
     row->bitrate = (unsigned)db_get_int(rows, 2);
@@ -230,7 +231,7 @@ int rendition_list(struct db_session *session, struct arena *arena, int64_t trac
                    int64_t version, struct rendition **ret_rows, unsigned *ret_count)
 {
     enum { RENDITIONS_MAX = 32 }; /* nine, FLAC, the original, and room */
-    DB_ROWS rows = NULL;
+    struct db_rows *rows = NULL;
     int error =
         db_query(session, &rows,
                  "SELECT file, format, bitrate, mime, codecs, bytes, samples, timescale, channels, "
@@ -241,25 +242,11 @@ int rendition_list(struct db_session *session, struct arena *arena, int64_t trac
     if (error != 0) {
         return error;
     }
-    struct rendition *list = arena_array(arena, RENDITIONS_MAX, sizeof *list);
-    if (list == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    unsigned count = 0;
-    int more = 0;
-    while (count < RENDITIONS_MAX && (more = db_next(rows)) > 0) {
-        error = rendition_read(rows, arena, &list[count]);
-        if (error != 0) {
-            return error;
-        }
-        count++;
-    }
-    if (more < 0) {
-        return more;
-    }
+    void *list = NULL;
+    error = rows_collect(rows, arena, RENDITIONS_MAX, sizeof **ret_rows, rendition_read, &list,
+                         ret_count);
     *ret_rows = list;
-    *ret_count = count;
-    return 0;
+    return error;
 }
 
 int rendition_delete_all(struct db_session *session, int64_t track_id, int64_t version)
