@@ -1,0 +1,92 @@
+"""What an answer costs as the library grows: 1 K, 100 K and 1 M tracks, the same requests, random ids, each answer
+from the database: the cache is given so little that it holds nothing, or 1 K would be measured from memory and
+1 M from disk."""
+import random
+import shutil
+
+from seed import PER_ALBUM, seed
+from side import PASSWORD, Tutti, wrk
+
+SIZES = (1_000, 100_000, 1_000_000)
+PATHS = 20_000
+ROUNDS = 3
+PAGE = 50
+
+# Each request another path of the file, in its order.
+SCRIPT = """
+local paths = {}
+for line in io.lines("%s") do paths[#paths + 1] = line end
+local at = 0
+request = function()
+  at = at %% #paths + 1
+  return wrk.format("GET", paths[at])
+end
+"""
+
+
+def walk(server, token, query):
+    """Every cursor of a list from its first page to its last."""
+    cursors, cursor = [], None
+    while True:
+        more = f"&cursor={cursor}" if cursor else ""
+        cursor = server.call("GET", f"/api/v1/tracks?limit=500&{query}{more}", token=token)["next"]
+        if cursor is None:
+            return cursors
+        cursors.append(cursor)
+
+
+def cost_us(bench, server, token, paths):
+    """CPU µs of the server for a request, the least of a few rounds."""
+    (bench.folder / "paths").write_text("\n".join(paths) + "\n")
+    script = bench.folder / "paths.lua"
+    script.write_text(SCRIPT % (bench.folder / "paths"))
+    rounds = [wrk(server.url, server.process.pid, 16, token, script) for _ in range(ROUNDS)]
+    return min(cpu / requests * 1e6 for requests, _, cpu in rounds)
+
+
+def measure(bench, server, size, track, album):
+    token = server.sign_in("listener")
+    chance = random.Random(size)
+    tracks = [track - chance.randrange(1, size) for _ in range(PATHS)]
+    albums = [album - 1 - chance.randrange(size // PER_ALBUM) for _ in range(PATHS)]
+    by_title, by_age = walk(server, token, "sort=title"), walk(server, token, "sort=created")
+    list_path = f"/api/v1/tracks?limit={PAGE}"
+    deep = len(by_title) * 9 // 10
+    return {
+        "a track": cost_us(bench, server, token, [f"/api/v1/tracks/{i}" for i in tracks]),
+        "an album": cost_us(bench, server, token, [f"/api/v1/albums/{i}" for i in albums]),
+        "a play's addresses": cost_us(bench, server, token, [f"/api/v1/tracks/{i}/stream" for i in tracks]),
+        "first page by title": cost_us(bench, server, token, [f"{list_path}&sort=title"]),
+        "last pages by title": cost_us(bench, server, token,
+                                       [f"{list_path}&sort=title&cursor={c}" for c in by_title[deep:]]),
+        "last pages by age": cost_us(bench, server, token,
+                                     [f"{list_path}&sort=created&cursor={c}" for c in by_age[deep:]]),
+    }
+
+
+def growth(bench):
+    """On a copy of the server's data, grown between the measurements."""
+    bench.server().stop()
+    data = bench.folder / "grown"
+    shutil.copytree(bench.tutti.data, data)
+    bench.tutti.start()
+    track, album = int(bench.track), int(bench.album)
+    costs = {}
+    for size in SIZES:
+        seed(data / "catalog.db", track, size)
+        server = Tutti(bench.build, data)
+        server.environment["TUTTI_CACHE_BYTES"] = "65536"
+        server.start()
+        try:
+            costs[size] = measure(bench, server, size, track, album)
+        finally:
+            server.stop()
+    shutil.rmtree(data)
+    first, middle, last = (costs[size] for size in SIZES)
+    for name, cost in last.items():
+        ratio = cost / first[name]
+        bench.say(f"CPU µs for {name}, 1 M tracks", f"{cost:.0f}", f"1 K {first[name]:.0f} 100 K {middle[name]:.0f}",
+                  f"{ratio:.2f}", "<= 1.5", ratio <= 1.5)
+    ratio = last["last pages by title"] / last["first page by title"]
+    bench.say("last pages against the first, 1 M tracks", f"{last['last pages by title']:.0f}",
+              f"first {last['first page by title']:.0f}", f"{ratio:.2f}", "<= 1.5", ratio <= 1.5)
