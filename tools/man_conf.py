@@ -9,6 +9,8 @@ KINDS = {"TEXT": "text", "URL": "text", "SECRET": "text", "SWITCH": "yes or no"}
 SECTIONS = {
     "server": "How clients reach the server.",
     "log": "What is logged, to standard error.",
+    "trace": "Where spans of requests, writes and media jobs are sent (OpenTelemetry\'s OTLP over HTTP). A request that "
+             "brings a traceparent is recorded if that says so, others by ratio; the collector\'s pace delays nobody.",
     "limits": "What a process takes on. Rates hold per user, else per address (of IPv6: per /64), for each class of "
               "operation; a sixth of a minute's may come at once. Answers say RateLimit-Limit (the most at once), "
               "RateLimit-Remaining and RateLimit-Reset (seconds until all is there again); a refusal is 429, or 503 from "

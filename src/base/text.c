@@ -150,6 +150,21 @@ bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number
     return true;
 }
 
+bool text_ratio(const char *text, double *ret_ratio)
+{
+    size_t length = strspn(text, "0123456789.");
+    if (length == 0 || length > 20 || text[length] != '\0') {
+        return false;
+    }
+    char *end = NULL;
+    double ratio = strtod(text, &end);
+    if (*end != '\0' || ratio > 1) {
+        return false;
+    }
+    *ret_ratio = ratio;
+    return true;
+}
+
 bool text_base64_decode(const char *text, size_t length, enum text_base64 form, void *out,
                         size_t size, size_t *ret_length)
 {

@@ -27,6 +27,8 @@ const char *text_fold(struct arena *arena, const char *text);
 bool text_copy(char *out, size_t size, const char *text);
 /* Decimal digits only, all of text, within [min, max]. */
 bool text_number(const char *text, int64_t min, int64_t max, int64_t *ret_number);
+/* A decimal fraction such as "0.25" or "1", all of text, within [0, 1]. */
+bool text_ratio(const char *text, double *ret_ratio);
 /* Base64 (RFC 4648), all of length bytes, in constant time for a length: with padding (section 4),
  * or URL-safe without (section 5). One value has one text. False for anything else and for what
  * does not fit out[size]. (libsodium 1.0.18 by itself takes every byte from 128 for its 63rd.) */

@@ -413,6 +413,18 @@ static int check_url(const struct config *config, enum config_setting setting,
         slot->origin, rows[setting].section, rows[setting].key, slot->text);
 }
 
+static int check_ratio(const struct config *config, struct problem *problem)
+{
+    const struct slot *slot = &config->slots[CONFIG_TRACE_RATIO];
+    double ratio;
+    return text_ratio(slot->text, &ratio)
+               ? 0
+               : problem_set(problem, ERR_INVALID,
+                             "%s: trace.ratio is \"%s\"; it must be a number from 0 to 1, such as "
+                             "0.01",
+                             slot->origin, slot->text);
+}
+
 static int check_all(const struct config *config, struct problem *problem)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
@@ -425,6 +437,8 @@ static int check_all(const struct config *config, struct problem *problem)
     error = error != 0 ? error : check_url(config, CONFIG_SERVER_URL, problem);
     error = error != 0 ? error : check_url(config, CONFIG_SERVER_MEDIA_URL, problem);
     error = error != 0 ? error : check_url(config, CONFIG_BLOB_PUBLIC_URL, problem);
+    error = error != 0 ? error : check_url(config, CONFIG_TRACE_URL, problem);
+    error = error != 0 ? error : check_ratio(config, problem);
     const char *base = config_text(config, CONFIG_SERVER_BASE_PATH);
     if (error == 0 && base[0] != '\0' && (base[0] != '/' || base[strlen(base) - 1] == '/')) {
         error = problem_set(problem, ERR_INVALID,

@@ -44,6 +44,10 @@ enum config_kind {
       "json, text, or auto: text on a terminal")                                                   \
     X(CONFIG_LOG_ACCESS, "log", "access", CONFIG_SWITCH, "yes", 0, 0, true,                        \
       "a line for every request")                                                                  \
+    X(CONFIG_TRACE_URL, "trace", "url", CONFIG_URL, "", 0, 0, false,                               \
+      "collector of traces by OTLP/HTTP, such as http://127.0.0.1:4318; empty: no traces")         \
+    X(CONFIG_TRACE_RATIO, "trace", "ratio", CONFIG_TEXT, "0.01", 0, 0, false,                      \
+      "share of the traces that begin here that is recorded, 0 to 1")                              \
     X(CONFIG_LIMIT_LOOPS, "limits", "loop_threads", CONFIG_NUMBER, "0", 0, 256, false,             \
       "loop threads; 0: one a core")                                                               \
     X(CONFIG_LIMIT_POOL, "limits", "pool_threads", CONFIG_NUMBER, "8", 1, 1024, false,             \

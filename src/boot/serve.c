@@ -6,11 +6,13 @@
  */
 #include "boot/serve.h"
 
+#include "backend/trace/trace_send.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/text.h"
 #include "boot/command.h"
 #include "boot/config.h"
 #include "boot/gauges.h"
@@ -33,8 +35,18 @@ struct serving {
     const struct command_line *line;
     struct platform *platform;
     struct http_server *server;
+    struct trace_sender *traces;
     unsigned roles;
 };
+
+static int open_traces(const struct config *config, struct trace_sender **ret_traces,
+                       struct problem *problem)
+{
+    struct trace_config traces = {.url = config_text(config, CONFIG_TRACE_URL),
+                                  .version = TUTTI_VERSION};
+    (void)text_ratio(config_text(config, CONFIG_TRACE_RATIO), &traces.ratio); /* checked */
+    return trace_sender_open(&traces, ret_traces, problem);
+}
 
 static void set_up_log(const struct config *config)
 {
@@ -109,6 +121,7 @@ static int start(struct serving *serving, struct problem *problem)
     struct config *config = serving->line->config;
     int error =
         platform_parse_roles(config_text(config, CONFIG_SERVER_ROLES), &serving->roles, problem);
+    error = error != 0 ? error : open_traces(config, &serving->traces, problem);
     error = error != 0 ? error : platform_open(config, serving->roles, &serving->platform, problem);
     if (error != 0) {
         return error;
@@ -169,6 +182,7 @@ static void stop(struct serving *serving)
     gauges_end();
     http_server_free(serving->server);
     platform_close(serving->platform);
+    trace_sender_close(serving->traces);
 }
 
 static int could_not_start(const struct problem *problem, int error)

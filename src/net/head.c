@@ -163,6 +163,7 @@ static void name_request(struct request_private *request)
         request->trace_parent = NULL;
     }
     write_hex(random64(), trace + 36); /* this request is a span of its own */
+    spans_begin(request);
 }
 
 static void resolve_remote(struct request_private *request)

@@ -138,6 +138,7 @@ struct request_private {
     bool job_done;
     bool on_pool; /* the handler's run may block */
     int job_result;
+    struct request_spans *spans; /* NULL: its trace is not recorded */
     /* REPLY */
     struct reply reply;
     bool problem_made, queued, cut;
@@ -220,6 +221,15 @@ void connection_answer(int fd, const char *head, const void *body, size_t length
 enum MHD_Result steps_run(struct request_private *request);
 void steps_finish(struct request_private *request, bool sent);
 void steps_forget_metrics(struct http_server *server);
+
+/* spans.c: the request's part of a trace; nothing where it is not recorded. */
+void spans_begin(struct request_private *request); /* the call has its trace_parent */
+void spans_step_begins(struct request_private *request);
+void spans_step_ended(struct request_private *request);
+void spans_queued(struct request_private *request);
+/* The thread works for the request until trace_enter with what this returns. */
+const char *spans_enter(struct request_private *request);
+void spans_end(struct request_private *request, const char *const step_names[]);
 
 /* head.c: READ */
 int head_read(struct request_private *request);

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -216,7 +217,9 @@ static void run_handler(void *argument)
 {
     struct request_private *request = argument;
     request->on_pool = true;
+    const char *before = spans_enter(request);
     request->job_result = request->entry->row->handle(&request->request);
+    (void)trace_enter(before);
     request->job_done = true;
     request_resume(request);
 }
@@ -245,6 +248,7 @@ static int handle_on_pool(struct request_private *request)
 {
     struct http_server *server = request->server;
     connection_phase(request->connection, PHASE_WORK);
+    spans_queued(request);
     if (request->entry->row->run == ROUTE_HASH) {
         return on_pool(request, server->hash_pool, JOB_PLAY, run_handler); /* has no other lane */
     }
@@ -257,7 +261,9 @@ static int step_handle(struct request_private *request)
         if (request->entry->row->run != ROUTE_LOOP) {
             return handle_on_pool(request);
         }
+        const char *before = spans_enter(request);
         request->job_result = request->entry->row->handle(&request->request);
+        (void)trace_enter(before);
         if (request->job_result == REQUEST_TO_POOL) {
             return handle_on_pool(request);
         }
@@ -343,10 +349,12 @@ static const struct step steps[] = {
 enum MHD_Result steps_run(struct request_private *request)
 {
     while (request->step < STEP_LOG_INDEX) {
+        spans_step_begins(request);
         int result = steps[request->step].run(request);
         if (result == STEP_WAIT) {
             return MHD_YES;
         }
+        spans_step_ended(request);
         if (result == STEP_CLOSE) {
             return MHD_NO;
         }
@@ -399,6 +407,9 @@ void steps_finish(struct request_private *request, bool sent)
             metric_add(request->server->metrics.sent_bytes, (int64_t)request->sent_bytes);
         }
     }
+    static const char *const names[] = {"read", "route",  "auth",  "limit",
+                                        "body", "handle", "reply", NULL};
+    spans_end(request, names);
     if (request->settings->config.access_log) {
         access_log_request(&request->server->access_log, request, duration_us, sent);
     }

@@ -19,6 +19,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/trace.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -118,6 +119,9 @@ int bus_emit(struct db_session *session, const char *type, const char *key, json
 {
     assert(db_session_writes(session));
     assert(payload == NULL || json_is_object(payload));
+    if (trace_current() != NULL && payload != NULL) {
+        (void)json_object_set_new(payload, "trace", json_string(trace_current()));
+    }
     char *text CLEANUP_FREE = payload != NULL ? json_dumps(payload, JSON_COMPACT) : NULL;
     json_decref(payload);
     if (text == NULL) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/trace.h"
 #include "net/metrics.h"
 
 #include <assert.h>
@@ -100,10 +101,42 @@ int db_read(struct db *db, db_work *work, void *argument)
     return db->engine->read(db, work, argument);
 }
 
+/* Work that the writer's thread does as a part of its caller's span: what it emits names it. */
+struct traced {
+    db_work *work;
+    void *argument;
+    const char *trace;
+};
+
+static int work_traced(struct db_session *session, void *argument)
+{
+    const struct traced *traced = argument;
+    const char *before = trace_enter(traced->trace);
+    int result = traced->work(session, traced->argument);
+    (void)trace_enter(before);
+    return result;
+}
+
+static int write_traced(struct db *db, db_work *work, void *argument)
+{
+    struct traced traced = {.work = work, .argument = argument, .trace = trace_current()};
+    struct span span;
+    span_begin(&span, traced.trace, SPAN_CLIENT, "write");
+    span_text(&span, "db.system.name", db->engine->scheme);
+    span_text(&span, "db.namespace", db->name);
+    int result = db->engine->write(db, work_traced, &traced);
+    if (result < 0) {
+        span_text(&span, "error.type", error_name(result));
+    }
+    span_end(&span, result < 0);
+    return result;
+}
+
 int db_write(struct db *db, db_work *work, void *argument)
 {
     assert(db->magic == DB_MAGIC);
-    return db->engine->write(db, work, argument);
+    return trace_current() != NULL ? write_traced(db, work, argument)
+                                   : db->engine->write(db, work, argument);
 }
 
 /* Notes a statement's failure in its session, which is spent from then on. */

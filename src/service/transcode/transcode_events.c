@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "service/transcode/transcode_internal.h"
 #include "service/transcode/transcode_store.h"
 
@@ -33,6 +34,7 @@ static int insert(struct db_session *session, const struct delivery *delivery, e
         .version = version,
         .bucket = json_string_value(json_object_get(delivery->payload, "bucket")),
         .key = json_string_value(json_object_get(delivery->payload, "key")),
+        .trace = trace_current(),
     };
     if (subject_id == 0 || job.bucket == NULL || job.key == NULL) {
         return ERR_CORRUPT;

@@ -30,11 +30,11 @@ int job_insert(struct db_session *session, const struct job_row *job, int64_t no
         session,
         "INSERT INTO transcode_job (id, kind, subject_id, version, priority, bucket, object_key,"
         " state, step, tries, claims, due_at, lease_until, owner, code, reason, created_at,"
-        " updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', '', 0, 0, 0, 0, '', '', '',"
-        " $8, $8) ON CONFLICT (subject_id, version, kind) DO NOTHING",
+        " updated_at, trace) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', '', 0, 0, 0, 0, '',"
+        " '', '', $8, $8, $9) ON CONFLICT (subject_id, version, kind) DO NOTHING",
         DB_BIND(db_int(job->id), db_text(kind_names[job->kind]), db_int(job->subject_id),
                 db_int(job->version), db_int(job->kind), db_text(job->bucket), db_text(job->key),
-                db_int(now_ms))));
+                db_int(now_ms), db_text(job->trace != NULL ? job->trace : ""))));
 }
 
 /* --- taking --- */
@@ -84,7 +84,8 @@ int job_next_due(struct db_session *session, enum lane lane, int64_t now_ms, int
     "UPDATE transcode_job SET state = 'running', lease = $1, lease_until = $2, owner = $3,"        \
     " claims = claims + 1, step = '', updated_at = $4 WHERE " FREE
 #define CLAIMED                                                                                    \
-    " RETURNING id, priority, subject_id, version, bucket, object_key, tries, claims, lease"
+    " RETURNING id, priority, subject_id, version, bucket, object_key, tries, claims, lease,"      \
+    " trace"
 
 static int claim_first(struct db_session *session, struct db_rows **ret_rows, int64_t lease,
                        const char *owner, int64_t now_ms, int64_t until_ms)
@@ -118,8 +119,9 @@ static int read_job(struct db_rows *rows, struct arena *arena, struct job_row *r
         .tries = db_get_int(rows, 6),
         .claims = db_get_int(rows, 7),
         .lease = db_get_int(rows, 8),
+        .trace = arena_strdup(arena, db_get_text(rows, 9)),
     };
-    if (job.bucket == NULL || job.key == NULL) {
+    if (job.bucket == NULL || job.key == NULL || job.trace == NULL) {
         return ERR_NO_MEMORY;
     }
     *ret_job = job;

@@ -33,6 +33,7 @@ struct job_row {
     int64_t subject_id; /* track, or picture */
     int64_t version;
     const char *bucket, *key; /* of the original */
+    const char *trace;        /* traceparent of what it came from; "" or NULL: not recorded */
     int64_t tries;            /* that failed */
     int64_t claims;
     int64_t lease;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "media/job.h"
 #include "service/transcode/transcode_internal.h"
 
@@ -149,6 +150,21 @@ int work_child(struct work *work, struct child_job *job, const struct blob_sourc
     return child_run(work->child, job, ret_answer, &work->failure);
 }
 
+/* As a part of the job's trace, where that is recorded. */
+static int run_step(struct work *work, const struct step *step)
+{
+    if (trace_current() == NULL) {
+        return step->run(work);
+    }
+    struct span span;
+    span_begin(&span, trace_current(), SPAN_INTERNAL, step->name);
+    const char *before = trace_enter(span.self);
+    int result = step->run(work);
+    (void)trace_enter(before);
+    span_end(&span, result < 0 && result != ERR_CANCELLED);
+    return result;
+}
+
 static int run_steps(struct work *work)
 {
     int result = 0;
@@ -160,7 +176,7 @@ static int run_steps(struct work *work)
         work->step = step->name;
         result = work_tick(work);
         if (result == 0) {
-            result = step->run(work);
+            result = run_step(work, step);
         }
     }
     return result;
@@ -248,6 +264,17 @@ static void log_end(const struct work *work, const char *how, int64_t took_ms)
               log_text("reason", work->failure.reason), log_number("ms", took_ms));
 }
 
+static void span_job(struct span *span, const struct job_row *job)
+{
+    char name[SPAN_NAME_SIZE];
+    (void)snprintf(name, sizeof name, "transcode %s", job_kind_name(job->kind));
+    span_begin(span, job->trace, SPAN_CONSUMER, name);
+    span_text(span, "tutti.job.kind", job_kind_name(job->kind));
+    span_number(span, "tutti.job.id", job->id);
+    span_number(span, "tutti.job.subject", job->subject_id);
+    span_number(span, "tutti.job.tries", job->tries);
+}
+
 void work_run(struct transcode *transcode, struct child *child, struct arena *arena,
               const struct job_row *job)
 {
@@ -263,9 +290,20 @@ void work_run(struct transcode *transcode, struct child *child, struct arena *ar
         .renditions = json_array(),
     };
     int64_t begin_ms = clock_monotonic_ms();
+    struct span span;
+    bool traced = trace_is_sampled(job->trace);
+    if (traced) {
+        span_job(&span, job);
+    }
+    const char *before = trace_enter(traced ? span.self : NULL);
     int result = work.renditions != NULL ? run_steps(&work) : ERR_NO_MEMORY;
     outputs_abort(&work);
     const char *how = settle(&work, result);
+    (void)trace_enter(before);
+    if (traced) {
+        span_text(&span, "tutti.job.result", how);
+        span_end(&span, strcmp(how, "done") != 0 && strcmp(how, "cancelled") != 0);
+    }
     blob_source_close(&work.source);
     json_decref(work.renditions);
     json_decref(work.facts);
