@@ -80,10 +80,8 @@ static bool is_filled(const char *path)
     bool filled = false;
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         const char *name = entry->d_name;
-        size_t length = strlen(name);
-        bool ours = length > strlen(STAGED) && strcmp(name + length - strlen(STAGED), STAGED) == 0;
         filled = filled || !(name[0] == '.' || strcmp(name, "lost+found") == 0 ||
-                             strcmp(name, "objects") == 0 || ours);
+                             strcmp(name, "objects") == 0 || strstr(name, STAGED) != NULL);
     }
     if (folder != NULL) {
         (void)closedir(folder);
@@ -328,12 +326,15 @@ static int copy_objects(struct restore *restore)
     if (folder == NULL) {
         return 0;
     }
+    char keys[PATH_MAX]; /* not in place yet */
+    if (!staged(restore->place.keys, keys)) {
+        return trouble(restore, restore->place.keys, ENAMETOOLONG);
+    }
     struct blob_store *from = NULL, *to = NULL;
-    int error =
-        backup_store_open_folder(folder, false, restore->place.keys, &from, &restore->problem);
-    error = error != 0 ? error
-                       : backup_store_open(restore->place.objects_url, restore->place.keys, &to,
-                                           &restore->problem);
+    int error = backup_store_open_folder(folder, false, keys, &from, &restore->problem);
+    error = error != 0
+                ? error
+                : backup_store_open(restore->place.objects_url, keys, &to, &restore->problem);
     error = error != 0
                 ? error
                 : backup_objects_copy(from, to, NULL, "objects", &restore->sums, &restore->problem);

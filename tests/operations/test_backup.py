@@ -3,6 +3,7 @@ somebody else's."""
 import hashlib
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
@@ -477,3 +478,86 @@ def test_damaged_objects_are_named_and_left_out(stopped, key_file, tmp_path):
     assert done.returncode == 1 and victim.name in done.stderr and "1 damaged" in done.stderr
     assert not list((tmp_path / "blobs").rglob(victim.name))
     assert restore(tmp_path / "elsewhere", tmp_path / "backup", key_file).returncode == 0
+
+
+def test_encrypted_objects_stay_encrypted_and_are_checked(own_server, stopped, sounds, key_file, tmp_path):
+    sealed = {"TUTTI_BLOB_ENCRYPT": "yes"}
+    source = own_server(environment=sealed)
+    artist = People(source).new("artist")
+    page = artist.post("/api/v1/artists", json={"name": "Sealed"}).json()
+    album = artist.post("/api/v1/albums", json={"artistId": page["id"], "title": "At rest"}).json()
+    content = sounds("flac", seconds=1.0).read_bytes()
+    place = artist.get("/api/v1/tracks/upload-url", params={"filename": "a.flac"}).json()
+    assert requests.put(place["uploadUrl"], data=content, timeout=30).status_code == 200
+    track = artist.post("/api/v1/tracks", json={"albumId": album["id"], "title": "One",
+                                                "trackUrl": place["trackUrl"]}).json()
+    wait_for(artist, track["id"], whole=True)
+    blobs = tmp_path / "blobs"
+    backup(source.data, tmp_path / "backup", key_file, "--blobs", str(blobs))
+    copies = list(blobs.rglob("*.obj"))
+    assert len(copies) > 10 and all(b"fLaC" not in path.read_bytes() for path in copies)
+    restore(tmp_path / "data", tmp_path / "backup", key_file, "--blobs", str(blobs))
+    copy = Person(own_server(data=tmp_path / "data", environment=sealed).url, artist.username)
+    assert files_of(copy, track["id"]) == files_of(artist, track["id"])
+
+    # To a backup of before there was a key, what it can't open is no damage.
+    assert " 0 damaged" in restore(tmp_path / "before", stopped.backup, key_file, "--blobs", str(blobs)).stderr
+
+    victim = next(path for path in copies if path.name == "aac-320.mp4.obj")
+    with open(victim, "r+b") as file:
+        file.seek(100)
+        byte = file.read(1)
+        file.seek(100)
+        file.write(bytes([byte[0] ^ 1]))
+    done = restore(tmp_path / "again", tmp_path / "backup", key_file, "--blobs", str(blobs), check=False)
+    assert done.returncode == 1 and "aac-320.mp4.obj is damaged" in done.stderr
+
+
+@pytest.mark.parametrize("step", ["unsealing", "checking", "objects"])
+def test_a_restore_that_is_killed_is_done_again(stopped, own_server, key_file, tmp_path, step):
+    data = tmp_path / "data"
+    process = subprocess.Popen([BINARY, "restore", str(stopped.backup), "--key-file", str(key_file), "--blobs",
+                                str(stopped.blobs), "--data", str(data)], text=True, stderr=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL)
+    for line in process.stderr:
+        if line.startswith(step):
+            process.kill()
+            break
+    process.wait(10)
+    assert process.returncode in (-signal.SIGKILL, 0)
+    again = restore(data, stopped.backup, key_file, "--blobs", str(stopped.blobs), check=False)
+    if step == "objects" and again.returncode != 0:  # killed while names were changed: something is in the way
+        assert "--replace" in again.stderr
+        again = restore(data, stopped.backup, key_file, "--blobs", str(stopped.blobs), "--replace")
+    assert again.returncode == 0, again.stderr
+    assert not list(data.glob("*.restoring*"))
+    assert files_of(Person(own_server(data=data).url, stopped.artist.username), stopped.track["id"]) == stopped.hashes
+
+
+def on_terminal(*arguments, answers=()):
+    """A command on a terminal of its own, where questions are answered: exit status and all it showed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(BINARY, [BINARY, *arguments])
+    shown, waiting = "", list(answers)
+    while True:
+        try:
+            shown += os.read(terminal, 4096).decode()
+        except OSError:  # the other side has ended
+            break
+        if waiting and shown.endswith(waiting[0][0]):
+            os.write(terminal, (waiting.pop(0)[1] + "\n").encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+def test_on_a_terminal_a_passphrase_is_asked_for_unseen(stopped, tmp_path):
+    path = str(tmp_path / "backup")
+    first, again = "Passphrase of the backup: ", "Again: "
+    status, shown = on_terminal("backup", path, "--data", str(stopped.data), answers=[(first, "open sesame"), (again, "open sesamo")])
+    assert status == 2 and "not the same" in shown and "sesam" not in shown
+    status, shown = on_terminal("backup", path, "--data", str(stopped.data), answers=[(first, "open sesame"), (again, "open sesame")])
+    assert status == 0 and "sesame" not in shown and "holds everything" in shown
+    assert "\033[K" in shown, "steps are redrawn"
+    status, shown = on_terminal("restore", path, "--data", str(tmp_path / "data"), answers=[(first, "open sesame")])
+    assert status == 0 and (tmp_path / "data" / "users.db").exists()

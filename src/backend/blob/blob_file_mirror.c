@@ -74,12 +74,12 @@ static int hash_bytes(struct blob_source *file, char ret_etag[BLOB_ETAG_MAX])
 }
 
 /* The bytes have the MD5 that is their ETag. An ETag of parts can't be told from the bytes, but the
- * chunks of a sealed object are opened all the same. Without the store's keys a sealed one is taken
- * as it is. */
+ * chunks of a sealed object are opened all the same. One whose key is not there (it is newer than
+ * the keys, or there are none) is taken as it is. */
 static int check_bytes(struct mirroring *mirroring, int fd, const struct blob_stat *stat)
 {
     bool hashed = strlen(stat->etag) == 2 * MD5_BYTES;
-    if ((stat->sealed && mirroring->from->keys == NULL) || (!stat->sealed && !hashed)) {
+    if (stat->sealed ? !blob_trailer_key_is_there(fd, mirroring->from->keys) : !hashed) {
         return 0;
     }
     struct blob_source source;

@@ -222,6 +222,17 @@ int blob_trailer_read(int fd, struct blob_stat *ret_stat)
     return 0;
 }
 
+bool blob_trailer_key_is_there(int fd, const struct blob_keys *keys)
+{
+    struct stat status;
+    struct trailer trailer;
+    unsigned char key[SEAL_KEY_BYTES];
+    bool found =
+        read_trailer(fd, &status, &trailer) == 0 && blob_keys_find(keys, trailer.key_id, key);
+    sodium_memzero(key, sizeof key);
+    return found;
+}
+
 int blob_trailer_open(int fd, struct blob_seal *seal)
 {
     struct stat status;

@@ -55,6 +55,8 @@ int blob_trailer_write(int fd, const struct blob_stat *stat, const char *headers
 int blob_trailer_read(int fd, struct blob_stat *ret_stat);
 /* The headers of an object whose trailer was read: stat->headers_bytes and a NUL. */
 int blob_trailer_headers(int fd, const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1]);
+/* Whether the key that opens a sealed object is among them. */
+bool blob_trailer_key_is_there(int fd, const struct blob_keys *keys);
 /* The secret of a sealed object (seal->secret). ERR_CORRUPT: the trailer is not what was written
  * for this place, or its key is not there. */
 int blob_trailer_open(int fd, struct blob_seal *seal);
