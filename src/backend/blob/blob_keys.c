@@ -1,6 +1,7 @@
 /* Reading and making the store's keys (blob_keys.h). */
 #include "backend/blob/blob_keys.h"
 
+#include "backend/folder.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -60,8 +61,9 @@ static bool parse(char *text, struct blob_keys *keys)
     return true;
 }
 
-/* Makes the first key, in a file that was just made and is locked. */
-static int make_first(int folder, int fd, struct blob_keys *keys)
+/* Makes the first key, in a file that was just made and is locked. What is not wholly written goes
+ * again: it could be read by nobody. */
+static int make_first(int fd, struct blob_keys *keys)
 {
     struct key *key = &keys->list[0];
     char id[2 * BLOB_KEY_ID_BYTES + 1];
@@ -72,17 +74,19 @@ static int make_first(int folder, int fd, struct blob_keys *keys)
     (void)sodium_bin2base64(text, sizeof text, key->key, sizeof key->key,
                             sodium_base64_VARIANT_ORIGINAL);
     int length = snprintf(line, sizeof line, "%s %s\n", id, text);
-    bool kept = write(fd, line, (size_t)length) == length && fsync(fd) == 0 && fsync(folder) == 0;
-    int error = kept ? 0 : error_from_errno(errno);
+    ssize_t written = pwrite(fd, line, (size_t)length, 0);
+    int error = written == length ? 0 : written < 0 ? error_from_errno(errno) : ERR_DISK_FULL;
+    if (error != 0) {
+        (void)ftruncate(fd, 0);
+    }
     sodium_memzero(text, sizeof text);
     sodium_memzero(line, sizeof line);
-    keys->count = kept ? 1 : 0;
+    keys->count = error == 0 ? 1 : 0;
     return error;
 }
 
 /* Reads the open file; an empty one gets its first key. */
-static int read_file(int folder, int fd, const char *path, struct blob_keys *keys,
-                     struct problem *problem)
+static int read_file(int fd, const char *path, struct blob_keys *keys, struct problem *problem)
 {
     char *text = calloc(1, FILE_BYTES_MAX + 1);
     if (text == NULL) {
@@ -97,14 +101,14 @@ static int read_file(int folder, int fd, const char *path, struct blob_keys *key
         return fail(problem, path, ERR_INVALID,
                     got < 0 ? strerror(errno) : "a line must be ID KEY, in hexadecimal and base64");
     }
-    int error = keys->count == 0 ? make_first(folder, fd, keys) : 0;
-    return error != 0 ? fail(problem, path, error, strerror(errno)) : 0;
+    int error = keys->count == 0 ? make_first(fd, keys) : 0;
+    return error != 0 ? fail(problem, path, error, error_title(error)) : 0;
 }
 
 /* The lock keeps two processes from making two first keys. */
 static int open_keys(const char *path, bool make, struct blob_keys *keys, struct problem *problem)
 {
-    if (make && mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (make && folder_make(path) != 0) {
         return fail(problem, path, error_from_errno(errno), strerror(errno));
     }
     int folder CLEANUP_CLOSE = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -122,7 +126,13 @@ static int open_keys(const char *path, bool make, struct blob_keys *keys, struct
     }
     struct stat status;
     bool empty = fstat(fd, &status) == 0 && status.st_size == 0;
-    return empty && !make ? 0 : read_file(folder, fd, path, keys, problem);
+    int error = empty && !make ? 0 : read_file(fd, path, keys, problem);
+    /* Nothing is sealed with a key that may not be there tomorrow, also one that a process made
+     * which did not get as far as this. */
+    if (error == 0 && make && (fsync(fd) != 0 || fsync(folder) != 0)) {
+        error = fail(problem, path, error_from_errno(errno), strerror(errno));
+    }
+    return error;
 }
 
 int blob_keys_open(const char *folder, bool make, struct blob_keys **ret_keys,
