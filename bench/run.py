@@ -2,6 +2,7 @@
 """./dev bench [NAME…]: each figure beside a peer's of the same run, and beside its bar.
 
     media      audio bytes per server CPU-second, /m/…           against nginx with sendfile, same file
+    sealed     the same with encryption at rest                  against nginx over TLS with ChaCha20, same file
     json       an album as JSON with a bearer token, per CPU-second   against nginx `return 200`, same bytes
     listeners  1,000 of 320 kbit/s for a minute                  segments that came late, CPU share
     put        uploads of 8 MB by PUT, per CPU-second            against nginx's WebDAV
@@ -30,7 +31,7 @@ import process
 import writing
 from side import Bench
 
-BENCHES = {"media": playback.media, "json": playback.json, "listeners": listeners.listeners, "put": writing.put,
+BENCHES = {"media": playback.media, "sealed": playback.sealed, "json": playback.json, "listeners": listeners.listeners, "put": writing.put,
            "logins": writing.logins, "writers": writing.writers, "growth": growth.growth, "ladder": making.ladder,
            "audio": playback.audio, "idle": process.idle, "connections": process.connections, "flood": process.flooded}
 PROGRAMS = ["bench/bench_db", "bench/bench_identity", "bench/listeners"]
