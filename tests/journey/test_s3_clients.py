@@ -387,6 +387,39 @@ def checksum(kind, payload):
     return base64.b64encode((crc ^ ones).to_bytes(width, "big")).decode()
 
 
+def test_urls_that_clients_sign_by_default(aws, s3cmd, s3, bucket):
+    """Version 2, for two of them."""
+    body = os.urandom(1000)
+    s3.put_object(Bucket=bucket, Key="a b/ü.bin", Body=body)
+    at = {"Bucket": bucket, "Key": "a b/ü.bin"}
+    urls = [aws("s3", "presign", f"s3://{bucket}/a b/ü.bin").strip(), s3.generate_presigned_url("get_object", Params=at),
+            s3cmd("signurl", f"s3://{bucket}/a b/ü.bin", "+60").strip()]
+    for url in urls:
+        assert requests.get(url, timeout=10).content == body, url
+        assert requests.get(url, headers={"Range": "bytes=5-9"}, timeout=10).content == body[5:10]
+        for method, changed, word in (
+                ("GET", re.sub(r"/a%20b/", "/other/", url), "SignatureDoesNotMatch"), ("PUT", url, "SignatureDoesNotMatch"),
+                ("GET", re.sub(r"Expires=(\d+)", r"Expires=1\1", url), "SignatureDoesNotMatch"),
+                ("GET", url + "&response-content-type=text/html", "SignatureDoesNotMatch"),
+                ("GET", re.sub(r"AWSAccessKeyId=\w+", "AWSAccessKeyId=NOBODY", url), "InvalidAccessKeyId")):
+            answer = requests.request(method, changed, timeout=10)
+            assert (answer.status_code, code_of(answer)) == (403, word), changed
+    put = s3.generate_presigned_url("put_object", Params=at)
+    copied = requests.put(put, headers={"x-amz-copy-source": f"{bucket}/other"}, timeout=10)
+    assert copied.status_code == 403 and "not signed" in copied.text
+    assert requests.put(put, data=b"new", timeout=10).status_code == 200
+    assert s3.get_object(**at)["Body"].read() == b"new"
+    part = s3.create_multipart_upload(**at)["UploadId"]
+    url = s3.generate_presigned_url("upload_part", Params={**at, "UploadId": part, "PartNumber": 1})
+    assert requests.put(url.replace("partNumber=1", "partNumber=2"), data=b"x", timeout=10).status_code == 403
+    assert requests.put(url, data=b"x", timeout=10).status_code == 200
+    stale = s3.generate_presigned_url("get_object", Params=at, ExpiresIn=-5)
+    answer = requests.get(stale, timeout=10)
+    assert answer.status_code == 403 and "expired" in answer.text
+    shown = requests.get(s3.generate_presigned_url("get_object", Params={**at, "ResponseContentType": "text/x"}), timeout=10)
+    assert shown.status_code == 200 and shown.headers["Content-Type"] == "text/x"
+
+
 def test_a_signed_type_binds(key, bucket):
     signer = key.client()
     url = signer.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "t", "ContentType": "audio/flac"})

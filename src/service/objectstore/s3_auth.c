@@ -1,6 +1,7 @@
 /* Who may: signatures (backend/blob/sigv4.h) and buckets. On the pool. */
 #include "service/objectstore/s3.h"
 
+#include "backend/blob/sigv2.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/http.h"
@@ -120,7 +121,13 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
         .secret_argument = &lookup,
     };
     find_forms(request, &what);
-    enum sigv4_result result = sigv4_verify(request->call.arena, &what, &ret_access->signature);
+    bool older = sigv2_presigned(&what);
+    enum sigv4_result result =
+        older ? sigv2_verify(request->call.arena, &what, &ret_access->signature)
+              : sigv4_verify(request->call.arena, &what, &ret_access->signature);
+    if (older && lookup.internal) {
+        result = SIGV4_UNKNOWN_KEY; /* our own URLs are of version 4 */
+    }
     if (result != SIGV4_OK) {
         return fail_signature(request, result);
     }
