@@ -39,6 +39,8 @@ static const char *const state_words[] = {
     [FINDING_OK] = "ok", [FINDING_WARNING] = "warning", [FINDING_FAILED] = "failed"};
 
 static void find(struct finding *finding, enum finding_state state, const char *advice,
+                 const char *format, va_list arguments) __attribute__((format(printf, 4, 0)));
+static void find(struct finding *finding, enum finding_state state, const char *advice,
                  const char *format, va_list arguments)
 {
     if (state < finding->state) {
