@@ -133,7 +133,7 @@ static unsigned run_all(const struct inject_case *what, enum inject_kind kind, b
     return nth - 1;
 }
 
-void inject_each(const struct inject_case *what)
+static void run_case(const struct inject_case *what)
 {
     char told[256] = "";
     for (unsigned kind = 0; kind < INJECT_KINDS; kind++) {
@@ -151,6 +151,15 @@ void inject_each(const struct inject_case *what)
     }
     print_message("%s:%s\n", what->name, told);
     last_run[0] = '\0';
+}
+
+void inject_each(const struct inject_case *cases, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (cases[i].name != NULL) {
+            run_case(&cases[i]);
+        }
+    }
 }
 
 /* ---- Names that are not on the disk yet ---- */

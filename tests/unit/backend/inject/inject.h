@@ -27,7 +27,7 @@ enum inject_kind {
 #define INJECT_BIT(kind) (1u << (kind))
 
 struct inject_case {
-    const char *name;
+    const char *name; /* NULL: not to be run here */
     unsigned
         hits; /* INJECT_BITs: kinds that the operation surely meets; others are tried as well */
     unsigned skip; /* INJECT_BITs: kinds that are not tried */
@@ -40,7 +40,8 @@ struct inject_case {
     void (*check)(int result);
 };
 
-void inject_each(const struct inject_case *what);
+/* One case after another; those without a name are left out. */
+void inject_each(const struct inject_case *cases, unsigned count);
 
 /* The n-th call of a kind from now on fails, alone or with all that follow. */
 void inject_start(enum inject_kind kind, unsigned nth, bool from_then_on);

@@ -221,7 +221,7 @@ static void opening(void **state)
                                              INJECT_BIT(INJECT_SYNC) | INJECT_BIT(INJECT_NAME),
                                      .run = run_open,
                                      .check = check_open};
-    inject_each(&what);
+    inject_each(&what, 1);
 }
 
 /* ---- Putting ---- */
@@ -300,16 +300,12 @@ static void putting(void **state)
          .prepare = put_old,
          .run = run_put,
          .check = check_put_over},
-        {.name = "put if none", .run = run_put_if_none, .check = check_put_if_none},
+        {.name = "put if none",
+         .prepare = remove_new,
+         .run = run_put_if_none,
+         .check = check_put_if_none},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        if (i == COUNT_OF(cases) - 1) {
-            remove_new();
-        }
-        if (cases[i].name != NULL) {
-            inject_each(&cases[i]);
-        }
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 /* ---- Copying and deleting ---- */
@@ -384,9 +380,7 @@ static void copying_and_deleting(void **state)
          .run = run_delete,
          .check = check_delete},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 /* ---- Uploads in parts ---- */
@@ -561,9 +555,7 @@ static void uploads_in_parts(void **state)
          .run = run_abort,
          .check = check_abort},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 /* ---- Listing and buckets ---- */
@@ -603,7 +595,7 @@ static void listing(void **state)
                                          SURE | INJECT_BIT(INJECT_MEMORY) | INJECT_BIT(INJECT_READ),
                                      .run = run_list,
                                      .check = check_list};
-    inject_each(&what);
+    inject_each(&what, 1);
 }
 
 static char bucket[32];
@@ -658,9 +650,7 @@ static void buckets(void **state)
          .run = run_list_buckets,
          .check = check_list_buckets},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 #define in_store(test) cmocka_unit_test_setup_teardown(test, make_store, close_store)

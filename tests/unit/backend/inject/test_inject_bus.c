@@ -263,7 +263,7 @@ static void emitting_and_handling(void **state)
                                      .prepare = next_item,
                                      .run = run_emit,
                                      .check = check_emit};
-    inject_each(&what);
+    inject_each(&what, 1);
 }
 
 /* ---- Opening ---- */
@@ -300,7 +300,7 @@ static void opening(void **state)
                                      .prepare = close_bus,
                                      .run = run_open,
                                      .check = check_open};
-    inject_each(&what);
+    inject_each(&what, 1);
 }
 
 /* ---- Node numbers ---- */
@@ -406,9 +406,7 @@ static void node_numbers(void **state)
          .run = run_release,
          .check = check_release},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 #define in_rig(test) cmocka_unit_test_setup_teardown(test, make_rig, remove_rig)

@@ -163,9 +163,7 @@ static void caching(void **state)
         {.name = "cache_load", .hits = hits, .prepare = drop, .run = run_load, .check = check_load},
         {.name = "cache_put of many", .hits = hits, .run = run_put_many, .check = check_put_many},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 int main(void)

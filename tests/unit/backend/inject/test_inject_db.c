@@ -159,9 +159,7 @@ static void opening(void **state)
          .run = run_open,
          .check = check_open},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 /* ---- Writing ---- */
@@ -261,7 +259,7 @@ static void writing(void **state)
          .check = check_write},
     };
     for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
+        inject_each(&cases[i], 1);
         open_again();
         assert_int_equal(items(db), acknowledged);
     }
@@ -327,9 +325,7 @@ static void reading(void **state)
          .run = run_read,
          .check = check_read},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 /* ---- Copies and marks ---- */
@@ -397,9 +393,7 @@ static void copies_and_marks(void **state)
          .run = run_mark,
          .check = check_mark},
     };
-    for (unsigned i = 0; i < COUNT_OF(cases); i++) {
-        inject_each(&cases[i]);
-    }
+    inject_each(cases, COUNT_OF(cases));
 }
 
 #define in_database(test) cmocka_unit_test_setup_teardown(test, make_database, close_database)

@@ -152,14 +152,14 @@ static void sending(void **state)
                                         .hits = INJECT_BIT(INJECT_MEMORY),
                                         .run = run_open,
                                         .check = check_open};
-    inject_each(&opening);
+    inject_each(&opening, 1);
     assert_int_equal(run_open(), 0);
     const struct inject_case what = {.name = "mail_send",
                                      .hits = INJECT_BIT(INJECT_MEMORY),
                                      .prepare = count_letters,
                                      .run = run_send,
                                      .check = check_send};
-    inject_each(&what);
+    inject_each(&what, 1);
     mail_close(mailer);
 }
 
