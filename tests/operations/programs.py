@@ -6,6 +6,9 @@ import subprocess
 import pytest
 
 
+TOOLS = pathlib.Path(os.environ.get("TUTTI_TOOLS", "/nonexistent"))
+
+
 def in_own_mounts(script, *arguments):
     """A command that runs script, then the arguments behind the script's first one, where what the script mounts is
     seen by nobody else."""
@@ -20,12 +23,15 @@ class Programs:
         self.folder = folder
         self.running = []
 
-    def path(self, name):
-        tools = pathlib.Path(os.environ.get("TUTTI_TOOLS", "/nonexistent"))
-        for folder in [*tools.glob("*/usr/*bin"), *os.environ["PATH"].split(":"), "/usr/sbin"]:
+    def find(self, name):
+        """Its path; None where there is none."""
+        for folder in [*TOOLS.glob("*/usr/*bin"), *os.environ["PATH"].split(":"), "/usr/sbin"]:
             if os.access(os.path.join(folder, name), os.X_OK):
                 return os.path.join(folder, name)
-        pytest.fail(f"{name} is not here; ./dev test operations fetches it")
+        return None
+
+    def path(self, name):
+        return self.find(name) or pytest.fail(f"{name} is not here; ./dev test operations fetches it")
 
     def start(self, name, *arguments, own_share=None):
         """own_share: what it must find in /usr/share, where its package is only unpacked."""
@@ -33,8 +39,10 @@ class Programs:
         if own_share and not os.path.exists(f"/usr/share/{own_share}"):
             share = pathlib.Path(command[0]).parents[1] / "share"
             command = in_own_mounts('mount --bind "$1" /usr/share', str(share), *command)
+        libraries = ":".join(map(str, TOOLS.glob("lib*/usr/lib/*-linux-gnu")))
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.running.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder))
+            self.running.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder,
+                                                 env={**os.environ, "LD_LIBRARY_PATH": libraries}))
         return self.running[-1]
 
     def run(self, name, *arguments):

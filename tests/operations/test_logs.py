@@ -1,0 +1,133 @@
+"""Shipping the log: rsyslog, as deploy/logs/ configures it, brings every line of a server to one place, as an object
+with all its fields, also those of a time when the place was away; and no secret comes along."""
+import json
+import pathlib
+import re
+import socketserver
+import threading
+import time
+import uuid
+
+import pytest
+import requests
+import yaml
+
+from journey import PASSWORD, Person, free_port, wait_for
+from test_alerts import put_track
+
+CONFIGURATION = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "logs"
+FIELDS = {"t", "level", "event", "method", "route", "status", "bytes", "us", "remote", "user", "requestId", "trace", "end"}
+
+
+class Place(socketserver.ThreadingTCPServer):
+    """Where logs are gathered: lines of JSON over TCP."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, port):
+        self.lines = []
+        place = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                for line in self.rfile:
+                    place.lines.append(line.decode())
+
+        super().__init__(("127.0.0.1", port), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def requests(self):
+        return {line["requestId"]: line for line in map(json.loads, self.lines) if line["event"] == "request"}
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def shipped(programs, own_server):
+    """A server whose log rsyslog reads, and the port of the place, where nobody listens yet."""
+    server, port = own_server(environment={"TUTTI_LOG_FORMAT": "json"}), free_port()
+    text = (CONFIGURATION / "rsyslog.conf").read_text()
+    for shipped_value, ours in (("/var/log/tutti/tutti.log", str(server.data / "server.log")),
+                                ("logs.example.org", "127.0.0.1"), ("5170", str(port)),
+                                ('resumeInterval="5"', 'resumeInterval="1"')):
+        assert text.count(shipped_value) == 1, shipped_value
+        text = text.replace(shipped_value, ours)
+    folder = programs.folder / uuid.uuid4().hex
+    folder.mkdir()
+    (folder / "rsyslog.conf").write_text(f'global(workDirectory="{folder}")\n{text}')
+    rsyslogd = pathlib.Path(programs.path("rsyslogd"))
+    modules = [f"-M{found}" for found in rsyslogd.parents[1].glob("lib/*/rsyslog")]
+    process = programs.start("rsyslogd", "-n", "-f", str(folder / "rsyslog.conf"), "-i", str(folder / "rsyslog.pid"),
+                             *modules)
+    yield server, port
+    process.terminate()
+    process.wait(30)
+
+
+def test_every_line_arrives_with_its_fields(shipped):
+    server, port = shipped
+    early = [requests.get(server.url + "/healthz", headers={"X-Request-Id": uuid.uuid4().hex}) for _ in range(50)]
+    place = Place(port)
+    try:
+        answers = early + [requests.get(server.url + path, headers={"X-Request-Id": uuid.uuid4().hex})
+                           for path in ("/healthz", "/api/v1/albums", "/nowhere", "/readyz") for _ in range(25)]
+        ids = {answer.headers["X-Request-Id"] for answer in answers}
+        assert len(ids) == 150
+        wait_until(lambda: ids <= set(place.requests()), "not all lines came")
+        came = place.requests()
+        for answer in answers:
+            line = came[answer.headers["X-Request-Id"]]
+            assert FIELDS < set(line) and line["status"] == answer.status_code and line["method"] == "GET"
+            assert line["bytes"] == len(answer.content)
+            assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", line["trace"])
+            assert line["host"] and line["remote"] == "127.0.0.1" and line["level"] == "info"
+        told = [json.loads(line) for line in server.log_text().splitlines()]
+        wait_until(lambda: len(set(place.lines)) >= len(told), "a line is missing")
+        # What was on its way as the place came back may come twice: rsyslog promises at least once.
+        heard = [json.loads(line) for line in dict.fromkeys(place.lines)]
+        assert [{name: value for name, value in line.items() if name != "host"} for line in heard] == told
+        assert told[0]["event"] == "server.ready" and len(place.lines) <= len(told) + 5
+    finally:
+        place.shutdown()
+        place.server_close()
+
+
+def test_no_secret_comes_along(shipped, sounds):
+    server, port = shipped
+    place = Place(port)
+    try:
+        server.add_user("artist", "artist")
+        artist = Person(server.url, "artist", "artist")
+        track = put_track(artist, sounds())
+        wait_for(artist, track)
+        stream = artist.get(f"/api/v1/tracks/{track}/stream").json()
+        assert requests.get(stream["trackUrl"]).status_code == 200
+        assert requests.get(server.url + "/m/" + "s" * 50 + "/1/1/x").status_code in (403, 404)
+        last = requests.get(server.url + "/healthz")
+        wait_until(lambda: last.headers["X-Request-Id"] in place.requests(), "the last line did not come")
+        text = "".join(place.lines)
+        routes = {line["route"] for line in place.requests().values()}
+        assert any(route.startswith("/m/{token}/") for route in routes) and any("/s3/" in route for route in routes)
+        token = re.search(r"/m/([^/]+)/", stream["trackUrl"])[1]
+        bearer = artist.headers["Authorization"].split()[1]
+        for secret in (PASSWORD, token, bearer, artist.refresh_token, "s" * 50, "X-Amz-"):
+            assert secret and secret not in text
+    finally:
+        place.shutdown()
+        place.server_close()
+
+
+def test_the_other_shippers_configurations_are_well_formed():
+    """Neither program is in Debian 12; what can be seen without them: both name our unit and our time."""
+    vector = yaml.safe_load((CONFIGURATION / "vector.yaml").read_text())
+    assert vector["sources"]["journal"]["include_units"] == ["tutti.service"]
+    assert {name for sink in vector["sinks"].values() for name in sink["inputs"]} <= set(vector["transforms"])
+    fluent = yaml.safe_load((CONFIGURATION / "fluent-bit.yaml").read_text())
+    assert fluent["parsers"][0]["time_key"] == "t"
+    tags = {one["tag"] for one in fluent["pipeline"]["inputs"]}
+    assert {one["match"] for one in fluent["pipeline"]["filters"] + fluent["pipeline"]["outputs"]} == tags
