@@ -116,7 +116,7 @@ static void *hash_many(void *argument)
     char hash[PASSWORD_HASH_SIZE];
     (void)argument;
     for (int i = 0; i < HASHES / THREADS; i++) {
-        check(passwords_hash(identity->passwords, NULL, PASSWORD, hash), "hash");
+        check(passwords_hash(PASSWORD, hash), "hash");
     }
     return NULL;
 }
@@ -168,9 +168,7 @@ int main(void)
                                            .keys_path = keys,
                                            .data_path = directory,
                                            .public_url = "http://localhost:4040",
-                                           .default_plan = "premium",
-                                           .hash_threads = THREADS,
-                                           .hash_queue_max = 64};
+                                           .default_plan = "premium"};
     check(identity_open(&config, &identity, &problem), "identity");
     check(identity_user_add(identity, &call, "bench", NULL, ROLE_LISTENER, PASSWORD, &user_id),
           "user");
