@@ -255,6 +255,31 @@ static int run_put_if_none(void)
     return put(BLOB_MEDIA, new_key, new_text, NEW_BYTES, true);
 }
 
+static char old_etag[BLOB_ETAG_MAX];
+
+static void put_old_and_ask(void)
+{
+    struct blob_stat stat;
+    put_old();
+    assert_int_equal(blob_stat(store, BLOB_MEDIA, new_key, &stat), 0);
+    memcpy(old_etag, stat.etag, sizeof old_etag);
+}
+
+static int run_put_if_match(void)
+{
+    const struct blob_condition condition = {.if_match = old_etag};
+    struct blob_writer *writer = NULL;
+    int r = blob_put_open(store, BLOB_MEDIA, new_key, NULL, &writer);
+    if (r < 0) {
+        return r;
+    }
+    if ((r = blob_put_write(writer, new_text, NEW_BYTES)) < 0) {
+        blob_put_abort(writer);
+        return r;
+    }
+    return blob_put_commit_if(writer, &condition, NULL);
+}
+
 static void check_put_new(int result)
 {
     assert_true(is_new(new_key) || (result < 0 && is_missing(BLOB_MEDIA, new_key)));
@@ -300,6 +325,11 @@ static void putting(void **state)
          .prepare = put_old,
          .run = run_put,
          .check = check_put_over},
+        {.name = "put if it is still the same",
+         .hits = SURE_OF_WRITES,
+         .prepare = put_old_and_ask,
+         .run = run_put_if_match,
+         .check = check_put_over},
         {.name = "put if none",
          .prepare = remove_new,
          .run = run_put_if_none,
@@ -319,6 +349,13 @@ static int run_copy(void)
 {
     struct blob_stat stat;
     return blob_copy(store, BLOB_UPLOADS, "source", NULL, BLOB_MEDIA, new_key, &stat);
+}
+
+static int run_copy_as(void)
+{
+    const struct blob_meta meta = {.content_type = "audio/ogg"};
+    struct blob_stat stat;
+    return blob_copy_as(store, BLOB_UPLOADS, "source", NULL, BLOB_MEDIA, new_key, &meta, &stat);
 }
 
 /* A file that another process has locked is not linked: its bytes are copied. */
@@ -373,6 +410,11 @@ static void copying_and_deleting(void **state)
          .hits = SURE_OF_WRITES,
          .prepare = put_source,
          .run = run_copy_by_bytes,
+         .check = check_copy},
+        {.name = "copy with another description",
+         .hits = SURE_OF_WRITES,
+         .prepare = put_source,
+         .run = run_copy_as,
          .check = check_copy},
         {.name = "delete",
          .hits = SURE | INJECT_BIT(INJECT_SYNC),
@@ -653,6 +695,53 @@ static void buckets(void **state)
     inject_each(cases, COUNT_OF(cases));
 }
 
+/* ---- One store made to hold what another holds ---- */
+
+static struct blob_store *mirror;
+
+static int count_mirrored(void *argument, const char *path, uint64_t bytes,
+                          enum blob_mirrored outcome)
+{
+    *(unsigned *)argument += path[0] != '\0' && bytes > 0 && outcome != BLOB_MIRRORED_DAMAGED;
+    return 0;
+}
+
+static int run_mirror(void)
+{
+    unsigned count = 0;
+    const struct blob_mirror how = {count_mirrored, &count};
+    int r = blob_mirror(store, mirror, BLOB_MEDIA, &how);
+    return r == 0 && count != 1 ? ERR_CORRUPT : r;
+}
+
+static void check_mirror(int result)
+{
+    struct blob_stat stat;
+    bool there = holds_in(mirror, BLOB_MEDIA, kept_key, old_text, strlen(old_text));
+    assert_true(there ||
+                (result < 0 && blob_stat(mirror, BLOB_MEDIA, kept_key, &stat) == ERR_NOT_FOUND));
+    check_rest(result);
+    assert_int_equal(count_entries("../mirror/temporary"), 0);
+    assert_int_equal(run_mirror(), 0);
+    assert_true(holds_in(mirror, BLOB_MEDIA, kept_key, old_text, strlen(old_text)));
+    assert_int_equal(blob_delete(mirror, BLOB_MEDIA, kept_key), 0);
+}
+
+static void mirroring(void **state)
+{
+    (void)state;
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/mirror", inject_folder());
+    assert_int_equal(open_at(path, &mirror), 0);
+    const struct inject_case what = {
+        .name = sealing ? NULL : "mirror", /* a sealed one wants the store's keys */
+        .hits = SURE_OF_WRITES,
+        .run = run_mirror,
+        .check = check_mirror};
+    inject_each(&what, 1);
+    blob_store_close(mirror);
+}
+
 #define in_store(test) cmocka_unit_test_setup_teardown(test, make_store, close_store)
 
 int main(int argc, char **argv)
@@ -661,6 +750,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         in_store(opening),          in_store(putting), in_store(copying_and_deleting),
         in_store(uploads_in_parts), in_store(listing), in_store(buckets),
+        in_store(mirroring),
     };
     return cmocka_run_group_tests(tests, inject_install, NULL);
 }
