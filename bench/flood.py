@@ -47,7 +47,9 @@ def flood(build):
         for one in floods.FLOODS:
             rows.append(row(one.__name__, place.measure(SECONDS, one(place, CONNECTIONS)), bound))
             time.sleep(2)
-        return rows
+        after = floods.resident_mb(place.server.process.pid)
+        print(f"memory after them: {after:.0f} MB", flush=True)
+        return rows + [{"name": "memory after floods, MB", "ours": round(after, 1)}]
     finally:
         place.done()
 

@@ -19,6 +19,7 @@
 
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,7 @@ enum {
     TICK_MS = 250,
     WATCHED_A_TURN = 64,
     PAUSE_US = 50,
+    TRIMMED_FROM = 500, /* connections */
     ASK_MS = 1000,
     RATE_WINDOW_MS = 10 * 1000,
     REFUSED_MS = 500,
@@ -223,6 +225,16 @@ static void watch_some(struct http_server *server, const struct http_config *con
     }
 }
 
+/* Gives back to the system what a flood that is over has left in malloc's hands. */
+static void trim(struct http_server *server, unsigned count)
+{
+    server->connections_most = count > server->connections_most ? count : server->connections_most;
+    if (server->connections_most > TRIMMED_FROM && count < server->connections_most / 2) {
+        server->connections_most = count;
+        (void)malloc_trim(0);
+    }
+}
+
 /* Returns whether there is anything to come back for. */
 static bool tick(struct http_server *server)
 {
@@ -237,7 +249,9 @@ static bool tick(struct http_server *server)
         (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000}, NULL);
         pthread_mutex_lock(&server->connections_lock);
     }
+    unsigned count = server->connection_count;
     pthread_mutex_unlock(&server->connections_lock);
+    trim(server, count);
     some = access_log_flush(&server->access_log) || some;
     return linger_tend(server, now_ms, false) || some;
 }

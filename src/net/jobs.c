@@ -24,14 +24,17 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-enum { STACK_BYTES = 1024 * 1024, THREADS_MAX = 1024 };
+enum { STACK_BYTES = 1024 * 1024, THREADS_MAX = 1024, YIELDING_NICE = 10 };
 
 struct worker {
     struct job_pool *pool;
     struct worker *idle_next;
     sem_t wake;
     pthread_t thread;
+    bool yields;
 };
 
 struct lane {
@@ -50,7 +53,7 @@ struct job_pool {
     unsigned threads_max, threads_started, running;
     unsigned queue_max;
     _Atomic unsigned depth; /* claimed places */
-    bool waking, ending;
+    bool waking, ending, yields;
     char name[12];
 };
 
@@ -139,9 +142,23 @@ static void sleep_idle(struct job_pool *pool, struct worker *worker)
     pool->waking = false;
 }
 
-/* Takes the lane's first job and runs it; under the lock. */
-static void run_first(struct job_pool *pool, struct lane *lane)
+/* Linux knows the niceness of a thread. That it can't be raised is no reason not to work. */
+static void yield_to_others(struct worker *worker)
 {
+    id_t thread = (id_t)gettid();
+    worker->yields = true;
+    if (getpriority(PRIO_PROCESS, thread) < YIELDING_NICE) {
+        (void)setpriority(PRIO_PROCESS, thread, YIELDING_NICE);
+    }
+}
+
+/* Takes the lane's first job and runs it; under the lock. */
+static void run_first(struct worker *worker, struct lane *lane)
+{
+    struct job_pool *pool = worker->pool;
+    if (pool->yields && !worker->yields) {
+        yield_to_others(worker);
+    }
     struct job started = start(pool, take(lane));
     pool->running++;
     struct worker *called = call_worker(pool);
@@ -161,7 +178,7 @@ static void *work(void *argument)
     for (;;) {
         struct lane *lane = next_lane(pool);
         if (lane != NULL) {
-            run_first(pool, lane);
+            run_first(worker, lane);
         } else if (!pool->ending) {
             sleep_idle(pool, worker);
         } else {
@@ -237,6 +254,13 @@ int job_pool_new(const char *name, unsigned threads, unsigned queue_max, struct 
     }
     *ret_pool = pool;
     return 0;
+}
+
+void job_pool_yield(struct job_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->yields = true;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 /* Queues and releases the lock. */

@@ -20,6 +20,9 @@ enum job_lane { JOB_PLAY, JOB_COMMON, JOB_BULK, JOB_LANES };
 
 int job_pool_new(const char *name, unsigned threads, unsigned queue_max,
                  struct job_pool **ret_pool);
+/* Its threads give way to others where they compete for a core: for work that burns one for long.
+ * Before the first job. */
+void job_pool_yield(struct job_pool *pool);
 /* Queues run(argument) in the first lane, for pools without others. ERR_BUSY when the queue is
  * full, ERR_CANCELLED when it is ending. */
 int job_pool_submit(struct job_pool *pool, void (*run)(void *argument), void *argument);

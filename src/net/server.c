@@ -460,6 +460,9 @@ static int build(struct http_server *server, const struct http_config *config,
                              config->hash_queue_max > 0 ? config->hash_queue_max : 64,
                              &server->hash_pool);
     }
+    if (error == 0) {
+        job_pool_yield(server->hash_pool); /* what serves is not to wait for what burns */
+    }
     return error != 0 ? error : builtin_add(server, problem);
 }
 

@@ -131,7 +131,7 @@ static void sent_all(struct load *load, struct client *client)
     client->state = WAITING;
     client->asked_us = now_us();
     client->due_us = client->asked_us + load->options->interval_ms * 1000;
-    watch(load, client, load->options->mode == MODE_READ ? 0 : EPOLLIN);
+    watch(load, client, EPOLLIN);
 }
 
 static void send_up_to(struct load *load, struct client *client, size_t limit)
@@ -150,6 +150,7 @@ static void send_up_to(struct load *load, struct client *client, size_t limit)
             return; /* an answer may still be there to be read; then its end */
         }
         client->sent += (size_t)sent;
+        client->asked_us = now_us();
     }
     if (client->sent >= request->length * load->options->pipeline) {
         sent_all(load, client);
@@ -250,7 +251,11 @@ static void on_event(struct load *load, struct client *client, uint32_t events)
         send_up_to(load, client, limit_of(load, client));
     }
     if ((events & EPOLLIN) != 0) {
-        receive(load, client, SIZE_MAX);
+        receive(load, client,
+                load->options->mode == MODE_READ ? load->options->read_bytes : SIZE_MAX);
+        if (load->options->mode == MODE_READ && client->state == WAITING) {
+            watch(load, client, 0); /* the first bytes at once, the rest by time */
+        }
     } else if ((events & (EPOLLERR | EPOLLHUP)) != 0 && client->state != CLOSED) {
         lose(load, client);
     }

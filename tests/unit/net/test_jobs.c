@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -179,12 +181,37 @@ static void later_lanes_leave_room(void **state)
     assert_int_equal(ran, 16);
 }
 
+static _Atomic int niceness;
+
+static void note_niceness(void *argument)
+{
+    (void)argument;
+    niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
+    ran++;
+}
+
+static void threads_may_give_way(void **state)
+{
+    (void)state;
+    for (int yields = 0; yields < 2; yields++) {
+        struct job_pool *pool = NULL;
+        assert_int_equal(job_pool_new("test", 1, 1, &pool), 0);
+        if (yields) {
+            job_pool_yield(pool);
+        }
+        assert_int_equal(job_pool_submit(pool, note_niceness, NULL), 0);
+        job_pool_free(pool);
+        int own = getpriority(PRIO_PROCESS, 0);
+        assert_int_equal(niceness, yields && own < 10 ? 10 : own);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_queue_refuses),   cmocka_unit_test(claims_take_places),
         cmocka_unit_test(ending_finishes_chains), cmocka_unit_test(earlier_lanes_go_first),
-        cmocka_unit_test(later_lanes_leave_room),
+        cmocka_unit_test(later_lanes_leave_room), cmocka_unit_test(threads_may_give_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
