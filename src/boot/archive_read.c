@@ -80,7 +80,7 @@ static int open_head(const char *path, int *ret_fd, struct archive_head *ret_hea
 
 int archive_look(const char *path, struct archive_about *ret_about, struct problem *problem)
 {
-    struct archive_head head;
+    struct archive_head head = {0};
     int fd CLEANUP_CLOSE = -1;
     int error = open_head(path, &fd, &head, problem);
     struct stat status;

@@ -8,6 +8,7 @@
 #include "base/problem.h"
 #include "base/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -236,8 +237,8 @@ int config_read_text(struct config *config, const char *name, const char *text,
         return ERR_NO_MEMORY;
     }
     struct ini ini = {.name = name};
-    for (char *rest = copy; rest != NULL;) {
-        char *line = strsep(&rest, "\n");
+    char *line, *rest = copy;
+    while ((line = strsep(&rest, "\n")) != NULL) {
         ini.line++;
         line = strip(line);
         int error = 0;
@@ -257,7 +258,8 @@ static int read_whole(const char *path, char **ret_text)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
-        return -errno;
+        int cause = errno;
+        return cause > 0 ? -cause : -EIO;
     }
     char *text = malloc(FILE_BYTES_MAX + 1);
     size_t length = text != NULL ? fread(text, 1, FILE_BYTES_MAX, file) : 0;
@@ -287,6 +289,7 @@ static int read_file(struct config *config, const char *path, bool must_exist,
         return problem_set(problem, ERR_INVALID, "%s: can't be read as configuration: %s", path,
                            strerror(-error));
     }
+    assert(text != NULL);
     return config_read_text(config, path, text, problem);
 }
 

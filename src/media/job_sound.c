@@ -241,7 +241,7 @@ int job_first(struct job *job, json_t *answer)
 int job_ladder(struct job *job, json_t *answer)
 {
     struct encode_spec specs[MEDIA_JOB_OUTPUTS_MAX];
-    unsigned total;
+    unsigned total = 0;
     int result = read_outputs(job, specs, &total);
     (void)answer;
     for (unsigned done = 0; result == 0 && done < total;) {

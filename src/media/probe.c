@@ -7,6 +7,7 @@
 #include "media/mp4.h"
 #include "media/ogg.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <libavcodec/codec_desc.h>
 #include <libavformat/avformat.h>
@@ -82,6 +83,7 @@ static int refuse_open(AVFormatContext *container, AVIOContext **ret_io, const c
  * not even demuxed. */
 static AVStream *sound_stream(AVFormatContext *container)
 {
+    assert(container != NULL);
     AVStream *found = NULL;
     for (unsigned i = 0; i < container->nb_streams; i++) {
         AVStream *stream = container->streams[i];

@@ -72,7 +72,9 @@ uint64_t encode_speakers(const struct pcm_format *pcm)
 uint32_t encode_flac_mask(const struct pcm_format *pcm)
 {
     uint64_t mask = encode_speakers(pcm);
-    bool same = mask == flac_layouts[pcm->channels - 1] || mask == AV_CH_LAYOUT_5POINT0 ||
+    bool counted = pcm->channels >= 1 && pcm->channels <= ENCODE_CHANNELS_MAX;
+    bool same = (counted && mask == flac_layouts[pcm->channels - 1]) ||
+                mask == AV_CH_LAYOUT_5POINT0 ||
                 mask == AV_CH_LAYOUT_5POINT1; /* FLAC's surrounds are at the back or the side */
     return same || mask > FLAC_MASK_MAX ? 0 : (uint32_t)mask;
 }

@@ -68,7 +68,7 @@ static void put32(uint8_t *out, uint32_t value)
 
 size_t waveform_finish(const struct waveform *waveform, uint8_t out[WAVEFORM_BYTES_MAX])
 {
-    memcpy(out, "TWF1", 4);
+    memcpy(out, "TWF1", 4); /* NOLINT(bugprone-not-null-terminated-result): no string */
     put32(out + 4, (uint32_t)waveform->rate);
     put32(out + 8, waveform->frames_per_peak);
     put32(out + 12, waveform->count);

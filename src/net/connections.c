@@ -132,8 +132,11 @@ static bool make_room(struct http_server *server, const struct connection *comer
     for (unsigned i = 0; i < LOOKED_AT; i++) {
         struct connection *at = server->hand != NULL ? server->hand : server->connections;
         server->hand = at->next;
-        if (displaceable(at, comer, now_ms) &&
-            (found == NULL || at->owner->count > found->owner->count)) {
+        if (!displaceable(at, comer, now_ms)) {
+            continue;
+        }
+        assert(at->owner != NULL); /* who has none is not displaced */
+        if (found == NULL || at->owner->count > found->owner->count) {
             found = at;
         }
     }

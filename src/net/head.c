@@ -120,11 +120,8 @@ static enum MHD_Result collect(void *argument, enum MHD_ValueKind kind, const ch
     }
     switch (name[0] | 0x20) {
     case 'c': /* Content-Type or -Length */
-    case 'x':
-        note_framing(request, name, value);
-        note_field(request, name, value);
-        break;
     case 't': /* Transfer-Encoding or traceparent */
+    case 'x':
         note_framing(request, name, value);
         note_field(request, name, value);
         break;

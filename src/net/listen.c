@@ -82,7 +82,7 @@ static int bind_and_listen(int fd, const union socket_address *address, socklen_
 
 static unsigned bound_port(int fd)
 {
-    union socket_address address;
+    union socket_address address = {0};
     socklen_t length = sizeof address;
     if (getsockname(fd, &address.any, &length) != 0) {
         return 0;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/trace.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +95,7 @@ static void put_part(const struct request_private *request, const char *name, in
 static void write_path(const char *path, const char *pattern, char out[SPAN_TEXT_SIZE])
 {
     static const char secret[] = "/{token}";
+    assert(pattern != NULL); /* every route has one */
     size_t length = 0;
     out[0] = '\0';
     while (*path == '/' && length < SPAN_TEXT_SIZE) {

@@ -203,8 +203,8 @@ int blob_trailer_headers(int fd, const struct blob_stat *stat, char out[BLOB_HEA
 
 int blob_trailer_read(int fd, struct blob_stat *ret_stat)
 {
-    struct stat status;
-    struct trailer trailer;
+    struct stat status = {0};
+    struct trailer trailer = {0};
     int error = read_trailer(fd, &status, &trailer);
     if (error != 0) {
         return error;

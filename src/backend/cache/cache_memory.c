@@ -130,7 +130,7 @@ static struct node *find(const struct shard *shard, uint64_t hash, const char *k
 static void grow_table(struct shard *shard)
 {
     size_t count = shard->bucket_count * 2;
-    struct node **buckets = calloc(count, sizeof *buckets);
+    struct node **buckets = calloc(count, sizeof *buckets); /* NOLINT(bugprone-sizeof-expression) */
     if (buckets == NULL) {
         return; /* longer chains, nothing worse */
     }

@@ -45,7 +45,7 @@ static int make_page(struct gateway *gateway, const struct gateway_config *confi
     crypto_hash_sha256(hash, (const unsigned char *)gateway->page, gateway->page_length);
     char hex[2 * ETAG_BYTES + 1];
     sodium_bin2hex(hex, sizeof hex, hash, ETAG_BYTES);
-    snprintf(gateway->page_etag, sizeof gateway->page_etag, "\"%s\"", hex);
+    (void)snprintf(gateway->page_etag, sizeof gateway->page_etag, "\"%s\"", hex);
     return 0;
 }
 

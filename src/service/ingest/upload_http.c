@@ -182,7 +182,7 @@ static int reply_upload(struct request *request, int status, const struct upload
                                 (json_int_t)row->bytes, "state", row->state, "trackUrl",
                                 row->track_url, "trackId", json_id(row->track_id), "partSize",
                                 (json_int_t)row->part_bytes, "parts", list, "urlsExpireAt",
-                                (json_int_t)(now_ms + (int64_t)URL_LIFE_S * 1000), "expiresAt",
+                                now_ms + (json_int_t)URL_LIFE_S * 1000, "expiresAt",
                                 (json_int_t)row->expires_at));
 }
 

@@ -104,7 +104,7 @@ static int read_directive(struct request *request, bool *ret_replace)
 int s3_copy(struct request *request, const struct s3_access *access, const char *bucket,
             const char *key)
 {
-    struct source source;
+    struct source source = {0};
     struct blob_meta meta = {0};
     struct blob_stat stat;
     bool replace = false;
@@ -219,7 +219,7 @@ static int copy_range(struct request *request, const char *bucket, const char *k
 int s3_copy_part(struct request *request, const struct s3_access *access, const char *bucket,
                  const char *key)
 {
-    struct source source;
+    struct source source = {0};
     struct blob_source file;
     struct blob_stat stat;
     struct blob_reader *reader = NULL;

@@ -92,6 +92,7 @@ static int read_query(struct request *request, struct page *page)
     page->key_marker = key != NULL ? key : "";
     page->id_marker = id != NULL && key != NULL ? id : "";
     page->max = max < PAGE_MAX ? (unsigned)max : PAGE_MAX;
+    /* a pointer each: NOLINTNEXTLINE(bugprone-sizeof-expression) */
     page->list = arena_array(request->call.arena, PAGE_MAX + 2, sizeof *page->list);
     return page->list != NULL ? arena_at_end(request->call.arena, page_done, page) : ERR_NO_MEMORY;
 }

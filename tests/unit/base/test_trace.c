@@ -39,7 +39,7 @@ static void spans_hang_below_their_parent(void **state)
     assert_string_equal(taken[0].parent, "00f067aa0ba902b7");
     assert_memory_equal(taken[0].self, PARENT, 36);
     assert_string_equal(taken[0].self + 52, "-01");
-    assert_memory_not_equal(taken[0].self + 36, PARENT + 36, 16);
+    assert_memory_not_equal(taken[0].self + 36, &PARENT[36], 16);
     assert_true(taken[0].failed && taken[0].ended_us >= taken[0].began_us);
     assert_int_equal(taken[0].attribute_count, 2);
     assert_string_equal(taken[0].attributes[0].text, "catalog");
