@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from collector import Collector
-from journey import Person, wait_for
+from journey import Person, free_port, wait_for
 from test_alerts import put_track
 
 SERVER, CLIENT, CONSUMER = 2, 3, 5
@@ -152,3 +152,33 @@ def test_a_collector_that_is_busy_is_asked_again(own_server):
             time.sleep(0.1)
     finally:
         busy.done()
+
+
+OTELCOL = """
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
+exporters: {{debug: {{verbosity: detailed}}}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines: {{traces: {{receivers: [otlp], exporters: [debug]}}}}
+"""
+
+
+def test_a_real_collector_takes_them(own_server, programs):
+    """The OpenTelemetry collector, whose debug exporter writes what it understood."""
+    if programs.find("otelcol") is None:
+        pytest.skip("there is no OpenTelemetry collector; tests/operations/otelcol/build.sh builds one in some minutes")
+    port = free_port()
+    (programs.folder / "otelcol.yaml").write_text(OTELCOL.format(port=port))
+    programs.start("otelcol", "--config", f"file:{programs.folder}/otelcol.yaml")
+    server = own_server(environment={"TUTTI_TRACE_URL": f"http://127.0.0.1:{port}", "TUTTI_TRACE_RATIO": "0"})
+    deadline = time.monotonic() + 60
+    while told(server)["sent"] < 10:
+        requests.get(server.url + "/readyz", headers={"traceparent": f"00-{TRACE}-{ABOVE}-01"})
+        assert time.monotonic() < deadline, (programs.folder / "otelcol.log").read_text()[-2000:]
+        time.sleep(0.2)
+    text = (programs.folder / "otelcol.log").read_text()
+    span = text[text.index(": GET /readyz") - 300:][:1600]
+    for words in (rf"Trace ID +: {TRACE}", rf"Parent ID +: {ABOVE}", r"Kind +: Server", r"http\.route: Str\(/readyz\)",
+                  r"http\.response\.status_code: Int\(200\)"):
+        assert re.search(words, span), f"{words} is not in {span}"
+    assert "service.name: Str(tutti)" in text and "error" not in text.lower().replace("error.type", "")
