@@ -103,7 +103,7 @@ def make_track(world, http, artist, sound):
     assert requests.put(place["uploadUrl"], data=sound, timeout=20).status_code == 200
     body = {"albumId": album["id"], "title": "Known", "trackUrl": place["trackUrl"]}
     track = ok(http.post(world.url + "/api/v1/tracks", json=body), 201)["id"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while world.rows("SELECT 1 FROM track WHERE working = 1"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
