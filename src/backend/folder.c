@@ -31,7 +31,11 @@ int folder_sync_of(const char *path)
 int folder_make(const char *path)
 {
     if (mkdir(path, 0700) != 0) {
-        return errno == EEXIST ? 0 : error_from_errno(errno);
+        if (errno != EEXIST) {
+            return error_from_errno(errno);
+        }
+        (void)folder_sync_of(path); /* who made it may have been killed before this */
+        return 0;
     }
     int error = folder_sync_of(path);
     if (error != 0) {

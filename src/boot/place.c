@@ -63,9 +63,8 @@ int place_make_folder(const char *path, struct problem *problem)
     }
     for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(copy, 0755) == 0) {
-            (void)folder_sync_of(copy);
-        }
+        (void)mkdir(copy, 0755);
+        (void)folder_sync_of(copy); /* also where it is there: its maker may have been killed */
         *slash = '/';
     }
     if (folder_make(copy) != 0) {

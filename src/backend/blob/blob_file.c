@@ -23,7 +23,30 @@
 
 /* Opening the store. */
 
-static void sweep_temporary(struct file_store *store)
+/* Removes what no writer holds. Such a file was left by a kill, perhaps between the making of its
+ * object's folders and their sync, and who finds a folder takes it for lasting (invariant 3): so
+ * all that was written is brought to the disk before the trace goes. */
+static int remove_left_over(struct file_store *store, DIR *folder)
+{
+    bool synced = false;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        int file CLEANUP_CLOSE = blob_file_open_beneath(store->temporary, entry->d_name, O_RDONLY);
+        if (file < 0 || flock(file, LOCK_EX | LOCK_NB) != 0) {
+            continue;
+        }
+        if (!synced && syncfs(store->root) != 0) {
+            return error_from_errno(errno);
+        }
+        synced = true;
+        (void)unlinkat(store->temporary, entry->d_name, 0);
+    }
+    return 0;
+}
+
+static int sweep_temporary(struct file_store *store)
 {
     int fd = blob_file_open_beneath(store->temporary, ".", O_RDONLY | O_DIRECTORY);
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
@@ -31,18 +54,11 @@ static void sweep_temporary(struct file_store *store)
         if (fd >= 0) {
             (void)close(fd);
         }
-        return;
+        return fd < 0 ? fd : ERR_NO_MEMORY;
     }
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        int file CLEANUP_CLOSE = blob_file_open_beneath(store->temporary, entry->d_name, O_RDONLY);
-        if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0) {
-            (void)unlinkat(store->temporary, entry->d_name, 0);
-        }
-    }
+    int error = remove_left_over(store, folder);
     (void)closedir(folder);
+    return error;
 }
 
 static int open_root(const char *path)
@@ -76,7 +92,8 @@ static int open_folders(struct file_store *store, const char *path)
             return bucket;
         }
     }
-    return 0;
+    /* Also of what was there: its maker may have been killed before this. */
+    return fsync(store->root) == 0 && fsync(store->objects) == 0 ? 0 : error_from_errno(errno);
 }
 
 static void file_close(struct blob_store *head)
@@ -119,7 +136,11 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
         return error;
     }
     store->seal = config->seal && store->keys != NULL;
-    sweep_temporary(store);
+    error = sweep_temporary(store);
+    if (error != 0) {
+        file_close(&store->head);
+        return problem_set(problem, error, "what a kill left in \"%s\" can't be removed", path);
+    }
     *ret_store = &store->head;
     return 0;
 }

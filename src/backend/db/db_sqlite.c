@@ -9,6 +9,7 @@
  */
 #include "backend/db/db_sqlite.h"
 
+#include "backend/folder.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -261,12 +262,15 @@ static void sqlite_close(struct db *base)
     free(db);
 }
 
+/* SQLite syncs the folder of a log that it makes, not of one that it finds: it may have been made
+ * by a process that was killed before that. */
 static int start(struct sqlite_db *db, const char *url)
 {
     int r = set_path(db, url);
     if (r < 0 || (r = sqlite_create_file(db->path)) < 0 ||
         (r = sqlite_connect(db, true, &db->writer.connection)) < 0 ||
-        (r = prepare_file(db->writer.connection.handle)) < 0 || (r = sqlite_writer_start(db)) < 0) {
+        (r = prepare_file(db->writer.connection.handle)) < 0 ||
+        (r = folder_sync_of(db->path)) < 0 || (r = sqlite_writer_start(db)) < 0) {
         return r;
     }
     return watch(db);
