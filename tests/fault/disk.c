@@ -12,6 +12,9 @@
  *   TUTTI_FAULT_BROKEN  paths that begin with this are synced in vain: the answer is 0 and nothing
  *                       is kept, as by a disk that lies
  *
+ *   TUTTI_FAULT_DIE     the process gets SIGKILL when it has asked for so many syncs, before the
+ *                       last of them is made
+ *
  * KEY is inode and time of birth, so that an inode given out anew is another file. A name is
  * durable only when its folder was synced, bytes only when the file was: the strict reading of
  * POSIX, which no file system promises more than. Real syncs are not made: they would only take
@@ -26,8 +29,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +43,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 64 * 1024, KEY_MAX = 64 };
+enum { BLOCK_BYTES = 64 * 1024, KEY_MAX = 64, FOLDERS_OPEN_MAX = 16 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char bytes_now[BLOCK_BYTES], bytes_kept[BLOCK_BYTES]; /* under lock */
@@ -195,6 +201,15 @@ static void stamp(int fd)
     }
 }
 
+static void die_in_time(void)
+{
+    static atomic_long syncs;
+    const char *at = getenv("TUTTI_FAULT_DIE");
+    if (at != NULL && atomic_fetch_add(&syncs, 1) + 1 == strtol(at, NULL, 10)) {
+        (void)kill(getpid(), SIGKILL);
+    }
+}
+
 static int sync_fd(int fd)
 {
     const char *root = getenv("TUTTI_FAULT_ROOT"), *disk = getenv("TUTTI_FAULT_DISK");
@@ -203,8 +218,11 @@ static int sync_fd(int fd)
         return -1; /* EBADF */
     }
     stamp(fd);
-    if (disk != NULL && path_of(fd, path) && begins(path, root) &&
-        !begins(path, getenv("TUTTI_FAULT_BROKEN"))) {
+    if (disk == NULL || !path_of(fd, path) || !begins(path, root)) {
+        return 0;
+    }
+    die_in_time();
+    if (!begins(path, getenv("TUTTI_FAULT_BROKEN"))) {
         keep(disk, fd);
     }
     return 0;
@@ -220,6 +238,41 @@ int fdatasync(int fd)
     return sync_fd(fd);
 }
 
+/* Takes one file or folder (not what is in it) as it is now for durable. */
+int fault_disk_settle(const char *disk, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    keep(disk, fd);
+    (void)close(fd);
+    return 0;
+}
+
+static int keep_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)where;
+    (void)status;
+    if (kind == FTW_F || kind == FTW_D) {
+        (void)fault_disk_settle(getenv("TUTTI_FAULT_DISK"), path); /* gone meanwhile: never mind */
+    }
+    return 0;
+}
+
+/* Of what is below the descriptor's folder alone: to open and close SQLite's files here would take
+ * it its locks. */
+int syncfs(int fd)
+{
+    const char *root = getenv("TUTTI_FAULT_ROOT");
+    char path[PATH_MAX];
+    if (getenv("TUTTI_FAULT_DISK") != NULL && path_of(fd, path) && begins(path, root) &&
+        !begins(path, getenv("TUTTI_FAULT_BROKEN"))) {
+        (void)nftw(path, keep_one, FOLDERS_OPEN_MAX, FTW_PHYS);
+    }
+    return 0;
+}
+
 /* For the harness. */
 
 /* "KIND KEY" of a path; 0, or -1 with errno. */
@@ -231,17 +284,5 @@ int fault_disk_key(const char *path, char *out, size_t size)
         return -1;
     }
     (void)snprintf(out, size, "%c %s", S_ISDIR(mode) ? 'd' : 'f', key);
-    return 0;
-}
-
-/* Takes one file or folder (not what is in it) as it is now for durable. */
-int fault_disk_settle(const char *disk, const char *path)
-{
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        return -1;
-    }
-    keep(disk, fd);
-    (void)close(fd);
     return 0;
 }

@@ -84,6 +84,30 @@ def test_power_cut_at_the_first_start(tmp_path, tabled, number, request):
         world.stop()
 
 
+def test_killed_at_a_sync(tmp_path, tabled, number, request):
+    """SIGKILL at the very moment of one of the first syncs, by its number; what the next process then acknowledges, on top
+    of what this one left, survives a power cut."""
+    random = Random(f"{request.config.getoption('--seed')}/sync/{number}")
+    for again in range(2):
+        with World(tmp_path / str(again), on_disk=True, untouched=True) as world:
+            at = random.randrange(1, 70)
+            node = world.front.start(TUTTI_FAULT_DIE=str(at))
+            with contextlib.suppress(AssertionError):
+                node.wait_ready()
+            world.add_user("maker", "artist")
+            with contextlib.suppress(requests.ConnectionError):
+                put_object(world, "maker")
+            node.kill()
+            node.start().wait_ready()
+            key = put_object(world, "maker")
+            world.cut_power()
+            path = check.objects(world).get(("uploads", key))
+            lost = not path or check.check_object(path) is not None
+            tabled("killed at a sync, then power cut", harms=2, writes=2, lost=int(lost))
+            assert not lost, f"the upload after a kill at sync {at} is lost"
+            check.signed_in(world, "maker")
+
+
 def put_object(world, name):
     """Uploads something; its key."""
     place = check.signed_in(world, name).get(world.url + "/api/v1/tracks/upload-url?filename=a.wav", timeout=10).json()

@@ -45,9 +45,10 @@ class Node:
         self.url = f"http://localhost:{self.port}"
         self.process = None
 
-    def start(self):
+    def start(self, **more):
+        """more: environment for this run alone."""
         command = [BINARY, "serve", "--data", str(self.world.data), "--listen", f"127.0.0.1:{self.port}"]
-        environment = {**os.environ, **UNLIMITED, "TUTTI_LOG_ACCESS": "no", **self.world.environment}
+        environment = {**os.environ, **UNLIMITED, "TUTTI_LOG_ACCESS": "no", **self.world.environment, **more}
         if self.world.public_url:
             environment["TUTTI_SERVER_URL"] = self.world.public_url
         with open(self.world.log, "ab") as log:
