@@ -250,14 +250,11 @@ static int read_back(struct file_writer *writer, struct blob_reader **ret_reader
     return source.fd >= 0 ? blob_reader_new(&source, ret_reader) : error_from_errno(errno);
 }
 
-/* Size and MD5 of it; sealed bytes are opened for that, so they are checked, too. */
-static int measure(struct file_writer *writer)
+static int hash_back(struct file_writer *writer, struct blob_reader *reader)
 {
-    struct blob_reader *reader = NULL;
     char *bytes CLEANUP_FREE = malloc(READ_BYTES);
-    int error = bytes != NULL ? read_back(writer, &reader) : ERR_NO_MEMORY;
-    if (error != 0) {
-        return error;
+    if (bytes == NULL) {
+        return ERR_NO_MEMORY;
     }
     md5_init(&writer->md5);
     writer->stat.bytes = 0;
@@ -266,8 +263,17 @@ static int measure(struct file_writer *writer)
         md5_update(&writer->md5, (size_t)got, (const uint8_t *)bytes);
         writer->stat.bytes += (uint64_t)got;
     }
-    blob_reader_free(reader);
     return got < 0 ? (int)got : 0;
+}
+
+/* Size and MD5 of it; sealed bytes are opened for that, so they are checked, too. */
+static int measure(struct file_writer *writer)
+{
+    struct blob_reader *reader = NULL;
+    int error = read_back(writer, &reader);
+    error = error != 0 ? error : hash_back(writer, reader);
+    blob_reader_free(reader);
+    return error;
 }
 
 int blob_file_writer_append(struct file_writer *writer, struct blob_source *source)
