@@ -210,8 +210,15 @@ def test_buckets(s3, bucket):
 
 
 def test_promises_that_are_not_kept_are_refused(s3, bucket):
-    for more in ({"ServerSideEncryption": "AES256"}, {"Tagging": "a=b"}, {"WebsiteRedirectLocation": "/x"}):
-        assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **more) == ("NotImplemented", 501)
+    no = ("NotImplemented", 501)
+    for more in ({"ServerSideEncryption": "AES256"}, {"Tagging": "a=b"}, {"WebsiteRedirectLocation": "/x"},
+                 {"ACL": "public-read"}, {"GrantRead": "id=x"}):
+        assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **more) == no
+        assert refused(s3.create_multipart_upload, Bucket=bucket, Key="k", **more) == no
+        assert refused(s3.copy_object, Bucket=bucket, Key="k", CopySource=f"{bucket}/k", **more) == no
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="private")
+    assert refused(s3.get_object, Bucket=bucket, Key="k", PartNumber=1) == no
+    assert refused(s3.create_bucket, Bucket=f"{bucket}-open", ACL="public-read-write") == no
 
 
 def test_bad_keys(key, bucket, s3):

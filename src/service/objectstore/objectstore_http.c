@@ -61,6 +61,7 @@ static int begin(struct request *request, struct s3_access *ret_access, const ch
     int error = s3_object_names(request, ret_bucket, ret_key);
     error = error != 0 ? error : s3_authorize(request, *ret_bucket, ret_access);
     error = error != 0 ? error : refuse_unknown_parts(request, *ret_key);
+    error = error != 0 ? error : s3_refuse_unkept(request);
     return error != 0 ? error : s3_cors(request);
 }
 
@@ -152,9 +153,14 @@ static int get(struct request *request)
     if (error != 0) {
         return error;
     }
+    if (key[0] != '\0' && s3_asks(request, "uploadId")) {
+        return s3_multipart_list(request, bucket, key);
+    }
+    if (s3_asks(request, "partNumber")) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED, "Objects are not kept in parts here");
+    }
     if (key[0] != '\0') {
-        return s3_asks(request, "uploadId") ? s3_multipart_list(request, bucket, key)
-                                            : get_object(request, bucket, key);
+        return get_object(request, bucket, key);
     }
     if (strcmp(request->method, "HEAD") == 0) {
         return head_bucket(request, bucket);

@@ -177,24 +177,6 @@ static int read_header(struct request *request, const struct s3_access *access,
     return error != 0 ? error : read_payload_form(request, access, body);
 }
 
-/* What would be a promise we don't keep: these are refused, not passed over. */
-static int refuse_unkept(struct request *request)
-{
-    static const char *const names[] = {
-        "x-amz-server-side-encryption",
-        "x-amz-server-side-encryption-customer-algorithm",
-        "x-amz-tagging",
-        "x-amz-object-lock-mode",
-        "x-amz-website-redirect-location",
-    };
-    for (unsigned i = 0; i < COUNT_OF(names); i++) {
-        if (request_header(request, names[i]) != NULL) {
-            return s3_fail(request, S3_NOT_IMPLEMENTED);
-        }
-    }
-    return 0;
-}
-
 static int body_open(struct request *request, void **ret_state)
 {
     struct s3_body *body = arena_new_of(request->call.arena, struct s3_body);
@@ -204,7 +186,7 @@ static int body_open(struct request *request, void **ret_state)
     struct s3_access access;
     error = error != 0 ? error : s3_object_names(request, &bucket, &key);
     error = error != 0 ? error : s3_authorize(request, bucket, &access);
-    error = error != 0 ? error : refuse_unkept(request);
+    error = error != 0 ? error : s3_refuse_unkept(request);
     if (error != 0) {
         return error;
     }
