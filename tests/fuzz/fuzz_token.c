@@ -1,6 +1,7 @@
 /* Access tokens. "T": any text: it is never good. "H": the same behind a header of ours. "C":
  * claims signed by our own key: they are good only if they are for this server, whole, and of the
- * length of time and the roles that we hand out; with any other signature they are not.
+ * length of time and the roles that we hand out; with any other signature they are not. "I": what
+ * we issue is good and says the same, for one issuer alone and until it ends.
  *
  * Covers: src/service/identity/token.c src/service/identity/roles.c */
 #include "base/buffer.h"
@@ -77,8 +78,35 @@ static void try_claims(const uint8_t *data, size_t size, struct buffer *text)
     FUZZ_CHECK(verify(text, &claims) != 0);
 }
 
+static void try_issued(const uint8_t *data, size_t size)
+{
+    struct arena *arena = arena_new(0);
+    struct token_claims claims = {.roles = ROLE_LISTENER, .plan = "free"}, again;
+    const char *text = NULL, *why = NULL;
+    int64_t ids[2] = {1, 1};
+    memcpy(ids, data, size < sizeof ids ? size : sizeof ids);
+    claims.user_id = (ids[0] & INT64_MAX) | 1;
+    claims.session_id = (ids[1] & INT64_MAX) | 1;
+    claims.roles |= size > 16 && data[16] % 2 != 0 ? ROLE_ARTIST : 0u;
+    FUZZ_CHECK(arena != NULL && token_issue(ring, issuer, &claims, arena, &text) == 0);
+    size_t length = strlen(text);
+    int64_t at_ms = claims.issued_s * 1000;
+    FUZZ_CHECK(length <= TOKEN_BYTES_MAX);
+    FUZZ_CHECK(token_verify(ring, issuer, text, length, at_ms, &again, &why) == 0);
+    FUZZ_CHECK(again.user_id == claims.user_id && again.session_id == claims.session_id);
+    FUZZ_CHECK(again.roles == claims.roles && strcmp(again.plan, claims.plan) == 0);
+    FUZZ_CHECK(token_verify(ring, "https://other", text, length, at_ms, &again, &why) != 0);
+    at_ms += (int64_t)TOKEN_LIFE_S * 1000;
+    FUZZ_CHECK(token_verify(ring, issuer, text, length, at_ms, &again, &why) != 0);
+    arena_free(arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (size > 0 && data[0] == 'I') {
+        try_issued(data + 1, size - 1);
+        return 0;
+    }
     if (size == 0) {
         return 0;
     }
