@@ -255,7 +255,7 @@ void doctor_check_objects(struct doctor *doctor, struct finding *finding)
         finding_fail(finding, advice,
                      "%" PRIu64 " of %" PRIu64
                      " objects that tracks and pictures need are missing, "
-                     "%" PRIu64 " are damaged or of another length: %s%s%s%s%s",
+                     "%" PRIu64 " are damaged, of another length, or without their key: %s%s%s%s%s",
                      needs.missing, needs.seen, needs.other, needs.named[0],
                      needs.named[1][0] != '\0' ? ", " : "", needs.named[1],
                      needs.named[2][0] != '\0' ? ", " : "", needs.named[2]);

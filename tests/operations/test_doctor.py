@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from journey import BINARY, Person, free_port, run_tutti, wait_for
 
@@ -246,7 +247,7 @@ def test_objects_that_are_missing(data):
 def test_an_object_of_another_length(data):
     whole, other = objects_of(data, "aac-320.mp4")[0], objects_of(data, "aac-96.mp4")[0]
     shutil.copy(other, whole)
-    assert_found(doctor(data), "objects", "failed", "1 are damaged or of another length: m/", "backup")
+    assert_found(doctor(data), "objects", "failed", "1 are damaged, of another length, or without their key: m/", "backup")
 
 
 def test_a_damaged_object(data):
@@ -267,6 +268,20 @@ def test_objects_that_no_row_names(data):
     run_tutti("sweep", data=data)
     assert not orphan.exists()
     assert_well(doctor(data))
+
+
+def test_encrypted_objects_whose_key_is_gone(data, own_server, sounds):
+    server = own_server(data=data, environment={"TUTTI_BLOB_ENCRYPT": "yes"})
+    artist = Person(server.url, "artist-of-then")
+    album = artist.get("/api/v1/albums").json()["items"][0]
+    place = artist.get("/api/v1/tracks/upload-url", params={"filename": "a.flac"}).json()
+    assert requests.put(place["uploadUrl"], data=sounds("flac", seconds=1.0).read_bytes(), timeout=30).status_code == 200
+    track = artist.post("/api/v1/tracks", json={"albumId": album["id"], "title": "Sealed", "trackUrl": place["trackUrl"]})
+    wait_for(artist, track.json()["id"], whole=True)
+    assert server.stop() == 0
+    assert_well(doctor(data))
+    (data / "keys" / "blob-keys").rename(data / "keys.lost")
+    assert_found(doctor(data), "objects", "failed", "without their key: m/", "backup")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")

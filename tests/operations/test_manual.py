@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from journey import PASSWORD, ROOT, People, Person, free_port, wait_for
-from test_package import Clean, clean_path, needs_deb, needs_root, the_deb
 
 MANUAL = (ROOT / "docs" / "operations.md").read_text()
 
@@ -52,11 +51,9 @@ def section(kind):
     return found[0]
 
 
-@needs_root
-@needs_deb
-def test_every_command_does_what_the_manual_says(clean_path):
-    clean = Clean(clean_path)
-    shutil.copy(the_deb(), clean.at("/root") / "tutti_0.1.0_amd64.deb")
+def follow_the_manual(clean, deb):
+    """Runs every block marked sh, in a root without the package (test_package.py has one)."""
+    shutil.copy(deb, clean.at("/root") / "tutti_0.1.0_amd64.deb")
     script = AROUND + "\n".join(f"echo '=== block {n}'\n{block}" for n, block in enumerate(blocks("sh"))) + "\nsystemctl stop tutti\n"
     clean.at("/root/manual.sh").write_text(script)
     done = subprocess.run(["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh",

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from journey import PASSWORD, ROOT, Person, free_port, wait_for
+from test_manual import follow_the_manual
 
 HERE = pathlib.Path(__file__).resolve().parent
 UNIT = ROOT / "deploy" / "systemd" / "tutti.service"
@@ -115,7 +116,7 @@ def make_base(deb):
 
 
 @pytest.fixture(scope="module")
-def clean_path(tmp_path_factory):
+def clean(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clean") / "root"
     folder.mkdir()
     subprocess.run(["tar", "-x", "-f", str(make_base(the_deb())), "-C", str(folder), "--exclude=./dev/*"], check=True,
@@ -123,15 +124,10 @@ def clean_path(tmp_path_factory):
     for device in ("null", "zero", "random", "urandom"):  # for apt and maintainer scripts
         subprocess.run(["cp", "-a", f"/dev/{device}", str(folder / "dev")], check=True)
     shutil.copy("/etc/resolv.conf", folder / "etc" / "resolv.conf")
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def clean(clean_path):
-    root = Clean(clean_path)
+    root = Clean(folder)
     root.install(the_deb())
-    return root
+    yield root
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Service:
@@ -260,6 +256,10 @@ class TestInClean:
         clean.at("/var/lib/tutti").mkdir()
         quiet = clean.run("apt-get", "purge", "-y", "-q", "tutti")
         assert "was kept" not in quiet.stdout + quiet.stderr and not clean.at("/var/lib/tutti").exists()
+
+
+    def test_what_the_manual_says_is_done(self, clean):
+        follow_the_manual(clean, the_deb())
 
 
 def plays(person):
