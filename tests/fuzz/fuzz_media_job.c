@@ -1,10 +1,10 @@
 /* A request to the media process: the first byte says how many descriptors come with it (a short
- * sound, then places to write to), the rest is the packet. Whatever it is, there is one last
- * answer,
- * {"ok":true} or a failure with a code of the list; outputs are announced within those that came;
- * and no descriptor stays open.
+ * sound, then places to write to), the rest is the packet. Whatever it is, there is one answer that
+ * is the last, {"ok":true} or a failure with a code of the list; outputs are announced within those
+ * that came; and no descriptor stays open.
  *
- * Covers: src/media/job_server.c src/media/job_sound.c src/media/job_cover.c */
+ * Covers: src/media/job_server.c src/media/job_sound.c src/media/job_cover.c
+ * src/media/sealed.c */
 #include "fuzz_media.h"
 #include "media/job_server.h"
 

@@ -94,6 +94,8 @@ PACKETS = [b"{", b"[]", b"null", b"5", b'"first"', b"\xff\xfe", b"{}", b'{"job":
            b'{"job":"ladder","bytes":100,"outputs":[]}', b'{"job":"cover","bytes":100,"sizes":[]}',
            b'{"job":"cover","bytes":100,"sizes":[0]}', b'{"job":"cover","bytes":100,"sizes":[-1]}',
            b'{"job":"cover","bytes":100,"sizes":["x"]}', b'{"job":"cover","bytes":100,"sizes":{}}',
+           b'{"job":"first","bytes":70000,"outputs":[{"format":"aac","bitrate":160}],"keys":["x"]}',
+           b'{"job":"first","bytes":70000,"outputs":[{"format":"aac","bitrate":160}],"keys":["%s"]}' % (b"A" * 43 + b"="),
            b'{"job":"art"}', b'{"job":"art","bytes":"many"}']
 
 
