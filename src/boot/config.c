@@ -428,6 +428,21 @@ static int check_ratio(const struct config *config, struct problem *problem)
                              slot->origin, slot->text);
 }
 
+/* A name or address, with or without a port: what a Host header says. */
+static int check_host(const struct config *config, enum config_setting setting,
+                      struct problem *problem)
+{
+    const struct slot *slot = &config->slots[setting];
+    size_t length = strlen(slot->text);
+    bool good = strspn(slot->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                   "0123456789.-:[]") == length;
+    return good ? 0
+                : problem_set(problem, ERR_INVALID,
+                              "%s: blob.s3_host is \"%s\"; it must be a host without scheme and "
+                              "path, such as s3.example.org",
+                              slot->origin, slot->text);
+}
+
 static int check_all(const struct config *config, struct problem *problem)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
@@ -442,6 +457,7 @@ static int check_all(const struct config *config, struct problem *problem)
     error = error != 0 ? error : check_url(config, CONFIG_BLOB_PUBLIC_URL, problem);
     error = error != 0 ? error : check_url(config, CONFIG_TRACE_URL, problem);
     error = error != 0 ? error : check_ratio(config, problem);
+    error = error != 0 ? error : check_host(config, CONFIG_BLOB_S3_HOST, problem);
     const char *base = config_text(config, CONFIG_SERVER_BASE_PATH);
     if (error == 0 && base[0] != '\0' && (base[0] != '/' || base[strlen(base) - 1] == '/')) {
         error = problem_set(problem, ERR_INVALID,

@@ -104,6 +104,8 @@ static void wrong_values_are_refused(void **state)
         {CONFIG_LOG_LEVEL, "loud"},
         {CONFIG_SERVER_BASE_PATH, "tutti"},
         {CONFIG_PLAN_DEFAULT, "gold"},
+        {CONFIG_BLOB_S3_HOST, "http://s3.example"},
+        {CONFIG_BLOB_S3_HOST, "s3.example/s3"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct config_sources sources = {.data = "/tmp/x", .flags = {wrong[i]}, .flag_count = 1};
