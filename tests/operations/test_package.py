@@ -188,6 +188,8 @@ class TestInClean:
         assert clean.run("getent", "passwd", "tutti").stdout.strip().endswith((":/usr/sbin/nologin", ":/bin/false"))
         assert clean.run("dpkg", "-s", "tutti").stdout.count("install ok installed") == 1
         assert clean.run("tutti", "config", "check").stdout == "the configuration is fine\n"
+        files = clean.run("dpkg", "-L", "tutti").stdout  # docs may be left out by the root's dpkg; dpkg still lists them
+        assert "/usr/share/doc/tutti/examples/prometheus/tutti.rules.yml" in files and "/usr/share/man/man1/tutti.1.gz" in files
         assert "/etc/tutti/tutti.conf" in clean.run("dpkg-query", "-W", "-f", "${Conffiles}", "tutti").stdout
 
     def test_it_serves_and_plays_under_the_units_restrictions(self, clean, service, sounds):
