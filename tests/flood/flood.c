@@ -124,21 +124,14 @@ static enum mode mode_of(const char *word)
 }
 
 static const struct option names[] = {
-    {"port", required_argument, NULL, 'p'},
-    {"requests", required_argument, NULL, 'r'},
-    {"mode", required_argument, NULL, 'm'},
-    {"connections", required_argument, NULL, 'c'},
-    {"addresses", required_argument, NULL, 'a'},
-    {"seconds", required_argument, NULL, 's'},
-    {"interval-ms", required_argument, NULL, 'i'},
-    {"pipeline", required_argument, NULL, 'l'},
-    {"whole-bytes", required_argument, NULL, 'w'},
-    {"read-bytes", required_argument, NULL, 'b'},
-    {"close", no_argument, NULL, 'x'},
-    {"media-head", required_argument, NULL, 'h'},
-    {"media-bytes", required_argument, NULL, 'n'},
-    {"media-seconds", required_argument, NULL, 't'},
-    {NULL, 0, NULL, 0},
+    {"port", required_argument, NULL, 'p'},          {"requests", required_argument, NULL, 'r'},
+    {"mode", required_argument, NULL, 'm'},          {"connections", required_argument, NULL, 'c'},
+    {"addresses", required_argument, NULL, 'a'},     {"seconds", required_argument, NULL, 's'},
+    {"interval-ms", required_argument, NULL, 'i'},   {"pipeline", required_argument, NULL, 'l'},
+    {"whole-bytes", required_argument, NULL, 'w'},   {"read-bytes", required_argument, NULL, 'b'},
+    {"ramp-s", required_argument, NULL, 'u'},        {"close", no_argument, NULL, 'x'},
+    {"media-head", required_argument, NULL, 'h'},    {"media-bytes", required_argument, NULL, 'n'},
+    {"media-seconds", required_argument, NULL, 't'}, {NULL, 0, NULL, 0},
 };
 
 static void take_option(struct options *options, int letter, const char *value)
@@ -175,6 +168,9 @@ static void take_option(struct options *options, int letter, const char *value)
     case 'b':
         options->read_bytes = number;
         break;
+    case 'u':
+        options->ramp_s = number > 0 ? number : 1;
+        break;
     case 'x':
         options->keep_alive = 0;
         break;
@@ -199,6 +195,7 @@ int main(int count, char **words)
                               .seconds = 1,
                               .interval_ms = 1000,
                               .pipeline = 1,
+                              .ramp_s = 2,
                               .read_bytes = 1024,
                               .keep_alive = 1};
     if (count < 2) {

@@ -21,6 +21,7 @@ struct options {
     enum mode mode;
     unsigned connections, addresses, seconds, interval_ms, pipeline;
     unsigned whole_bytes; /* MODE_TRICKLE: this many of a request are sent at once */
+    unsigned ramp_s;      /* until all connections are there */
     unsigned read_bytes;  /* MODE_READ: a turn */
     int keep_alive;
     struct text *requests; /* taken in turn */

@@ -203,13 +203,13 @@ def slow_bodies(scene, size):
 
 
 def fat_bodies(scene, size):
-    """Bodies that come at once, but for their end: what they hold is in memory."""
+    """Bodies that come at once, but for their end, as fast as a gigabit brings them: what they hold is in memory."""
     body = "x" * 600_000
     heads = places(scene, 5, 1 << 20)
     tracks = [request("POST", "/api/v1/tracks", length=1_000_000, Content_Type="application/json", **scene.token(one))
               for one in scene.crowd]
-    return [slow(heads, body, size // 10, len(heads[0]) + len(body) - 100, interval_ms=5000),
-            slow(tracks, body, size // 20, len(tracks[0]) + len(body) - 100, interval_ms=5000)]
+    return [slow(heads, body, size // 10, len(heads[0]) + len(body) - 100, interval_ms=5000, ramp_s=8),
+            slow(tracks, body, size // 20, len(tracks[0]) + len(body) - 100, interval_ms=5000, ramp_s=8)]
 
 
 def slow_readers(scene, size):

@@ -289,11 +289,11 @@ static void on_time(struct load *load, struct client *client)
     }
 }
 
-/* Does what is due; at first so many new ones a tick that all are there after two seconds. */
+/* Does what is due; at first so many new ones a tick that all are there after ramp_s. */
 static void tick(struct load *load)
 {
     int64_t now = now_us();
-    unsigned opens = load->options->connections / 100 + 10;
+    unsigned opens = load->options->connections * TICK_MS / (load->options->ramp_s * 1000) + 1;
     for (unsigned i = 0; i < load->options->connections; i++) {
         struct client *client = &load->clients[i];
         bool opening = client->state == CLOSED;
