@@ -1,5 +1,6 @@
 """What the benches share: our server and the peer, CPU seconds of a process, load by wrk, turns, and the
 table that is printed."""
+import atexit
 import json
 import os
 import pathlib
@@ -141,6 +142,7 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; 
   server {{ listen 127.0.0.1:{self.port}; {locations} }} }}
 """)
         self.process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(config)])
+        atexit.register(self.stop)  # also where the bench fails
         for _ in range(200):
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -150,8 +152,9 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; 
         sys.exit("bench: nginx did not start")
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
 
 
 def wrk(url, pid, connections, token=None, script=None):

@@ -31,7 +31,7 @@ class Receiver:
         """The last status that was told of each set of labels of an alert."""
         return {tuple(sorted(labels.items())): status for told, status, labels in self.told if told == name}
 
-    def wait(self, names, status, timeout=60):
+    def wait(self, names, status, timeout=120):
         """Until the last word of every alert is this status."""
         deadline = time.monotonic() + timeout
         with self.news:
