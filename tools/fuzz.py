@@ -71,7 +71,7 @@ def run(build, name, arguments, seconds_max, environment=None):
         code, output = done.returncode, done.stderr.decode(errors="replace")
     except subprocess.TimeoutExpired as late:
         code, output = -1, (late.stderr or b"").decode(errors="replace") + "\nended: it took too long"
-    if not any(found.iterdir()):
+    if found.is_dir() and not any(found.iterdir()):
         found.rmdir()
     return Result(name, code == 0, time.monotonic() - begin, output,
                   executions=last_number(r"stat::number_of_executed_units:\s*(\d+)", output),
