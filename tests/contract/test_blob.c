@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -601,6 +602,27 @@ static void the_temporary_file_of_a_living_writer_stays(void **state)
     blob_store_close(second);
 }
 
+/* A killed process's child holds its lock a while: what the start can't remove, a sweep does. */
+static void a_sweep_takes_what_was_locked_at_the_start(void **state)
+{
+    (void)state;
+    if (!is_file_engine()) {
+        skip(); /* another engine has no such folder */
+    }
+    char path[600];
+    struct blob_writer *writer = NULL;
+    (void)snprintf(path, sizeof path, "%s/temporary/left", url + 5);
+    int left = open(path, O_RDWR | O_CREAT, 0600);
+    assert_int_equal(flock(left, LOCK_EX), 0);
+    assert_int_equal(blob_put_open(store, BLOB_UPLOADS, "swept/by", NULL, &writer), 0);
+    assert_int_equal(blob_multipart_sweep(store, 0), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    (void)close(left);
+    assert_int_equal(blob_multipart_sweep(store, 0), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(blob_put_commit(writer, false, NULL), 0); /* a living writer's file stayed */
+}
+
 static void a_full_disk_says_so_and_leaves_nothing(void **state)
 {
     (void)state;
@@ -807,6 +829,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(writers_of_one_key_never_mix),
         cmocka_unit_test(killed_while_putting_nothing_acknowledged_is_lost),
         cmocka_unit_test(the_temporary_file_of_a_living_writer_stays),
+        cmocka_unit_test(a_sweep_takes_what_was_locked_at_the_start),
         cmocka_unit_test(a_full_disk_says_so_and_leaves_nothing),
         cmocka_unit_test(a_link_on_the_way_is_not_followed),
         cmocka_unit_test(a_damaged_file_is_not_served),

@@ -212,7 +212,7 @@ int blob_multipart_uploads(struct blob_store *store, const char *bucket,
                            int (*visit)(void *argument, const char *key, const char *upload_id,
                                         int64_t begun_ms),
                            void *argument);
-/* Forgets the uploads begun before that time. */
+/* Forgets the uploads begun before that time, and what killed writers left. */
 int blob_multipart_sweep(struct blob_store *store, int64_t before_ms);
 
 /* A pre-signed URL (SigV4 in the query). method "PUT" or "GET"; for PUT content_length ≥ 0 is

@@ -46,7 +46,7 @@ static int remove_left_over(struct file_store *store, DIR *folder)
     return 0;
 }
 
-static int sweep_temporary(struct file_store *store)
+int blob_file_sweep_temporary(struct file_store *store)
 {
     int fd = blob_file_open_beneath(store->temporary, ".", O_RDONLY | O_DIRECTORY);
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
@@ -136,7 +136,7 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
         return error;
     }
     store->seal = config->seal && store->keys != NULL;
-    error = sweep_temporary(store);
+    error = blob_file_sweep_temporary(store);
     if (error != 0) {
         file_close(&store->head);
         return problem_set(problem, error, "what a kill left in \"%s\" can't be removed", path);

@@ -113,6 +113,9 @@ int blob_file_put_commit(struct blob_writer *writer, const struct blob_condition
 void blob_file_put_abort(struct blob_writer *writer);
 
 /* blob_file.c and blob_file_copy.c */
+/* Removes what nobody writes to any more (invariant 4). A killed process's child may hold a lock a
+ * little longer than it, so this is done again with every sweep of uploads. */
+int blob_file_sweep_temporary(struct file_store *store);
 int blob_file_open_object(struct blob_store *store, const char *bucket, const char *key,
                           struct blob_source *ret_source, struct blob_stat *ret_stat);
 /* As open_object; secret: of a sealed object. */

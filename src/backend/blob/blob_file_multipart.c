@@ -491,5 +491,6 @@ static int sweep_upload(struct walk *walk, const char *upload_id, int folder)
 int blob_file_multipart_sweep(struct blob_store *head, int64_t before_ms)
 {
     struct walk walk = {.store = file_store_of(head), .each = sweep_upload, .before_ms = before_ms};
-    return walk_shelves(&walk);
+    int error = blob_file_sweep_temporary(walk.store);
+    return error != 0 ? error : walk_shelves(&walk);
 }
