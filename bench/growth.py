@@ -1,6 +1,6 @@
 """What an answer costs as the library grows: 1 K, 100 K and 1 M tracks, the same requests, random ids, each answer
-from the database: the cache is given so little that it holds nothing, or 1 K would be measured from memory and
-1 M from disk."""
+from the database: the cache is given the least it takes. Of 1 K tracks even that holds a good part (a hundred
+albums), so the bar is on 1 M against 100 K."""
 import http.client
 import random
 import re
@@ -87,8 +87,8 @@ def growth(bench):
     shutil.rmtree(data)
     first, middle, last = (costs[size] for size in SIZES)
     for name, cost in last.items():
-        ratio = cost / first[name]
-        bench.say(f"CPU µs for {name}, 1 M tracks", f"{cost:.0f}", f"1 K {first[name]:.0f} 100 K {middle[name]:.0f}",
+        ratio = cost / middle[name]
+        bench.say(f"CPU µs for {name}, 1 M tracks", f"{cost:.0f}", f"100 K {middle[name]:.0f} 1 K {first[name]:.0f}",
                   f"{ratio:.2f}", "<= 1.5", ratio <= 1.5)
     ratio = last["last pages by title"] / last["first page by title"]
     bench.say("last pages against the first, 1 M tracks", f"{last['last pages by title']:.0f}",

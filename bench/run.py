@@ -8,7 +8,7 @@
     put        uploads of 8 MB by PUT, per CPU-second            against nginx's WebDAV
     logins     log-ins over HTTP, per CPU-second                 against the bare hash
     writers    writes a second by group commit, 1, 8, 64 writers   against bare fsyncs on the same disk
-    growth     answers and pages at 1 K, 100 K and 1 M tracks    against 1 K
+    growth     answers and pages at 1 K, 100 K and 1 M tracks    1 M against 100 K
     ladder     nine renditions, wall clock                       against one ffmpeg command, same encoders
     audio      time to first audio in Chromium, 50 clicks        p50 and p99
     idle       resident memory of a process with all roles; exec to ready
