@@ -50,8 +50,9 @@ int memory_take(struct request_private *request, size_t bytes)
 void memory_give(struct request_private *request, size_t bytes)
 {
     if (bytes > 0) {
+        (void)atomic_fetch_sub(counter_of(request),
+                               bytes); /* first: none held is none of anybody */
         (void)atomic_fetch_sub(&request->server->memory.used, bytes);
-        (void)atomic_fetch_sub(counter_of(request), bytes);
         request->memory_bytes -= bytes;
     }
 }

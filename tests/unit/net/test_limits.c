@@ -404,7 +404,9 @@ static void requests_share_a_memory(void **state)
         assert_int_equal(ask_on(fds[i], "x"), 204);
     }
     wait_for_memory(0);
-    int first = begin_body(server, 1), second = begin_body(server, 1);
+    int first = begin_body(server, 1);
+    wait_for_held(BODY_BYTES);
+    int second = begin_body(server, 1);
     assert_true(is_refused(second)); /* the address has its quarter */
     assert_int_equal(ask_on(first, "x"), 204);
     (void)close(first);
