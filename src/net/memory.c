@@ -50,8 +50,8 @@ int memory_take(struct request_private *request, size_t bytes)
 void memory_give(struct request_private *request, size_t bytes)
 {
     if (bytes > 0) {
-        (void)atomic_fetch_sub(counter_of(request),
-                               bytes); /* first: none held is none of anybody */
+        /* The address's first: where nothing is held, nobody holds anything. */
+        (void)atomic_fetch_sub(counter_of(request), bytes);
         (void)atomic_fetch_sub(&request->server->memory.used, bytes);
         request->memory_bytes -= bytes;
     }
