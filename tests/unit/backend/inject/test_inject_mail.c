@@ -48,7 +48,7 @@ static void talk(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     answer(fd, "220 test\r\n");
     while (recv(fd, &line[length], 1, 0) == 1) {
-        if (line[length] != '\n' && length < sizeof line - 2) {
+        if (length < sizeof line - 2 && line[length] != '\n') {
             length++;
             continue;
         }
