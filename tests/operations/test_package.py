@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import time
@@ -156,7 +157,10 @@ class Service:
         return (self.clean.path.parent / "service.log").read_text()[-3000:]
 
     def stop(self):
-        self.process.kill()
+        """Its death ends unshare; the other way round, --kill-child is forgotten as soon as the user changes."""
+        pid = self.process.pid
+        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
         self.process.wait(20)
         self.log.close()
 
