@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import warnings
 
 import numpy
 import pytest
@@ -173,12 +174,12 @@ def check_switches(recording, behind):
 # Players that are not told the end play on to the end of its frame; ours is told.
 @pytest.mark.parametrize("name,behind", [("mse", 0)] + [(name, 1023) for name in PLAYERS])
 def test_rungs_switch_to_the_sample(recorded, name, behind):
-    """A player that stalls while it plays, because the machine is busy, leaves a hole where it does; a fault of the
-    files is in every take."""
-    for _ in range(3):
+    """A busy machine can spoil a take, which is told; a fault of the files is in every take."""
+    for take in (1, 2, 3):
         try:
             return check_switches(recorded[name], behind)
         except AssertionError as error:
-            fault = error
-        recorded.record(name)
-    raise fault
+            if take == 3:
+                raise
+            warnings.warn(f"{name}, take {take}: {error}")
+            recorded.record(name)
