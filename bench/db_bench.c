@@ -1,10 +1,10 @@
-/* What the database layer does on this machine: writes a second and their latencies with group
- * commit at 1, 8 and 64 writers, reads a second, and the memory of a process with three databases
- * open.
+/* What the database layer does on this machine: writes a second and their latencies at 1, 8 and 64
+ * writers, reads a second, and the memory of a process with three databases open.
  *
  *   db_bench [FOLDER] [SECONDS]      (default: a fresh folder in the working directory, 3 s each)
+ *   db_bench URL SECONDS SERVER      a database of PostgreSQL, whose server's CPU time counts, too
  *
- * The folder's disk is what is measured: every write waits for its fsync.
+ * The disk is what is measured: every write waits for its fsync.
  */
 #include "backend/db/db.h"
 #include "base/clock.h"
@@ -12,6 +12,7 @@
 #include "base/problem.h"
 #include "net/metrics.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,7 +39,10 @@ struct worker {
     unsigned count, failures;
 };
 
-static _Atomic int64_t last_id;
+static _Atomic int64_t last_id, last_seen;
+static int server_pid;
+
+enum { PLAYLIST_ROWS = 50 };
 
 static int add_item(struct db_session *session, void *argument)
 {
@@ -59,6 +63,35 @@ static int list_items(struct db_session *session, void *argument)
     while (r >= 0 && (r = db_next(rows)) == 1) {
     }
     return r;
+}
+
+/* A playlist's worth. */
+static int add_items(struct db_session *session, void *argument)
+{
+    int r = 0;
+    for (int i = 0; r >= 0 && i < PLAYLIST_ROWS; i++) {
+        r = add_item(session, argument);
+    }
+    return r;
+}
+
+/* A track. */
+static int find_item(struct db_session *session, void *argument)
+{
+    (void)argument;
+    DB_ROWS rows = NULL;
+    int64_t id = 1 + atomic_fetch_add(&last_seen, 7919) % (atomic_load(&last_id) + 1);
+    int r = db_query(session, &rows, "SELECT owner, title FROM item WHERE id = $1",
+                     DB_BIND(db_int(id)));
+    return r < 0 || (r = db_next(rows)) < 0 ? r : 0;
+}
+
+/* What an answer of stream needs: the track, its album, its renditions. */
+static int find_items(struct db_session *session, void *argument)
+{
+    int r = find_item(session, argument);
+    r = r < 0 ? r : find_item(session, argument);
+    return r < 0 ? r : list_items(session, argument);
 }
 
 static void *run_worker(void *argument)
@@ -85,7 +118,40 @@ static double percentile_ms(const unsigned buckets[BUCKETS], unsigned count, dou
     return exp2((i + 0.5) / STEPS) / 1e3;
 }
 
-static void measure(struct db *db, bool writes, unsigned threads, int seconds)
+/* The CPU time of a server: its processes that run, and those that ended. */
+static double server_cpu_s(void)
+{
+    unsigned long ticks = 0;
+    DIR *processes = server_pid > 0 ? opendir("/proc") : NULL;
+    for (struct dirent *entry; processes != NULL && (entry = readdir(processes)) != NULL;) {
+        char path[300];
+        unsigned long user = 0, kernel = 0, ended_user = 0, ended_kernel = 0;
+        int pid = 0, parent = 0;
+        (void)snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "r") : NULL;
+        if (file != NULL &&
+            fscanf(file, "%d (%*[^)]) %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu",
+                   &pid, &parent, &user, &kernel, &ended_user, &ended_kernel) == 6 &&
+            (pid == server_pid || parent == server_pid)) {
+            ticks += user + kernel + (pid == server_pid ? ended_user + ended_kernel : 0);
+        }
+        if (file != NULL) {
+            (void)fclose(file);
+        }
+    }
+    if (processes != NULL) {
+        (void)closedir(processes);
+    }
+    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+struct measure {
+    const char *name;
+    db_work *work;
+    bool writes;
+};
+
+static void measure(struct db *db, const struct measure *what, unsigned threads, int seconds)
 {
     static struct worker workers[THREADS_MAX];
     unsigned buckets[BUCKETS] = {0};
@@ -94,10 +160,11 @@ static void measure(struct db *db, bool writes, unsigned threads, int seconds)
         metric_get(METRIC_COUNTER, "tutti_db_commits_total", "", "database=\"bench\"");
     int64_t commits_before = metric_value(commits), began_us = clock_monotonic_us();
     clock_t began_cpu = clock();
+    double began_server_s = server_cpu_s();
     for (unsigned i = 0; i < threads; i++) {
         workers[i] = (struct worker){.db = db,
-                                     .work = writes ? add_item : list_items,
-                                     .writes = writes,
+                                     .work = what->work,
+                                     .writes = what->writes,
                                      .until_ms = clock_monotonic_ms() + seconds * 1000};
         (void)pthread_create(&ids[i], NULL, run_worker, &workers[i]);
     }
@@ -111,12 +178,12 @@ static void measure(struct db *db, bool writes, unsigned threads, int seconds)
         failures += workers[i].failures;
     }
     double took_s = (double)(clock_monotonic_us() - began_us) / 1e6;
-    double cpu_s = (double)(clock() - began_cpu) / CLOCKS_PER_SEC;
+    double cpu_s = (double)(clock() - began_cpu) / CLOCKS_PER_SEC + server_cpu_s() - began_server_s;
     int64_t made = metric_value(commits) - commits_before;
-    printf("| %s | %u | %.0f | %.0f | %.2f | %.2f | %.1f | %u |\n",
-           writes ? "writes" : "reads of 20", threads, count / took_s, count / cpu_s,
-           percentile_ms(buckets, count, 0.5), percentile_ms(buckets, count, 0.99),
-           writes ? (double)count / (double)(made > 0 ? made : 1) : 0.0, failures);
+    printf("| %s | %u | %.0f | %.0f | %.2f | %.2f | %.1f | %u |\n", what->name, threads,
+           count / took_s, count / cpu_s, percentile_ms(buckets, count, 0.5),
+           percentile_ms(buckets, count, 0.99),
+           what->writes ? (double)count / (double)(made > 0 ? made : 1) : 0.0, failures);
 }
 
 static long status_kb(const char *field)
@@ -138,7 +205,8 @@ static long status_kb(const char *field)
 static struct db *open_in(const char *folder, const char *name)
 {
     char url[512];
-    (void)snprintf(url, sizeof url, "sqlite:%s/%s.db", folder, name);
+    bool server = strncmp(folder, "postgres", strlen("postgres")) == 0;
+    (void)snprintf(url, sizeof url, server ? "%s" : "sqlite:%s/%s.db", folder, name);
     struct db *db = NULL;
     struct problem problem = {0};
     if (db_open(url, name, &db, &problem) < 0 || db_migrate(db, tables, 1, &problem) < 0) {
@@ -157,7 +225,10 @@ int main(int count, char **arguments)
         (void)fprintf(stderr, "usage: db_bench [FOLDER] [SECONDS]\n");
         return 2;
     }
-    (void)mkdir(folder, 0700);
+    server_pid = count > 3 ? atoi(arguments[3]) : 0;
+    if (server_pid == 0) {
+        (void)mkdir(folder, 0700);
+    }
     long before_kb = status_kb("VmRSS:");
     struct db *other[2] = {open_in(folder, "users"), open_in(folder, "activity")};
     struct db *db = open_in(folder, "bench");
@@ -166,12 +237,23 @@ int main(int count, char **arguments)
     puts(
         "| | threads | per second | per CPU-second | p50 ms | p99 ms | writes a commit | failed |\n"
         "|---|---|---|---|---|---|---|---|");
-    static const unsigned writers[] = {1, 8, 64};
-    for (unsigned i = 0; i < 3; i++) {
-        measure(db, true, writers[i], seconds);
+    static const struct {
+        struct measure what;
+        unsigned threads;
+    } rows[] = {
+        {{"writes", add_item, true}, 1},
+        {{"writes", add_item, true}, 8},
+        {{"writes", add_item, true}, 64},
+        {{"writes of 50", add_items, true}, 1},
+        {{"writes of 50", add_items, true}, 8},
+        {{"reads of 1", find_item, false}, 4},
+        {{"reads of 20", list_items, false}, 1},
+        {{"reads of 20", list_items, false}, 4},
+        {{"stream answers", find_items, false}, 4},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        measure(db, &rows[i].what, rows[i].threads, seconds);
     }
-    measure(db, false, 1, seconds);
-    measure(db, false, 4, seconds);
     printf("\nRSS: %ld kB after the load", status_kb("VmRSS:"));
     (void)fflush(stdout);
     (void)sleep(12); /* the layer gives memory back after 10 s without work */

@@ -4,7 +4,10 @@
 // that was just loaded. Time runs from the click, as the page's own event says, to the first moment that an audio
 // element's currentTime is past 0. The pointer rests on the track before the click, as a hand's does; "cold" clicks come
 // without that, so nothing but what the album's page asks for by itself is there. Prints one JSON line: {"ms": […], "coldMs": […]}.
+import { setDefaultResultOrder } from 'node:dns';
 import { createRequire } from 'node:module';
+
+setDefaultResultOrder('ipv4first'); // Node 18 tries no second address, and localhost may be ::1 first
 
 const require = createRequire(new URL('../tests/browser/', import.meta.url));
 const { chromium } = require('playwright-core');

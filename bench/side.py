@@ -159,7 +159,7 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; 
 
 def wrk(url, pid, connections, token=None, script=None):
     """(requests, bytes, server CPU seconds) of WRK_SECONDS of load; script is a file of Lua for wrk."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{WRK_SECONDS}s", url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{WRK_SECONDS}s", "--timeout", "20s", url]
     if script:
         command[1:1] = ["-s", str(script)]
     if token:
@@ -219,11 +219,15 @@ class Bench:
     def server(self):
         """A running server with one whole track; made once."""
         if self.tutti is None:
-            self.tutti = Tutti(self.build, self.folder / "data")
-            self.tutti.add_user("artist", "artist")
-            self.tutti.add_user("listener", "listener")
+            data = self.folder / "data"
+            again = data.exists()  # a bench that needed it stopped may have been before
+            self.tutti = Tutti(self.build, data)
+            if not again:
+                self.tutti.add_user("artist", "artist")
+                self.tutti.add_user("listener", "listener")
             self.tutti.start()
-            self.album, self.track = self.tutti.upload(self.tutti.sign_in("artist"), self.song())
+            if not again:
+                self.album, self.track = self.tutti.upload(self.tutti.sign_in("artist"), self.song())
             while children(self.tutti.process.pid):  # tutti-media leaves when there is nothing to do
                 time.sleep(0.1)
         return self.tutti

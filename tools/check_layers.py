@@ -25,7 +25,7 @@ ALLOWED = {
 }
 JOB_DESCRIPTION = "media/job.h"
 # Headers of one role that another may include beside its contract <role>.h.
-SHARED_HEADERS = {"streaming/manifest.h", "catalog/catalog_json.h"}
+SHARED_HEADERS = {"streaming/manifest.h", "catalog/catalog_json.h", "transcode/child.h", "library/formats/list_file.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

@@ -8,10 +8,12 @@ once, then a short run from them with a fixed seed.
 """
 import argparse
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ class Result:
     passed: bool
     seconds: float
     output: str
+    cpu_seconds: float = 0
     executions: int = 0
     edges: int = 0
     features: int = 0
@@ -57,6 +60,11 @@ def last_number(pattern, text):
     return int(found[-1]) if found else 0
 
 
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(build, name, arguments, seconds_max, environment=None):
     found = FUZZ / "found" / name
     found.mkdir(parents=True, exist_ok=True)
@@ -64,7 +72,7 @@ def run(build, name, arguments, seconds_max, environment=None):
     command = [f"{build}/tests/fuzz/fuzz_{name}", *LIMITS, f"-artifact_prefix={found}/", *arguments]
     if dictionary.exists():
         command.append(f"-dict={dictionary}")
-    begin = time.monotonic()
+    begin, cpu_begin = time.monotonic(), cpu_of_children()
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False,
                               env={**os.environ, "LLVM_PROFILE_FILE": "/dev/null", **(environment or {})})
@@ -73,7 +81,7 @@ def run(build, name, arguments, seconds_max, environment=None):
         code, output = -1, (late.stderr or b"").decode(errors="replace") + "\nended: it took too long"
     if found.is_dir() and not any(found.iterdir()):
         found.rmdir()
-    return Result(name, code == 0, time.monotonic() - begin, output,
+    return Result(name, code == 0, time.monotonic() - begin, output, cpu_of_children() - cpu_begin,
                   executions=last_number(r"stat::number_of_executed_units:\s*(\d+)", output),
                   edges=last_number(r"cov: (\d+)", output), features=last_number(r"ft: (\d+)", output),
                   corpus=last_number(r"corp: (\d+)", output))
@@ -110,13 +118,18 @@ def line_coverage(build, name, corpus):
 
 
 def add_up(cache, result):
-    """Executions and seconds of all runs so far, kept beside the corpora."""
-    path = cache / "totals.json"
-    totals = json.loads(path.read_text()) if path.exists() else {}
-    sum_of = totals.setdefault(result.name, {"executions": 0, "seconds": 0})
-    sum_of["executions"] += result.executions
-    sum_of["seconds"] += round(result.seconds)
-    path.write_text(json.dumps(totals, indent=1))
+    """Executions and seconds of all runs so far, kept beside the corpora. Several runs may be under way."""
+    with open(cache / "totals.json", "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        totals = json.loads(file.read() or "{}")
+        sum_of = {"executions": 0, "seconds": 0, "cpu_seconds": 0} | totals.get(result.name, {})
+        sum_of["executions"] += result.executions
+        sum_of["seconds"] += round(result.seconds)
+        sum_of["cpu_seconds"] += round(result.cpu_seconds)
+        totals[result.name] = sum_of
+        file.truncate(0)
+        file.write(json.dumps(totals, indent=1))
     return sum_of
 
 
@@ -135,10 +148,11 @@ def fuzz(arguments, names):
         result.lines = line_coverage(arguments.build, name, corpus)
         rows.append((result, add_up(cache, result)))
     print(f"{'target':<14}{'executions':>12}{'a second':>10}{'edges':>7}{'features':>9}{'corpus':>8}"
-          f"  {'lines':<15}{'in sum':>13}{'seconds':>9}")
+          f"  {'lines':<15}{'in sum':>13}{'seconds':>9}{'of CPU':>8}")
     for row, total in rows:
         print(f"{row.name:<14}{row.executions:>12}{row.executions / max(row.seconds, 1):>10.0f}{row.edges:>7}"
               f"{row.features:>9}{row.corpus:>8}  {row.lines:<15}{total['executions']:>13}{total['seconds']:>9}"
+              f"{total['cpu_seconds']:>8}"
               f"{'' if row.passed else '  BROKEN'}")
     if failed:
         print(f"what broke {', '.join(failed)} is in {FUZZ}/found/; commit it with the mend")

@@ -23,9 +23,12 @@ SECTIONS = {
     "blob": "Where objects are kept.",
     "cache": "What is kept in memory.",
     "bus": "How events travel.",
+    "search": "Where names are found.",
     "keys": "Where signing keys are kept.",
+    "edge": "The edges before the media: what they are told.",
     "mail": "How mail is sent.",
     "plan": "What listeners may do.",
+    "import": "Folders of music (tutti import, and those that the server itself follows).",
     "ingest": "What artists may upload.",
     "transcode": "How uploads are worked on.",
 }

@@ -11,9 +11,17 @@ HEAD = {
     "openapi": "3.1.0",
     "info": {"title": "Tutti", "version": "1", "license": {"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
              "description": "The API of Tutti, an open music streaming platform. Ids are strings of digits, times "
-                            "milliseconds UTC; lists answer items and next; errors are problem documents."},
+                            "milliseconds UTC; lists answer items and next; errors are problem documents. Every request may say in "
+                            "the header Tutti-Timeout-Ms (1 to 86400000) how many milliseconds its sender waits for the "
+                            "answer to begin, from when it is whole; its class of operation has a time of its own, of "
+                            "which that can only take away. What has not begun by then is not begun: 503. Where an engine "
+                            "was waited for in vain, 504: it may have been done."},
     "servers": [{"url": "/"}],
 }
+
+# What every answer says.
+SECURITY_HEADERS = {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in (
+    "X-Content-Type-Options", "Content-Security-Policy", "Cross-Origin-Resource-Policy", "Strict-Transport-Security")}
 
 
 # What answers of routes with a rate limit (those that may answer 429) say in their headers.
@@ -44,6 +52,7 @@ def join():
                 target[name] = entry
     whole["paths"] = dict(sorted(whole["paths"].items()))
     describe_rates(whole)
+    describe_security(whole)
     return "# Made of docs/api/paths/*.yaml by tools/openapi.py.\n" + yaml.dump(
         whole, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
 
@@ -58,6 +67,15 @@ def describe_rates(document):
             name = response.get("$ref", "").rpartition("/")[2]
             response = document["components"]["responses"][name] if name else response
             response["headers"] = {**response.get("headers", {}), **RATE_HEADERS}
+
+
+def describe_security(document):
+    for item in document["paths"].values():
+        for operation in (entry for entry in item.values() if isinstance(entry, dict)):
+            for response in operation["responses"].values():
+                name = response.get("$ref", "").rpartition("/")[2]
+                response = document["components"]["responses"][name] if name else response
+                response["headers"] = {**response.get("headers", {}), **SECURITY_HEADERS}
 
 
 def main():

@@ -46,6 +46,11 @@ int error_http_status(int code)
     return row != NULL ? row->status : 500;
 }
 
+bool error_is_refusal(int code)
+{
+    return code < 0 && error_http_status(code) < 500;
+}
+
 int error_from_errno(int errno_value)
 {
     switch (errno_value) {

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* X(constant, type, HTTP status, title) */
 #define ERROR_LIST(X)                                                                              \
     X(ERR_INTERNAL, "internal", 500, "Something went wrong on our side")                           \
@@ -56,6 +58,10 @@ const char *error_title(int code);
 
 /* The HTTP status (RFC 9110) an error becomes; 500 for what is none. */
 int error_http_status(int code);
+
+/* Whether who asked was refused, so that surely nothing was done. After any other failure of a
+ * write it may have been done, and only the word of it was lost. */
+bool error_is_refusal(int code);
 
 /* The error for a system errno: ENOSPC → ERR_DISK_FULL, ENOENT → ERR_NOT_FOUND, else ERR_IO. */
 int error_from_errno(int errno_value);

@@ -178,6 +178,41 @@ bool text_base64_decode(const char *text, size_t length, enum text_base64 form, 
            sodium_base642bin(out, size, text, length, NULL, ret_length, NULL, variant) == 0;
 }
 
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    char lower = (char)(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+int text_percent_byte(const char *text, size_t left)
+{
+    int high = left >= 3 && text[0] == '%' ? hex_digit(text[1]) : -1;
+    int low = high >= 0 ? hex_digit(text[2]) : -1;
+    return low >= 0 ? high << 4 | low : -1;
+}
+
+bool text_percent_decode(const char *text, size_t length, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < length; i++) {
+        int byte = (unsigned char)text[i];
+        if (byte == '%') {
+            byte = text_percent_byte(text + i, length - i);
+            i += 2;
+        }
+        if (byte < ' ' || byte == 0x7f || used + 1 >= size) {
+            out[0] = '\0';
+            return false;
+        }
+        out[used++] = (char)byte;
+    }
+    out[used] = '\0';
+    return true;
+}
+
 bool text_equal_secret(const char *left, const char *right)
 {
     size_t length = strlen(left);

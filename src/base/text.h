@@ -35,5 +35,11 @@ bool text_ratio(const char *text, double *ret_ratio);
 enum text_base64 { TEXT_BASE64, TEXT_BASE64_URL };
 bool text_base64_decode(const char *text, size_t length, enum text_base64 form, void *out,
                         size_t size, size_t *ret_length);
+/* The byte that "%XX" at text stands for (RFC 3986 section 2.1), 0 to 255; -1 where the left bytes
+ * there don't begin so. */
+int text_percent_byte(const char *text, size_t left);
+/* Decodes length bytes with such in them into out[size]. False, and out is "": a % that stands for
+ * nothing, a control character in the result, or it does not fit. */
+bool text_percent_decode(const char *text, size_t length, char *out, size_t size);
 /* Equal in constant time for equal lengths (lengths are not secret). */
 bool text_equal_secret(const char *left, const char *right);

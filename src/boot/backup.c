@@ -9,7 +9,7 @@
  * 2. Only what artists have just sent (the bucket "uploads", and parts) goes at once when a track
  *    takes it. So that is copied before the moment, too: an upload acknowledged before the backup
  *    began is there as upload or as track.
- * 3. Both databases are held while a write keeps users.db still: no user in the one is missing in
+ * 3. All databases are held while a write keeps users.db still: no user in the one is missing in
  *    the other, and no event is told in the one that the other has not acted on.
  * 4. The file appears under its name last: where it is, everything it needs is there.
  */
@@ -28,6 +28,7 @@
 #include "boot/config.h"
 #include "boot/place.h"
 #include "boot/progress.h"
+#include "boot/schemas.h"
 #include "boot/secret.h"
 #include "version.h"
 
@@ -64,9 +65,10 @@ static void remove_copies(const struct backup *backup)
 {
     for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
         char name[64];
-        for (unsigned part = 0; part < 2; part++) {
+        static const char *const suffixes[] = {"", ".part", "-wal", "-shm", "-peers"};
+        for (unsigned part = 0; part < COUNT_OF(suffixes); part++) {
             (void)snprintf(name, sizeof name, "%s.db%s", backup->place.databases[i].name,
-                           part == 0 ? "" : ".part");
+                           suffixes[part]);
             (void)unlinkat(backup->work_fd, name, 0);
         }
     }
@@ -107,7 +109,7 @@ static int open_all(struct backup *backup)
     error = error != 0 ? error : open_work(backup);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         const struct place_file *file = &backup->place.databases[i];
-        error = db_open(file->url, file->name, &backup->databases[i], &backup->problem);
+        error = place_open_database(file, &backup->databases[i], &backup->problem);
         error = error != 0 ? error : db_check(backup->databases[i], &backup->problem);
     }
     error = error != 0 ? error : open_stores(backup);
@@ -135,11 +137,10 @@ static int copy_objects(struct backup *backup)
 
 /* MOMENT */
 
-static int take_both(struct db_session *session, void *argument)
+static int take_all(struct db_session *session, void *argument)
 {
-    (void)session; /* its write keeps the users still; nothing is written */
     struct backup *backup = argument;
-    int error = 0;
+    int error = db_hold(session); /* the users stand still; nothing is written */
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         db_snapshot_free(backup->snapshots[i]);
         backup->snapshots[i] = NULL;
@@ -150,7 +151,7 @@ static int take_both(struct db_session *session, void *argument)
 
 static int hold_moment(struct backup *backup)
 {
-    int error = db_write(backup->databases[PLACE_USERS], take_both, backup);
+    int error = db_write(backup->databases[PLACE_USERS], take_all, backup);
     if (error < 0 && backup->problem.code == 0) {
         return problem_set(&backup->problem, error, "The databases can't be held: %s", db_words());
     }
@@ -162,6 +163,26 @@ static int hold_moment(struct backup *backup)
 static void show_copy(void *argument, int64_t done_bytes, int64_t all_bytes)
 {
     progress_show(argument, done_bytes, all_bytes);
+}
+
+/* A database that is no file goes row by row into one, so that a backup is the same wherever it was
+ * taken, and can be restored anywhere. */
+static int copy_one(struct backup *backup, enum place_database which, const char *path,
+                    const struct db_progress *progress)
+{
+    if (backup->place.databases[which].path != NULL) {
+        return db_snapshot_copy(backup->snapshots[which], path, progress, &backup->problem);
+    }
+    char url[PATH_MAX + 8];
+    struct db *file = NULL;
+    (void)snprintf(url, sizeof url, "sqlite:%s", path);
+    int error = db_open(url, backup->place.databases[which].name, &file, &backup->problem);
+    error = error != 0 ? error : schemas_migrate(file, which, &backup->problem);
+    error = error != 0
+                ? error
+                : db_snapshot_transfer(backup->snapshots[which], file, progress, &backup->problem);
+    db_close(file);
+    return error;
 }
 
 static int copy_databases(struct backup *backup)
@@ -177,7 +198,7 @@ static int copy_databases(struct backup *backup)
             return problem_set(&backup->problem, ERR_INVALID,
                                "the data directory's path is too long");
         }
-        error = db_snapshot_copy(backup->snapshots[i], path, &shown, &backup->problem);
+        error = copy_one(backup, i, path, &shown);
         struct stat status;
         if (error == 0 && stat(path, &status) == 0) {
             char bytes[PROGRESS_BYTES_SIZE];

@@ -6,14 +6,17 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "boot/addresses.h"
 #include "boot/backup.h"
 #include "boot/command_admin.h"
+#include "boot/command_import.h"
 #include "boot/config.h"
 #include "boot/doctor.h"
 #include "boot/serve.h"
 #include "version.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +40,10 @@ static const struct option_row option_rows[OPTIONS_] = {
     [OPTION_KEY_FILE] = {"key-file", "FILE", "random bytes that seal the backup, not a passphrase"},
     [OPTION_BLOBS] = {"blobs", "DIR", "copy the objects, too; only what DIR lacks"},
     [OPTION_REPLACE] = {"replace", NULL, "put aside what is in the data directory"},
+    [OPTION_FROM] = {"from", "ENGINE", "what is moved: sqlite:PATH, file:DIR or s3://…"},
+    [OPTION_TO] = {"to", "ENGINE", "where to, instead of where the configuration says"},
     [OPTION_JSON] = {"json", NULL, "print JSON"},
+    [OPTION_ACCEPT_MISSING] = {"accept-missing", NULL, "however many files are gone, believe it"},
     [OPTION_SECTION] = {"section", "NAME", "of the configuration, alone"},
     [OPTION_HELP] = {"help", NULL, "this help"},
     [OPTION_VERSION] = {"version", NULL, "the version"},
@@ -76,7 +82,11 @@ static int run_config_show(const struct command_line *line)
 
 static int run_config_check(const struct command_line *line)
 {
-    (void)line;
+    struct problem problem = {0};
+    if (addresses_check(line->config, &problem) != 0) {
+        (void)fprintf(stderr, "tutti: %s\n", problem.detail);
+        return EXIT_USAGE;
+    }
     (void)puts("the configuration is fine");
     return EXIT_DONE;
 }
@@ -98,15 +108,21 @@ static const struct command commands[] = {
     {"events retry", "EVENT", COMMON, 0, command_events_retry, "try a parked event again"},
     {"events drop", "EVENT", COMMON, 0, command_events_drop,
      "give a parked event up for good; those behind it go on"},
+    {"import", "DIR…", COMMON | BIT(OPTION_JSON) | BIT(OPTION_ACCEPT_MISSING), 0, command_import,
+     "bring folders of music in, and follow what changed in them"},
     {"sweep", "", COMMON, 0, command_sweep,
      "remove now what no upload, track or picture names any more"},
+    {"search rebuild", "", COMMON, 0, command_search_rebuild,
+     "make the search index anew (this machine's, or the one all share), while the old one "
+     "answers"},
     {"backup", "FILE", COMMON | SEALED, 0, command_backup,
      "databases, configuration and keys into a sealed file"},
     {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, command_restore,
      "a data directory from a backup"},
     {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_LISTEN), 0, command_doctor,
      "look at the installation, and say what to do"},
-    {"migrate", "", COMMON, 0, command_migrate, "bring the databases to this version"},
+    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO), 0, command_migrate,
+     "bring the databases to this version, or move what is in other engines"},
     {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
     {"config show", "", COMMON | BIT(OPTION_SECTION), 0, run_config_show,
      "print the configuration, secrets masked"},
@@ -225,7 +241,9 @@ static int check(const struct command *command, const struct command_line *line,
                  unsigned name_words)
 {
     unsigned rest_wanted = command->rest[0] != '\0' ? 1 : 0;
-    if (line->word_count - name_words != rest_wanted) {
+    unsigned rest = line->word_count - name_words;
+    bool many = rest > 1 && strstr(command->rest, "…") != NULL;
+    if (rest != rest_wanted && !many) {
         return rest_wanted != 0 && line->word_count == name_words
                    ? usage("%s needs %s", command->words, command->rest)
                    : usage("\"%s\" is one word too many", line->words[line->word_count - 1]);

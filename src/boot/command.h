@@ -23,7 +23,10 @@ enum command_option {
     OPTION_KEY_FILE,
     OPTION_BLOBS,
     OPTION_REPLACE,
+    OPTION_FROM,
+    OPTION_TO,
     OPTION_JSON,
+    OPTION_ACCEPT_MISSING,
     OPTION_SECTION,
     OPTION_HELP,
     OPTION_VERSION,
@@ -31,7 +34,7 @@ enum command_option {
 };
 
 struct command_line {
-    const char *words[6];
+    const char *words[32];
     unsigned word_count;
     const char *options[OPTIONS_]; /* NULL: not given; "" for those without a value */
     struct config *config;

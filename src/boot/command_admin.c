@@ -10,15 +10,19 @@
 #include "base/mem.h"
 #include "boot/command.h"
 #include "boot/config.h"
+#include "boot/move.h"
 #include "boot/place.h"
 #include "boot/platform.h"
 #include "boot/schemas.h"
 #include "service/identity/identity.h"
 #include "service/objectstore/objectstore.h"
+#include "service/search/search.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PASSWORD_MAX = 1024 };
 
@@ -163,8 +167,11 @@ int command_s3_key_add(const struct command_line *line)
 {
     struct problem problem = {0};
     struct objectstore_key key;
-    int error = objectstore_key_add(config_text(line->config, CONFIG_KEYS_STORE),
-                                    line->words[line->word_count - 1], &key, &problem);
+    const char *keys = config_text(line->config, CONFIG_KEYS_STORE);
+    int error = access(keys, F_OK) != 0 && errno == ENOENT
+                    ? problem_set(&problem, ERR_NOT_FOUND,
+                                  "%s isn't there: start the server once, or check --data", keys)
+                    : objectstore_key_add(keys, line->words[line->word_count - 1], &key, &problem);
     if (error != 0) {
         return command_complain(&problem, error);
     }
@@ -190,11 +197,26 @@ int command_sweep(const struct command_line *line)
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }
 
+int command_search_rebuild(const struct command_line *line)
+{
+    struct problem problem = {0};
+    struct platform *platform = NULL;
+    struct search_built built = {0};
+    int error = platform_open(line->config, 0, &platform, &problem);
+    error = error != 0 ? error : platform_search_rebuild(platform, &built, &problem);
+    if (error == 0) {
+        (void)printf("%lld things with %lld words, %lld bytes\n", (long long)built.docs,
+                     (long long)built.words, (long long)built.bytes);
+    }
+    platform_close(platform);
+    return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
+}
+
 static int migrate(const struct place_file *file, enum place_database which,
                    struct problem *problem)
 {
     struct db *db = NULL;
-    int error = db_open(file->url, file->name, &db, problem);
+    int error = place_open_database(file, &db, problem);
     error = error != 0 ? error : schemas_migrate(db, which, problem);
     db_close(db);
     return error;
@@ -204,8 +226,16 @@ int command_migrate(const struct command_line *line)
 {
     struct problem problem = {0};
     struct place place;
+    if (line->options[OPTION_FROM] != NULL) {
+        return command_move(line);
+    }
+    if (line->options[OPTION_TO] != NULL) {
+        (void)fprintf(stderr, "tutti: --to needs --from\n");
+        return EXIT_USAGE;
+    }
     place_of(line->config, &place);
-    int error = place_make_folder(place.data, &problem);
+    int error = place_check_apart(line->config, &problem);
+    error = error != 0 ? error : place_make_folder(place.data, &problem);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         error = migrate(&place.databases[i], i, &problem);
     }

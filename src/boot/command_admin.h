@@ -23,6 +23,7 @@ int command_user_set_password(const struct command_line *line);
 int command_keys_rotate(const struct command_line *line);
 int command_s3_key_add(const struct command_line *line);
 int command_sweep(const struct command_line *line);
+int command_search_rebuild(const struct command_line *line);
 int command_migrate(const struct command_line *line);
 
 /* Parked events of all databases (command_events.c). */

@@ -3,6 +3,7 @@
  */
 #include "boot/config.h"
 
+#include "backend/redis/redis_address.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -42,6 +43,13 @@ const struct config_row *config_row(enum config_setting setting)
 const char *config_text(const struct config *config, enum config_setting setting)
 {
     return config->slots[setting].text;
+}
+
+bool config_is_set(const struct config *config, enum config_setting setting)
+{
+    const char *origin = config->slots[setting].origin;
+    return config->slots[setting].text[0] != '\0' && strcmp(origin, "default") != 0 &&
+           strcmp(origin, "derived") != 0;
 }
 
 int64_t config_number(const struct config *config, enum config_setting setting)
@@ -443,21 +451,73 @@ static int check_host(const struct config *config, enum config_setting setting,
                               slot->origin, slot->text);
 }
 
+static int check_cache(const struct config *config, struct problem *problem)
+{
+    const struct slot *slot = &config->slots[CONFIG_CACHE_STORE];
+    struct redis_address address;
+    struct problem why = {0};
+    if (strcmp(slot->text, "memory:") == 0) {
+        return 0;
+    }
+    int error = redis_address_parse(slot->text, &address, &why);
+    explicit_bzero(&address, sizeof address);
+    return error == 0 ? 0
+                      : problem_set(problem, error,
+                                    "%s: cache.store: %s; or memory:, for one process alone",
+                                    slot->origin, why.detail);
+}
+
+/* A file of this process's own would take plays that no other process knows of. */
+static int check_activity(const struct config *config, struct problem *problem)
+{
+    const struct slot *catalog = &config->slots[CONFIG_DATABASE_CATALOG];
+    bool shared = strncmp(catalog->text, "postgresql:", strlen("postgresql:")) == 0;
+    return !shared || config_is_set(config, CONFIG_DATABASE_ACTIVITY)
+               ? 0
+               : problem_set(problem, ERR_INVALID,
+                             "%s: database.catalog is on PostgreSQL, so database.activity must be "
+                             "set, too: postgresql://… for a database of its own, or sqlite:PATH",
+                             catalog->origin);
+}
+
+/* Files that stay where they are can be read by one machine alone. */
+static int check_import(const struct config *config, struct problem *problem)
+{
+    const struct slot *mode = &config->slots[CONFIG_IMPORT_MODE];
+    bool stays = config_is_set(config, CONFIG_IMPORT_MODE) && strcmp(mode->text, "reference") == 0;
+    return !stays || strncmp(config_text(config, CONFIG_BLOB_STORE), "s3:", 3) != 0
+               ? 0
+               : problem_set(problem, ERR_INVALID,
+                             "%s: import.mode = reference leaves files where one machine has them, "
+                             "but objects are in an S3 store, which many read: set import.mode = "
+                             "copy, or leave it out",
+                             mode->origin);
+}
+
 static int check_all(const struct config *config, struct problem *problem)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
     static const char *const formats[] = {"json", "text", "auto", NULL};
     static const char *const plans[] = {"free", "premium", NULL};
+    static const char *const modes[] = {"reference", "copy", NULL};
+    static const char *const whens[] = {"demand", "ahead", NULL};
+    static const char *const watches[] = {"auto", "poll", NULL};
     int error = check_listen(config, problem);
     error = error != 0 ? error : check_word(config, CONFIG_LOG_LEVEL, levels, problem);
     error = error != 0 ? error : check_word(config, CONFIG_LOG_FORMAT, formats, problem);
     error = error != 0 ? error : check_word(config, CONFIG_PLAN_DEFAULT, plans, problem);
+    error = error != 0 ? error : check_word(config, CONFIG_IMPORT_MODE, modes, problem);
+    error = error != 0 ? error : check_word(config, CONFIG_IMPORT_RENDITIONS, whens, problem);
+    error = error != 0 ? error : check_word(config, CONFIG_IMPORT_WATCH, watches, problem);
     error = error != 0 ? error : check_url(config, CONFIG_SERVER_URL, problem);
     error = error != 0 ? error : check_url(config, CONFIG_SERVER_MEDIA_URL, problem);
     error = error != 0 ? error : check_url(config, CONFIG_BLOB_PUBLIC_URL, problem);
     error = error != 0 ? error : check_url(config, CONFIG_TRACE_URL, problem);
     error = error != 0 ? error : check_ratio(config, problem);
     error = error != 0 ? error : check_host(config, CONFIG_BLOB_S3_HOST, problem);
+    error = error != 0 ? error : check_cache(config, problem);
+    error = error != 0 ? error : check_activity(config, problem);
+    error = error != 0 ? error : check_import(config, problem);
     const char *base = config_text(config, CONFIG_SERVER_BASE_PATH);
     if (error == 0 && base[0] != '\0' && (base[0] != '/' || base[strlen(base) - 1] == '/')) {
         error = problem_set(problem, ERR_INVALID,
@@ -476,7 +536,10 @@ static int derive_urls(struct config *config, const char *port)
         derive(config, CONFIG_SERVER_URL, url, config_text(config, CONFIG_SERVER_BASE_PATH));
     const char *server = config_text(config, CONFIG_SERVER_URL);
     error = error != 0 ? error : derive(config, CONFIG_SERVER_MEDIA_URL, server, "");
-    return error != 0 ? error : derive(config, CONFIG_BLOB_PUBLIC_URL, server, "/s3");
+    if (error != 0 || strncmp(config_text(config, CONFIG_BLOB_STORE), "s3:", 3) == 0) {
+        return error; /* an S3 store says itself where it is */
+    }
+    return derive(config, CONFIG_BLOB_PUBLIC_URL, server, "/s3");
 }
 
 static int derive_all(struct config *config)
@@ -485,9 +548,13 @@ static int derive_all(struct config *config)
     (void)snprintf(sqlite, sizeof sqlite, "sqlite:%s", config->data);
     char file[4200];
     (void)snprintf(file, sizeof file, "file:%s", config->data);
+    char local[4200];
+    (void)snprintf(local, sizeof local, "local:%s", config->data);
     int error = derive(config, CONFIG_DATABASE_CATALOG, sqlite, "/catalog.db");
     error = error != 0 ? error : derive(config, CONFIG_DATABASE_USERS, sqlite, "/users.db");
+    error = error != 0 ? error : derive(config, CONFIG_DATABASE_ACTIVITY, sqlite, "/activity.db");
     error = error != 0 ? error : derive(config, CONFIG_BLOB_STORE, file, "/objects");
+    error = error != 0 ? error : derive(config, CONFIG_SEARCH_STORE, local, "/search.idx");
     error = error != 0 ? error : derive(config, CONFIG_KEYS_STORE, config->data, "/keys");
     return error != 0 ? error
                       : derive_urls(config, port_of(config_text(config, CONFIG_SERVER_LISTEN)));
@@ -560,17 +627,51 @@ void config_free(struct config *config)
     free(config);
 }
 
-/* "smtp://user:secret@host" → "smtp://user:***@host". */
+static bool is_option(const char *text, const char *name)
+{
+    return strncmp(text, name, strlen(name)) == 0;
+}
+
+/* "smtp://user:secret@host" → "smtp://user:***@host". One URL of at most length bytes: what stands
+ * between the user's name and the last @ of the authority is a password, and so are options of such
+ * names. */
+static void write_masked_one(const char *url, size_t length, FILE *out)
+{
+    const char *end = url + length, *scheme = memmem(url, length, "://", 3);
+    const char *from = scheme != NULL ? scheme + 3 : end;
+    size_t authority = strcspn(from, "/?# ");
+    const char *at = scheme != NULL ? memrchr(from, '@', authority) : NULL;
+    const char *colon = at != NULL ? memchr(from, ':', (size_t)(at - from)) : NULL;
+    if (colon != NULL) {
+        (void)fprintf(out, "%.*s:***", (int)(colon - url), url);
+        url = at;
+    }
+    while (url < end) {
+        size_t option = strcspn(url, "?& ") + 1;
+        option = option < (size_t)(end - url) ? option : (size_t)(end - url);
+        const char *value = strchr(url, '=');
+        bool secret = is_option(url, "password=") || is_option(url, "upload_secret=");
+        if (secret) {
+            (void)fprintf(out, "%.*s***", (int)(value + 1 - url), url);
+            url = value + 1 + strcspn(value + 1, "& ");
+        } else {
+            (void)fprintf(out, "%.*s", (int)option, url);
+            url += option;
+        }
+    }
+}
+
+/* A URL, or several divided by spaces. */
 static void write_masked_url(const char *url, FILE *out)
 {
-    const char *scheme = strstr(url, "://");
-    const char *at = scheme != NULL ? strchr(scheme + 3, '@') : NULL;
-    const char *colon = at != NULL ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
-    if (colon == NULL) {
-        (void)fputs(url, out);
-        return;
+    while (*url != '\0') {
+        size_t length = strcspn(url, " ");
+        write_masked_one(url, length, out);
+        url += length;
+        for (; *url == ' '; url++) {
+            (void)fputc(' ', out);
+        }
     }
-    (void)fprintf(out, "%.*s:***%s", (int)(colon - url), url, at);
 }
 
 static void write_setting(const struct config *config, int setting, FILE *out)
@@ -586,6 +687,29 @@ static void write_setting(const struct config *config, int setting, FILE *out)
         (void)fputs(slot->text, out);
     }
     (void)fputc('\n', out);
+}
+
+static bool has_secret(const struct config_row *row, const char *text)
+{
+    char *masked CLEANUP_FREE = NULL;
+    size_t length = 0;
+    FILE *out = row->kind == CONFIG_URL ? open_memstream(&masked, &length) : NULL;
+    if (out == NULL) {
+        return row->kind == CONFIG_SECRET && text[0] != '\0';
+    }
+    write_masked_url(text, out);
+    return fclose(out) == 0 && strcmp(masked, text) != 0;
+}
+
+const struct config_row *config_secret_of_file(const struct config *config)
+{
+    for (int i = 0; i < CONFIG_SETTINGS_; i++) {
+        const struct slot *slot = &config->slots[i];
+        if (strchr(slot->origin, ':') != NULL && has_secret(&rows[i], slot->text)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
 }
 
 bool config_write(const struct config *config, const char *section, FILE *out)

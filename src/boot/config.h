@@ -29,13 +29,15 @@ enum config_kind {
     X(CONFIG_SERVER_URL, "server", "url", CONFIG_URL, "", 0, 0, false,                             \
       "what clients see, without a slash at the end; empty: http://localhost:PORT")                \
     X(CONFIG_SERVER_MEDIA_URL, "server", "media_url", CONFIG_URL, "", 0, 0, false,                 \
-      "where clients fetch media (an edge); empty: as server.url")                                 \
+      "where clients fetch media (an edge); empty: as server.url, or from an S3 store itself")     \
     X(CONFIG_SERVER_BASE_PATH, "server", "base_path", CONFIG_TEXT, "", 0, 0, false,                \
       "path below which everything stands, such as /tutti")                                        \
     X(CONFIG_SERVER_TRUSTED_PROXIES, "server", "trusted_proxies", CONFIG_TEXT, "", 0, 0, true,     \
       "addresses or networks (CIDR) that may say whose address a request has")                     \
     X(CONFIG_SERVER_CORS_ORIGINS, "server", "cors_origins", CONFIG_TEXT, "", 0, 0, true,           \
       "other origins whose pages may use the API; * for any")                                      \
+    X(CONFIG_SERVER_HSTS, "server", "hsts_s", CONFIG_NUMBER, "31536000", 0, 63072000, true,        \
+      "seconds for which browsers use https alone, said where server.url is https; 0: not said")   \
     X(CONFIG_SERVER_ROLES, "server", "roles", CONFIG_TEXT, "all", 0, 0, false,                     \
       "roles of this process, comma-separated, or all")                                            \
     X(CONFIG_LOG_LEVEL, "log", "level", CONFIG_TEXT, "info", 0, 0, true,                           \
@@ -54,8 +56,8 @@ enum config_kind {
       "worker threads for what may block")                                                         \
     X(CONFIG_LIMIT_QUEUE, "limits", "pool_queue", CONFIG_NUMBER, "256", 1, 65536, false,           \
       "requests that may wait for a worker; more are answered 503")                                \
-    X(CONFIG_LIMIT_HASHES, "limits", "hash_threads", CONFIG_NUMBER, "2", 1, 64, false,             \
-      "threads that hash passwords")                                                               \
+    X(CONFIG_LIMIT_HASHES, "limits", "hash_threads", CONFIG_NUMBER, "0", 0, 64, false,             \
+      "threads that hash passwords; 0: half the cores, at least one")                              \
     X(CONFIG_LIMIT_HASH_QUEUE, "limits", "hash_queue", CONFIG_NUMBER, "64", 1, 65536, false,       \
       "log-ins that may wait for one of them; more are answered 503")                              \
     X(CONFIG_LIMIT_CONNECTIONS, "limits", "connections", CONFIG_NUMBER, "10000", 1, 1000000,       \
@@ -80,6 +82,8 @@ enum config_kind {
       true, "how long an idle connection is kept")                                                 \
     X(CONFIG_LIMIT_DRAIN, "limits", "drain_ms", CONFIG_NUMBER, "10000", 0, 3600000, true,          \
       "how long running requests may take when the server stops")                                  \
+    X(CONFIG_LIMIT_NOTICE, "limits", "notice_ms", CONFIG_NUMBER, "0", 0, 600000, false,            \
+      "how long /readyz says so before SIGTERM stops the server, so that proxies look elsewhere")  \
     X(CONFIG_RATE_READ, "limits", "reads_per_minute", CONFIG_NUMBER, "3000", 0, 100000000, true,   \
       "reads by one user or address; 0: no limit")                                                 \
     X(CONFIG_RATE_WRITE, "limits", "writes_per_minute", CONFIG_NUMBER, "600", 0, 100000000, true,  \
@@ -94,31 +98,118 @@ enum config_kind {
       true, "requests to the object store by one address; 0: no limit")                            \
     X(CONFIG_TIGHTEN, "limits", "tighten_delay_ms", CONFIG_NUMBER, "50", 0, 600000, true,          \
       "queue delay from which rates tighten; 0: never")                                            \
+    X(CONFIG_SHED, "limits", "shed_delay_ms", CONFIG_NUMBER, "500", 0, 600000, true,               \
+      "wait for a worker from which work is refused, strangers' first; 0: never")                  \
+    X(CONFIG_DEADLINE_READ, "limits", "read_deadline_ms", CONFIG_NUMBER, "10000", 0, 3600000,      \
+      true, "time from a whole request to its answer: reads; 0: none")                             \
+    X(CONFIG_DEADLINE_WRITE, "limits", "write_deadline_ms", CONFIG_NUMBER, "20000", 0, 3600000,    \
+      true, "the same of writes")                                                                  \
+    X(CONFIG_DEADLINE_UPLOAD, "limits", "upload_deadline_ms", CONFIG_NUMBER, "120000", 0, 3600000, \
+      true, "the same of uploads begun and completed")                                             \
+    X(CONFIG_DEADLINE_PLAY, "limits", "play_deadline_ms", CONFIG_NUMBER, "10000", 0, 3600000,      \
+      true, "the same of plays begun")                                                             \
+    X(CONFIG_DEADLINE_LOGIN, "limits", "login_deadline_ms", CONFIG_NUMBER, "20000", 0, 3600000,    \
+      true, "the same of log-ins and registrations")                                               \
+    X(CONFIG_DEADLINE_OBJECT, "limits", "object_deadline_ms", CONFIG_NUMBER, "300000", 0, 3600000, \
+      true, "the same of requests to the object store")                                            \
     X(CONFIG_DATABASE_CATALOG, "database", "catalog", CONFIG_URL, "", 0, 0, false,                 \
-      "sqlite:PATH; empty: DATA/catalog.db")                                                       \
+      "sqlite:PATH or postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE, with ?pool=transaction "  \
+      "behind a pooler of transactions; empty: DATA/catalog.db")                                   \
     X(CONFIG_DATABASE_USERS, "database", "users", CONFIG_URL, "", 0, 0, false,                     \
-      "sqlite:PATH; empty: DATA/users.db")                                                         \
+      "as catalog; empty: DATA/users.db")                                                          \
+    X(CONFIG_DATABASE_ACTIVITY, "database", "activity", CONFIG_URL, "", 0, 0, false,               \
+      "plays and what is counted from them, as catalog; empty: DATA/activity.db, which "           \
+      "processes on other machines would not share: set it where catalog is PostgreSQL")           \
+    X(CONFIG_DATABASE_CATALOG_REPLICAS, "database", "catalog_replicas", CONFIG_URL, "", 0, 0,      \
+      false, "PostgreSQL's read replicas: their URLs, separated by spaces")                        \
+    X(CONFIG_DATABASE_USERS_REPLICAS, "database", "users_replicas", CONFIG_URL, "", 0, 0, false,   \
+      "as catalog_replicas")                                                                       \
+    X(CONFIG_DATABASE_ACTIVITY_REPLICAS, "database", "activity_replicas", CONFIG_URL, "", 0, 0,    \
+      false, "as catalog_replicas")                                                                \
+    X(CONFIG_DATABASE_CATALOG_DIRECT, "database", "catalog_direct", CONFIG_URL, "", 0, 0, false,   \
+      "PostgreSQL's URL past a pooler, for locks, notifications and migrations; empty: catalog")   \
+    X(CONFIG_DATABASE_USERS_DIRECT, "database", "users_direct", CONFIG_URL, "", 0, 0, false,       \
+      "as catalog_direct")                                                                         \
+    X(CONFIG_DATABASE_ACTIVITY_DIRECT, "database", "activity_direct", CONFIG_URL, "", 0, 0, false, \
+      "as catalog_direct")                                                                         \
+    X(CONFIG_DATABASE_CONNECTIONS, "database", "connections", CONFIG_NUMBER, "8", 1, 1000, false,  \
+      "connections of this process to each PostgreSQL server, opened as needed; one more a "       \
+      "database is its direct one")                                                                \
+    X(CONFIG_DATABASE_STATEMENT, "database", "statement_timeout_ms", CONFIG_NUMBER, "30000", 100,  \
+      3600000, false, "how long a statement may run on PostgreSQL")                                \
+    X(CONFIG_DATABASE_LOCK, "database", "lock_timeout_ms", CONFIG_NUMBER, "5000", 100, 3600000,    \
+      false, "how long a statement may wait for another's lock on PostgreSQL")                     \
+    X(CONFIG_DATABASE_WAIT, "database", "wait_ms", CONFIG_NUMBER, "10000", 100, 600000, false,     \
+      "how long a request waits for a free connection, or for a new primary, before it is "        \
+      "answered 503")                                                                              \
+    X(CONFIG_DATABASE_LAG, "database", "replica_lag_ms", CONFIG_NUMBER, "5000", 500, 60000, false, \
+      "a replica that is further behind is not read")                                              \
     X(CONFIG_BLOB_STORE, "blob", "store", CONFIG_URL, "", 0, 0, false,                             \
-      "file:DIR; empty: DATA/objects")                                                             \
+      "file:DIR, or s3://KEY:SECRET@HOST/BUCKET?region=…&tls=yes|no&path_style=yes|no "          \
+      "(percent-encoded; upload_key=ID&upload_secret=SECRET sign what clients PUT); empty: "       \
+      "DATA/objects")                                                                              \
     X(CONFIG_BLOB_PUBLIC_URL, "blob", "public_url", CONFIG_URL, "", 0, 0, false,                   \
-      "where clients reach the store; empty: server.url/s3")                                       \
+      "where clients reach the store; empty: server.url/s3, or the S3 store's own address")        \
     X(CONFIG_BLOB_ENCRYPT, "blob", "encrypt", CONFIG_SWITCH, "no", 0, 0, false,                    \
       "encrypt at rest what is stored from now on, with the keys in keys.store/blob-keys")         \
     X(CONFIG_BLOB_S3_HOST, "blob", "s3_host", CONFIG_TEXT, "", 0, 0, false,                        \
       "a host name under which the store stands at /, for S3 clients that take no path; empty: "   \
       "none")                                                                                      \
-    X(CONFIG_CACHE_STORE, "cache", "store", CONFIG_URL, "memory:", 0, 0, false, "memory:")         \
+    X(CONFIG_CACHE_STORE, "cache", "store", CONFIG_URL, "memory:", 0, 0, false,                    \
+      "memory:, or what processes share besides databases and objects (cache, rate limits, "       \
+      "revocations): redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], or by Sentinels "           \
+      "redis://HOST:26379,HOST:26379?sentinel=NAME")                                               \
     X(CONFIG_CACHE_BYTES, "cache", "bytes", CONFIG_NUMBER, "16M", 65536, 1099511627776, false,     \
       "bound of the in-process cache; it grows only with use")                                     \
-    X(CONFIG_BUS_STORE, "bus", "store", CONFIG_URL, "local:", 0, 0, false, "local:")               \
+    X(CONFIG_BUS_STORE, "bus", "store", CONFIG_URL, "local:", 0, 0, false,                         \
+      "local:, or kafka://[USER:PASSWORD@]HOST:PORT,HOST:PORT[?OPTION=VALUE&…]")                   \
+    X(CONFIG_SEARCH_STORE, "search", "store", CONFIG_URL, "", 0, 0, false,                         \
+      "local:PATH, an index of this machine's own, made of the catalogue, or one that all "        \
+      "processes "                                                                                 \
+      "share: opensearch://[USER:PASSWORD@]HOST:PORT,HOST:PORT[/NAME][?OPTION=VALUE&…]; empty: " \
+      "local:DATA/search.idx")                                                                     \
     X(CONFIG_KEYS_STORE, "keys", "store", CONFIG_TEXT, "", 0, 0, false,                            \
       "directory of signing keys; empty: DATA/keys")                                               \
+    X(CONFIG_EDGE_URLS, "edge", "urls", CONFIG_TEXT, "", 0, 0, false,                              \
+      "edges that are told what to forget and what to have, http://HOST:PORT each, with commas "   \
+      "between; empty: none")                                                                      \
+    X(CONFIG_EDGE_WARM, "edge", "warm_tracks", CONFIG_NUMBER, "500", 1, 10000, false,              \
+      "tracks that edges are kept warm with: so many that are asked for most, and as many of "     \
+      "albums that are announced or new")                                                          \
+    X(CONFIG_EDGE_INTERVAL, "edge", "warm_interval_s", CONFIG_NUMBER, "300", 1, 86400, false,      \
+      "time from one round of warming to the next")                                                \
+    X(CONFIG_EDGE_KEY_DELAY, "edge", "key_delay_s", CONFIG_NUMBER, "0", 0, 25200, true,            \
+      "time from `tutti keys rotate` to the first media URL signed by the new key, in which "      \
+      "edges are brought it")                                                                      \
     X(CONFIG_MAIL_URL, "mail", "url", CONFIG_URL, "", 0, 0, false,                                 \
       "smtp://[USER:PASSWORD@]HOST:PORT or smtps://…; empty: no mail")                             \
     X(CONFIG_MAIL_FROM, "mail", "from", CONFIG_TEXT, "Tutti <tutti@localhost>", 0, 0, false,       \
       "sender of mails")                                                                           \
     X(CONFIG_PLAN_DEFAULT, "plan", "default", CONFIG_TEXT, "premium", 0, 0, false,                 \
       "plan of those who have none: free or premium")                                              \
+    X(CONFIG_IMPORT_FOLDERS, "import", "folders", CONFIG_TEXT, "", 0, 0, false,                    \
+      "folders of music that the catalogue follows, with commas between; empty: none")             \
+    X(CONFIG_IMPORT_INTERVAL, "import", "interval_s", CONFIG_NUMBER, "3600", 60, 2592000, false,   \
+      "seconds between two looks at them, whatever was heard")                                     \
+    X(CONFIG_IMPORT_WATCH, "import", "watch", CONFIG_TEXT, "auto", 0, 0, false,                    \
+      "auto: the system tells of changes in them (inotify), but for file systems of a network, "   \
+      "which are polled; poll: all are")                                                           \
+    X(CONFIG_IMPORT_POLL, "import", "poll_s", CONFIG_NUMBER, "300", 1, 86400, false,               \
+      "seconds between two looks at what is polled")                                               \
+    X(CONFIG_IMPORT_MISSING_MAX, "import", "missing_max", CONFIG_NUMBER, "50", 0, 100, false,      \
+      "percent of a folder's files that one look may find gone (and 20 files in any case) before " \
+      "it holds back and asks")                                                                    \
+    X(CONFIG_IMPORT_FINGERPRINTS, "import", "fingerprints_percent", CONFIG_NUMBER, "50", 0, 100,   \
+      false, "of a core, for the fingerprints by which duplicates are found; 0: none are made")    \
+    X(CONFIG_IMPORT_MODE, "import", "mode", CONFIG_TEXT, "reference", 0, 0, false,                 \
+      "reference: files stay where they are; copy: into the store, as always with an S3 store")    \
+    X(CONFIG_IMPORT_RENDITIONS, "import", "renditions", CONFIG_TEXT, "demand", 0, 0, false,        \
+      "demand: other renditions of an imported file are made when somebody plays it; ahead: at "   \
+      "once")                                                                                      \
+    X(CONFIG_IMPORT_RUNGS, "import", "rungs_max_bytes", CONFIG_NUMBER, "50G", 0, 1125899906842624, \
+      false,                                                                                       \
+      "renditions kept beside files that stay where they are: beyond it those played "             \
+      "longest ago go, and are made again when they are played; 0: all are kept")                  \
     X(CONFIG_INGEST_UPLOAD_BYTES, "ingest", "upload_bytes", CONFIG_NUMBER, "2G", 1, 5497558138880, \
       false, "largest file an artist may upload")                                                  \
     X(CONFIG_INGEST_QUOTA_BYTES, "ingest", "quota_bytes", CONFIG_NUMBER, "200G", 1,                \
@@ -168,6 +259,8 @@ void config_free(struct config *config);
 
 /* Borrowed text, never NULL. */
 const char *config_text(const struct config *config, enum config_setting setting);
+/* True where somebody set it: it is neither the default nor what followed from others. */
+bool config_is_set(const struct config *config, enum config_setting setting);
 int64_t config_number(const struct config *config, enum config_setting setting);
 bool config_switch(const struct config *config, enum config_setting setting);
 const char *config_data(const struct config *config); /* the data directory */
@@ -175,6 +268,8 @@ const char *config_data(const struct config *config); /* the data directory */
 /* All settings, or those of one section, as a file that config_load takes, secrets masked, each
  * with where it came from. false: there is no such section. */
 bool config_write(const struct config *config, const char *section, FILE *out);
+/* The first setting that came from a file and holds a password or key; NULL: there is none. */
+const struct config_row *config_secret_of_file(const struct config *config);
 /* Those that came from the environment, "TUTTI_SECTION_KEY=value" a line, unmasked. */
 void config_write_environment(const struct config *config, FILE *out);
 /* The place of the configuration's text parser, for tests and fuzzing: sets from INI text. */

@@ -45,15 +45,27 @@ void doctor_check_disk(struct doctor *doctor, struct finding *finding);
 void doctor_check_clock(struct doctor *doctor, struct finding *finding);
 void doctor_check_limits(struct doctor *doctor, struct finding *finding);
 
-/* doctor_data.c: what is stored. The first two open the databases. */
+/* doctor_data.c: what is stored. The first three open the databases. */
 void doctor_check_catalog(struct doctor *doctor, struct finding *finding);
 void doctor_check_users(struct doctor *doctor, struct finding *finding);
+void doctor_check_activity(struct doctor *doctor, struct finding *finding);
 void doctor_check_events(struct doctor *doctor, struct finding *finding);
 void doctor_check_jobs(struct doctor *doctor, struct finding *finding);
 void doctor_check_objects(struct doctor *doctor, struct finding *finding);
 void doctor_check_store(struct doctor *doctor, struct finding *finding);
 
+/* doctor_s3.c; it opens the objects too */
+void doctor_check_s3(struct doctor *doctor, struct finding *finding);
+
+/* doctor_redis.c */
+void doctor_check_redis(struct doctor *doctor, struct finding *finding);
+
+/* doctor_search.c */
+void doctor_check_search(struct doctor *doctor, struct finding *finding);
+
 /* doctor_service.c: what must answer */
 void doctor_check_media(struct doctor *doctor, struct finding *finding);
+void doctor_check_bus(struct doctor *doctor, struct finding *finding);
 void doctor_check_server(struct doctor *doctor, struct finding *finding);
+void doctor_check_edges(struct doctor *doctor, struct finding *finding);
 void doctor_check_mail(struct doctor *doctor, struct finding *finding);

@@ -14,18 +14,27 @@
 #include "boot/schemas.h"
 #include "service/catalog/catalog.h"
 #include "service/ingest/ingest.h"
+#include "service/library/library.h"
+#include "service/streaming/streaming.h"
 #include "service/transcode/transcode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
-enum { STUCK_MS = 5 * 60 * 1000, OVERDUE_MS = 5 * 60 * 1000, NAMED_MAX = 3, PARKED_MAX = 1000 };
+enum {
+    STUCK_MS = 5 * 60 * 1000,
+    OVERDUE_MS = 5 * 60 * 1000,
+    REPLICA_MS = 5000, /* in which a replica is to be looked at */
+    NAMED_MAX = 3,
+    PARKED_MAX = 1000
+};
 
 static void no_database(struct finding *finding)
 {
-    finding_warn(finding, "", "not looked at: there is no database to ask");
+    finding_warn(finding, "", "not looked at: there is no database to ask, or nothing in it yet");
 }
 
 /* databases */
@@ -47,6 +56,32 @@ static void check_schema(struct doctor *doctor, enum place_database which, struc
     }
 }
 
+static void check_replicas(struct db *db, struct finding *finding)
+{
+    struct problem problem = {0};
+    int64_t until_ms = clock_monotonic_ms() + REPLICA_MS;
+    bool degraded = db_is_degraded(db, &problem);
+    while (degraded && clock_monotonic_ms() < until_ms) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        degraded = db_is_degraded(db, &problem);
+    }
+    if (degraded) {
+        finding_warn(finding,
+                     "mend that server, or its address in database.…_replicas; the others are read",
+                     "%s", problem.detail);
+    }
+}
+
+/* What a database without tables lacks need not be told line by line. */
+static void close_if_empty(struct db **db)
+{
+    bool empty = false;
+    if (db_is_empty(*db, &empty) == 0 && empty) {
+        db_close(*db);
+        *db = NULL;
+    }
+}
+
 static void check_database(struct doctor *doctor, enum place_database which,
                            struct finding *finding)
 {
@@ -58,21 +93,32 @@ static void check_database(struct doctor *doctor, enum place_database which,
                      file->path);
         return;
     }
-    int error = db_open(file->url, file->name, &doctor->databases[which], &problem);
+    int error = place_open_database(file, &doctor->databases[which], &problem);
     if (error != 0) {
-        finding_fail(finding, "restore the last backup (docs/operations.md)", "%s",
-                     finding_words(&problem, error));
+        finding_fail(finding,
+                     file->path != NULL ? "restore the last backup (docs/operations.md)"
+                                        : "mend the address, the server or the user's rights "
+                                          "(docs/operations.md, PostgreSQL)",
+                     "%s", finding_words(&problem, error));
         return;
     }
-    char bytes[PROGRESS_BYTES_SIZE];
-    finding_ok(finding, "%s is whole and of this version (%s)", file->path,
-               progress_bytes((uint64_t)status.st_size, bytes));
+    char bytes[PROGRESS_BYTES_SIZE], size[PROGRESS_BYTES_SIZE + 4] = "";
+    if (file->path != NULL) {
+        (void)snprintf(size, sizeof size, " (%s)", progress_bytes((uint64_t)status.st_size, bytes));
+    }
+    finding_ok(finding, "%s is whole and of this version%s", db_where(doctor->databases[which]),
+               size);
     check_schema(doctor, which, finding);
     error = db_check(doctor->databases[which], &problem);
-    if (error != 0) {
+    if (error == ERR_FORBIDDEN) {
+        finding_fail(finding, "GRANT it, or let the user own the database and its tables", "%s",
+                     finding_words(&problem, error));
+    } else if (error != 0) {
         finding_fail(finding, "stop the server and restore the last backup (docs/operations.md)",
                      "%s", finding_words(&problem, error));
     }
+    check_replicas(doctor->databases[which], finding);
+    close_if_empty(&doctor->databases[which]);
 }
 
 void doctor_check_catalog(struct doctor *doctor, struct finding *finding)
@@ -83,6 +129,11 @@ void doctor_check_catalog(struct doctor *doctor, struct finding *finding)
 void doctor_check_users(struct doctor *doctor, struct finding *finding)
 {
     check_database(doctor, PLACE_USERS, finding);
+}
+
+void doctor_check_activity(struct doctor *doctor, struct finding *finding)
+{
+    check_database(doctor, PLACE_ACTIVITY, finding);
 }
 
 /* events */
@@ -99,13 +150,13 @@ static void judge_unseen(const char *consumer, const struct bus_unseen *unseen,
     }
 }
 
-static int check_interests(struct doctor *doctor, const struct bus_interest *interests,
+static int check_interests(struct db *db, const struct bus_interest *interests,
                            struct finding *finding)
 {
     int error = 0;
     for (unsigned i = 0; error == 0 && interests[i].consumer != NULL; i++) {
         struct bus_unseen unseen = {.count = 0};
-        error = bus_unseen_look(doctor->databases[PLACE_CATALOG], &interests[i], &unseen);
+        error = bus_unseen_look(db, &interests[i], &unseen);
         judge_unseen(interests[i].consumer, &unseen, finding);
         error = error == ERR_NOT_FOUND ? 0 : error; /* a process with that role never ran */
     }
@@ -131,12 +182,19 @@ static int check_parked(struct db *db, struct finding *finding)
 
 void doctor_check_events(struct doctor *doctor, struct finding *finding)
 {
-    if (doctor->databases[PLACE_CATALOG] == NULL || doctor->databases[PLACE_USERS] == NULL) {
-        no_database(finding);
-        return;
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        if (doctor->databases[i] == NULL) {
+            no_database(finding);
+            return;
+        }
     }
-    int error = check_interests(doctor, catalog_interests, finding);
-    error = error != 0 ? error : check_interests(doctor, transcode_interests, finding);
+    struct db *catalog = doctor->databases[PLACE_CATALOG];
+    int error = check_interests(catalog, catalog_interests, finding);
+    error = error != 0 ? error : check_interests(catalog, transcode_interests, finding);
+    error = error != 0 ? error : check_interests(catalog, streaming_interests, finding);
+    error = error != 0
+                ? error
+                : check_interests(doctor->databases[PLACE_ACTIVITY], library_interests, finding);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         error = check_parked(doctor->databases[i], finding);
     }
@@ -189,8 +247,10 @@ static int visit_needed(void *argument, const char *key, int64_t bytes)
     struct needs *needs = argument;
     struct blob_stat stat = {.bytes = 0};
     struct blob_source source = {.fd = -1};
-    /* opened, not just looked at: an encrypted one needs its key */
-    int error = blob_open(needs->store, BLOB_MEDIA, key, &source, &stat);
+    /* in a folder opened, not just looked at: an encrypted one needs its key */
+    int error = blob_is_remote(needs->store)
+                    ? blob_stat(needs->store, BLOB_MEDIA, key, &stat)
+                    : blob_open(needs->store, BLOB_MEDIA, key, &source, &stat);
     blob_source_close(&source);
     needs->seen++;
     needs->bytes += stat.bytes;
@@ -212,6 +272,13 @@ static bool open_objects(struct doctor *doctor, struct finding *finding)
 {
     struct problem problem = {0};
     struct stat status;
+    if (doctor->objects != NULL) {
+        return true;
+    }
+    if (doctor->place.objects == NULL) {
+        finding_fail(finding, "see the line \"s3\"", "the object store can't be used");
+        return false;
+    }
     if (doctor->place.objects != NULL && stat(doctor->place.objects, &status) != 0) {
         finding_warn(finding, "the first start makes it", "%s isn't there", doctor->place.objects);
         return false;
@@ -246,7 +313,8 @@ void doctor_check_objects(struct doctor *doctor, struct finding *finding)
         "--data and copy, or upload those tracks again";
     struct needs needs = {.store = doctor->objects};
     progress_begin(&needs.progress, "objects");
-    int error = catalog_objects_walk(doctor->databases[PLACE_CATALOG], visit_needed, &needs);
+    int error = catalog_objects_walk(doctor->databases[PLACE_CATALOG],
+                                     blob_is_remote(doctor->objects), visit_needed, &needs);
     clear_line(&needs.progress);
     if (error != 0) {
         finding_fail(finding, "tutti migrate, and see the line \"catalog\"",
@@ -281,8 +349,12 @@ static void visit_odd(void *argument, const char *bucket, const char *key, bool 
 
 void doctor_check_store(struct doctor *doctor, struct finding *finding)
 {
-    if (doctor->databases[PLACE_CATALOG] == NULL || doctor->objects == NULL) {
+    if (doctor->databases[PLACE_CATALOG] == NULL) {
         no_database(finding);
+        return;
+    }
+    if (doctor->objects == NULL) {
+        finding_warn(finding, "see the line \"objects\"", "not looked at: it can't be opened");
         return;
     }
     struct ingest_store_look look = {.objects = 0};

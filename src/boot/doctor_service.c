@@ -1,7 +1,9 @@
-/* Doctor's checks of what must answer (doctor_checks.h): tutti-media, the server, the mail server.
+/* Doctor's checks of what must answer (doctor_checks.h): tutti-media, Kafka, the server, mail.
  */
 #include "boot/doctor_checks.h"
 
+#include "backend/bus/bus.h"
+#include "backend/edge/edge.h"
 #include "backend/mail/mail.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -33,6 +35,25 @@ void doctor_check_media(struct doctor *doctor, struct finding *finding)
         return;
     }
     finding_ok(finding, "%s encoded a test sound in its sandbox", path);
+}
+
+/* bus */
+
+void doctor_check_bus(struct doctor *doctor, struct finding *finding)
+{
+    static const char *const databases[] = {"catalog", "users", "activity", NULL};
+    struct problem problem = {0};
+    char dead[BUS_DEAD_SIZE];
+    int error = bus_check(config_text(doctor->config, CONFIG_BUS_STORE), databases, dead, &problem);
+    if (error != 0) {
+        finding_fail(finding,
+                     "until it is mended events wait in the outbox; docs/operations.md says what "
+                     "Kafka and its user need",
+                     "%s", finding_words(&problem, error));
+        return;
+    }
+    finding_ok(finding, "events can flow%s%s",
+               dead[0] != '\0' ? "; those that are given up go to the topic " : "", dead);
 }
 
 /* server */
@@ -115,6 +136,25 @@ void doctor_check_server(struct doctor *doctor, struct finding *finding)
 }
 
 /* mail */
+
+void doctor_check_edges(struct doctor *doctor, struct finding *finding)
+{
+    struct edges *edges = NULL;
+    struct problem problem = {0};
+    int error = edges_open(config_text(doctor->config, CONFIG_EDGE_URLS), &edges, &problem);
+    if (error == 0 && edges == NULL) {
+        finding_ok(finding, "none are set up (edge.urls)");
+        return;
+    }
+    error = error != 0 ? error : edges_look(edges, &problem);
+    if (error != 0) {
+        finding_fail(finding, "check edge.urls, and that edge: it is not told what was deleted",
+                     "%s", finding_words(&problem, error));
+    } else {
+        finding_ok(finding, "each edge answers");
+    }
+    edges_close(edges);
+}
 
 void doctor_check_mail(struct doctor *doctor, struct finding *finding)
 {

@@ -2,6 +2,7 @@
 #include "boot/doctor_checks.h"
 
 #include "backend/bus/bus.h"
+#include "backend/db/db.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -33,10 +34,11 @@ static void check_file_rights(const struct doctor *doctor, struct finding *findi
 {
     const char *file = command_config_file(doctor->line);
     struct stat status;
-    bool has_password = strchr(config_text(doctor->config, CONFIG_MAIL_URL), '@') != NULL;
-    if (file != NULL && has_password && stat(file, &status) == 0 && (status.st_mode & 007) != 0) {
+    const struct config_row *secret = config_secret_of_file(doctor->config);
+    if (file != NULL && secret != NULL && stat(file, &status) == 0 && (status.st_mode & 007) != 0) {
         finding_warn(finding, "chmod 640 it and give it the group that Tutti runs as",
-                     "%s holds the mail server's password, and everybody may read it", file);
+                     "%s holds a password (%s.%s), and everybody may read it", file,
+                     secret->section, secret->key);
     }
 }
 
@@ -115,8 +117,12 @@ void doctor_check_keys(struct doctor *doctor, struct finding *finding)
     const char *keys = doctor->place.keys;
     struct stat status;
     DIR *folder = opendir(keys);
+    bool shared = doctor->place.databases[PLACE_USERS].path == NULL;
+    const char *advice = shared ? "copy those of the processes that are there already; the first "
+                                  "start makes new ones, which the others refuse"
+                                : "the first start makes them";
     if (folder == NULL || fstat(dirfd(folder), &status) != 0) {
-        finding_warn(finding, "the first start makes them", "%s: %s", keys, strerror(errno));
+        finding_warn(finding, advice, "%s: %s", keys, strerror(errno));
         return;
     }
     unsigned count = 0;
@@ -130,6 +136,9 @@ void doctor_check_keys(struct doctor *doctor, struct finding *finding)
     }
     (void)closedir(folder);
     check_private(finding, keys, status.st_uid);
+    if (count == 0) {
+        finding_warn(finding, advice, "%s is empty", keys);
+    }
     finding_ok(finding, "%u files in %s, for their owner alone", count, keys);
 }
 
@@ -172,6 +181,15 @@ void doctor_check_disk(struct doctor *doctor, struct finding *finding)
 
 enum { CLOCK_SLACK_MS = 60 * 1000 };
 
+static void check_server_clock(struct db *db, struct finding *finding)
+{
+    struct problem problem = {0};
+    if (db != NULL && db_ping(db) == 0 && db_clock_is_off(db, &problem)) {
+        finding_fail(finding, "run chrony or systemd-timesyncd there and here", "%s",
+                     problem.detail);
+    }
+}
+
 void doctor_check_clock(struct doctor *doctor, struct finding *finding)
 {
     struct timex about = {.modes = 0};
@@ -182,6 +200,7 @@ void doctor_check_clock(struct doctor *doctor, struct finding *finding)
     }
     int64_t now_ms = clock_wall_ms();
     for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        check_server_clock(doctor->databases[i], finding);
         int64_t newest_ms = 0;
         if (doctor->databases[i] != NULL &&
             bus_newest_time(doctor->databases[i], &newest_ms) == 0 &&

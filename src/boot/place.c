@@ -20,13 +20,61 @@ static const char *behind(const char *url, const char *scheme)
     return strncmp(url, scheme, length) == 0 ? url + length : NULL;
 }
 
-void place_of(const struct config *config, struct place *ret_place)
+void place_database(const struct config *config, enum place_database which,
+                    struct place_file *ret_file)
 {
     static const struct {
         const char *name;
-        enum config_setting setting;
-    } databases[PLACE_DATABASES_] = {[PLACE_CATALOG] = {"catalog", CONFIG_DATABASE_CATALOG},
-                                     [PLACE_USERS] = {"users", CONFIG_DATABASE_USERS}};
+        enum config_setting url, replicas, direct;
+        bool younger;
+    } rows[PLACE_DATABASES_] = {
+        [PLACE_CATALOG] = {"catalog", CONFIG_DATABASE_CATALOG, CONFIG_DATABASE_CATALOG_REPLICAS,
+                           CONFIG_DATABASE_CATALOG_DIRECT, false},
+        [PLACE_USERS] = {"users", CONFIG_DATABASE_USERS, CONFIG_DATABASE_USERS_REPLICAS,
+                         CONFIG_DATABASE_USERS_DIRECT, false},
+        [PLACE_ACTIVITY] = {"activity", CONFIG_DATABASE_ACTIVITY, CONFIG_DATABASE_ACTIVITY_REPLICAS,
+                            CONFIG_DATABASE_ACTIVITY_DIRECT, true},
+    };
+    *ret_file = (struct place_file){
+        .name = rows[which].name,
+        .path = behind(config_text(config, rows[which].url), "sqlite:"),
+        .younger = rows[which].younger,
+        .config = {
+            .url = config_text(config, rows[which].url),
+            .replicas = config_text(config, rows[which].replicas),
+            .direct = config_text(config, rows[which].direct),
+            .connections_max = (unsigned)config_number(config, CONFIG_DATABASE_CONNECTIONS),
+            .statement_ms = (unsigned)config_number(config, CONFIG_DATABASE_STATEMENT),
+            .lock_ms = (unsigned)config_number(config, CONFIG_DATABASE_LOCK),
+            .wait_ms = (unsigned)config_number(config, CONFIG_DATABASE_WAIT),
+            .lag_ms = (unsigned)config_number(config, CONFIG_DATABASE_LAG),
+        }};
+}
+
+int place_check_apart(const struct config *config, struct problem *problem)
+{
+    struct place_file files[PLACE_DATABASES_];
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        place_database(config, i, &files[i]);
+        for (unsigned other = 0; other < i; other++) {
+            if (strcmp(files[i].config.url, files[other].config.url) == 0) {
+                return problem_set(problem, ERR_INVALID,
+                                   "database.%s and database.%s are the same one; each must be a "
+                                   "database of its own",
+                                   files[other].name, files[i].name);
+            }
+        }
+    }
+    return 0;
+}
+
+int place_open_database(const struct place_file *file, struct db **ret_db, struct problem *problem)
+{
+    return db_open_with(&file->config, file->name, ret_db, problem);
+}
+
+void place_of(const struct config *config, struct place *ret_place)
+{
     *ret_place = (struct place){
         .data = config_data(config),
         .keys = config_text(config, CONFIG_KEYS_STORE),
@@ -34,9 +82,7 @@ void place_of(const struct config *config, struct place *ret_place)
         .objects = behind(config_text(config, CONFIG_BLOB_STORE), "file:"),
     };
     for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
-        const char *url = config_text(config, databases[i].setting);
-        ret_place->databases[i] = (struct place_file){
-            .name = databases[i].name, .url = url, .path = behind(url, "sqlite:")};
+        place_database(config, i, &ret_place->databases[i]);
     }
 }
 
@@ -45,7 +91,7 @@ int place_check_databases(const struct place *place, struct problem *problem)
     for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
         const struct place_file *file = &place->databases[i];
         struct stat status;
-        if (file->path != NULL && stat(file->path, &status) != 0) {
+        if (file->path != NULL && !file->younger && stat(file->path, &status) != 0) {
             return problem_set(
                 problem, ERR_NOT_FOUND,
                 "The database %s isn't there: %s: %s; is --data or --config another?", file->name,

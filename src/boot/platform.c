@@ -1,58 +1,54 @@
-/* The platform (platform.h).
- *
- *   data directory → databases → node lease → bus, cache, objects, mail → contracts of the roles
- *
- * opened in this order and closed in the reverse one. Which engine stands behind a need is said by
- * its URL in the configuration.
+/* The platform (platform.h): engines, and over them the contracts of the roles, opened in this
+ * order and closed in the reverse one.
  */
 #include "boot/platform.h"
 
 #include "backend/blob/blob.h"
 #include "backend/bus/bus.h"
-#include "backend/cache/cache.h"
-#include "backend/db/db.h"
-#include "backend/mail/mail.h"
-#include "backend/node/node_lease.h"
+#include "backend/redis/redis_rates.h"
 #include "base/call.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/problem.h"
 #include "boot/config.h"
-#include "boot/place.h"
+#include "boot/engines.h"
+#include "boot/health.h"
+#include "boot/seen.h"
+#include "boot/store_rules.h"
 #include "net/http.h"
-#include "net/metrics.h"
 #include "service/catalog/catalog.h"
 #include "service/gateway/gateway.h"
 #include "service/identity/identity.h"
 #include "service/ingest/ingest.h"
+#include "service/library/library.h"
 #include "service/objectstore/objectstore.h"
+#include "service/search/search.h"
 #include "service/streaming/streaming.h"
 #include "service/transcode/transcode.h"
 
 #include <assert.h>
 #include <limits.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { URL_SIZE = 1024 };
+
 struct platform {
     const struct config *config;
     unsigned roles;
-    struct db *catalog_db, *users_db;
-    struct node_lease *node;
-    struct bus *bus;
-    struct cache *cache;
-    struct blob_store *blobs;
-    struct mailer *mailer;
+    struct engines engines;
+    struct seen seen;
     struct identity *identity;
     struct catalog *catalog;
     struct ingest *ingest;
     struct transcode *transcode;
     struct streaming *streaming;
+    struct library *library;
+    struct search *search;
     struct objectstore *objectstore;
     struct gateway *gateway;
 };
@@ -72,6 +68,8 @@ static const struct role_row role_rows[] = {
     {"ingest", PLATFORM_INGEST, ingest_routes, offsetof(struct platform, ingest)},
     {"transcode", PLATFORM_TRANSCODE, NULL, 0},
     {"streaming", PLATFORM_STREAMING, streaming_routes, offsetof(struct platform, streaming)},
+    {"library", PLATFORM_LIBRARY, library_routes, offsetof(struct platform, library)},
+    {"search", PLATFORM_SEARCH, search_routes, offsetof(struct platform, search)},
     {"objectstore", PLATFORM_OBJECTSTORE, objectstore_routes,
      offsetof(struct platform, objectstore)},
 };
@@ -120,84 +118,20 @@ int platform_parse_roles(const char *list, unsigned *ret_roles, struct problem *
     return 0;
 }
 
-static int open_databases(struct platform *platform, struct problem *problem)
+/* Without an edge, players have what an S3 store holds from the store itself. */
+static bool plays_from_store(const struct platform *platform)
 {
-    const struct config *config = platform->config;
-    int error = place_make_folder(config_data(config), problem);
-    error = error != 0 ? error
-                       : db_open(config_text(config, CONFIG_DATABASE_USERS), "users",
-                                 &platform->users_db, problem);
-    return error != 0 ? error
-                      : db_open(config_text(config, CONFIG_DATABASE_CATALOG), "catalog",
-                                &platform->catalog_db, problem);
-}
-
-static int open_bus(struct platform *platform, struct problem *problem)
-{
-    int error = bus_open(config_text(platform->config, CONFIG_BUS_STORE), &platform->bus, problem);
-    error = error != 0 ? error : bus_attach(platform->bus, platform->users_db, problem);
-    return error != 0 ? error : bus_attach(platform->bus, platform->catalog_db, problem);
-}
-
-/* Without its node number a process must make no more ids: it drains and ends, to be started anew.
- */
-static void node_lost(void *argument)
-{
-    (void)argument;
-    log_event(LOG_ERROR, "node.lost", log_text("reason", "its lease could not be held"));
-    (void)kill(getpid(), SIGTERM);
-}
-
-static int open_node(struct platform *platform, struct problem *problem)
-{
-    return node_lease_take(platform->catalog_db, node_lost, NULL, &platform->node, problem);
-}
-
-static int open_objects(struct platform *platform, struct problem *problem)
-{
-    const struct config *config = platform->config;
-    const char *keys = config_text(config, CONFIG_KEYS_STORE);
-    struct objectstore_key key;
-    int error = objectstore_internal_key(keys, &key, problem);
-    if (error != 0) {
-        return error;
-    }
-    struct blob_config blob = {
-        .url = config_text(config, CONFIG_BLOB_STORE),
-        .public_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
-        .key_id = key.id,
-        .secret = key.secret,
-        .region = "us-east-1",
-        .keys_path = keys,
-        .seal = config_switch(config, CONFIG_BLOB_ENCRYPT),
-    };
-    error = blob_store_open(&blob, &platform->blobs, problem);
-    sodium_memzero(&key, sizeof key);
-    return error;
-}
-
-static int open_engines(struct platform *platform, struct problem *problem)
-{
-    const struct config *config = platform->config;
-    int error = open_node(platform, problem);
-    error = error != 0 ? error : open_bus(platform, problem);
-    error = error != 0 ? error
-                       : cache_open(config_text(config, CONFIG_CACHE_STORE), "catalog",
-                                    (size_t)config_number(config, CONFIG_CACHE_BYTES),
-                                    &platform->cache, problem);
-    error = error != 0 ? error : open_objects(platform, problem);
-    return error != 0
-               ? error
-               : mail_open(config_text(config, CONFIG_MAIL_URL),
-                           config_text(config, CONFIG_MAIL_FROM), &platform->mailer, problem);
+    return blob_is_remote(platform->engines.blobs) &&
+           !config_is_set(platform->config, CONFIG_SERVER_MEDIA_URL);
 }
 
 static int open_identity(struct platform *platform, struct problem *problem)
 {
     const struct config *config = platform->config;
     struct identity_config identity = {
-        .users = platform->users_db,
-        .mailer = platform->mailer,
+        .users = platform->engines.databases[PLACE_USERS],
+        .mailer = platform->engines.mailer,
+        .redis = platform->engines.redis,
         .keys_path = config_text(config, CONFIG_KEYS_STORE),
         .data_path = config_data(config),
         .public_url = config_text(config, CONFIG_SERVER_URL),
@@ -209,28 +143,55 @@ static int open_identity(struct platform *platform, struct problem *problem)
 static int open_catalog(struct platform *platform, struct problem *problem)
 {
     struct catalog_config catalog = {
-        .db = platform->catalog_db,
-        .bus = platform->bus,
-        .cache = platform->cache,
-        .blobs = platform->blobs,
+        .db = platform->engines.databases[PLACE_CATALOG],
+        .bus = platform->engines.bus,
+        .cache = platform->engines.cache,
+        .blobs = platform->engines.blobs,
         .identity = platform->identity,
     };
     return catalog_open(&catalog, &platform->catalog, problem);
 }
 
+static int64_t first_admin(void *context)
+{
+    int64_t user_id = 0;
+    (void)identity_first_admin(context, &user_id);
+    return user_id;
+}
+
 static int open_ingest(struct platform *platform, struct problem *problem)
 {
     const struct config *config = platform->config;
+    char media[PATH_MAX];
+    platform_media_program(config, media);
+    bool copies = strcmp(config_text(config, CONFIG_IMPORT_MODE), "copy") == 0;
     struct ingest_config ingest = {
-        .db = platform->catalog_db,
-        .bus = platform->bus,
-        .blobs = platform->blobs,
+        .db = platform->engines.databases[PLACE_CATALOG],
+        .bus = platform->engines.bus,
+        .blobs = platform->engines.blobs,
         .catalog = platform->catalog,
-        .objects_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
+        .library = platform->library,
+        .objects_url = blob_public_url(platform->engines.blobs),
         .upload_bytes_max = config_number(config, CONFIG_INGEST_UPLOAD_BYTES),
         .quota_bytes = config_number(config, CONFIG_INGEST_QUOTA_BYTES),
+        .media_path = media,
+        .import_folders = config_text(config, CONFIG_IMPORT_FOLDERS),
+        .import_interval_s = (unsigned)config_number(config, CONFIG_IMPORT_INTERVAL),
+        .import_watch = config_text(config, CONFIG_IMPORT_WATCH),
+        .import_poll_s = (unsigned)config_number(config, CONFIG_IMPORT_POLL),
+        .import_missing_max = (unsigned)config_number(config, CONFIG_IMPORT_MISSING_MAX),
+        .import_prints_percent = (unsigned)config_number(config, CONFIG_IMPORT_FINGERPRINTS),
+        .import_rungs_bytes = config_number(config, CONFIG_IMPORT_RUNGS),
+        .import_copy = copies || blob_is_remote(platform->engines.blobs),
+        .import_ahead = strcmp(config_text(config, CONFIG_IMPORT_RENDITIONS), "ahead") == 0,
+        .import_owner = first_admin,
+        .import_owner_context = platform->identity,
     };
-    return ingest_open(&ingest, &platform->ingest, problem);
+    int error = ingest_open(&ingest, &platform->ingest, problem);
+    if (error == 0) {
+        blob_outside_set(platform->engines.blobs, ingest_outside, platform->ingest);
+    }
+    return error;
 }
 
 void platform_media_program(const struct config *config, char path[PATH_MAX])
@@ -253,13 +214,40 @@ static int open_transcode(struct platform *platform, struct problem *problem)
     char media[PATH_MAX];
     platform_media_program(platform->config, media);
     struct transcode_config transcode = {
-        .db = platform->catalog_db,
-        .bus = platform->bus,
-        .blobs = platform->blobs,
+        .db = platform->engines.databases[PLACE_CATALOG],
+        .bus = platform->engines.bus,
+        .blobs = platform->engines.blobs,
         .media_path = media,
         .workers = (unsigned)config_number(platform->config, CONFIG_TRANSCODE_WORKERS),
     };
     return transcode_open(&transcode, &platform->transcode, problem);
+}
+
+static int open_library(struct platform *platform, struct problem *problem)
+{
+    const struct library_config library = {
+        .users = platform->engines.databases[PLACE_USERS],
+        .activity = platform->engines.databases[PLACE_ACTIVITY],
+        .bus = platform->engines.bus,
+        .catalog = platform->catalog,
+        .public_url = config_text(platform->config, CONFIG_SERVER_URL),
+    };
+    int error = library_open(&library, &platform->library, problem);
+    if (error == 0) {
+        identity_export_with(platform->identity, library_export, platform->library);
+    }
+    return error;
+}
+
+static int open_search(struct platform *platform, struct problem *problem)
+{
+    const struct search_config search = {
+        .store = config_text(platform->config, CONFIG_SEARCH_STORE),
+        .catalog_db = platform->engines.databases[PLACE_CATALOG],
+        .catalog = platform->catalog,
+        .library = platform->library,
+    };
+    return search_open(&search, &platform->search, problem);
 }
 
 static int open_delivery(struct platform *platform, struct problem *problem)
@@ -267,19 +255,29 @@ static int open_delivery(struct platform *platform, struct problem *problem)
     const struct config *config = platform->config;
     struct streaming_config streaming = {
         .catalog = platform->catalog,
-        .blobs = platform->blobs,
+        .blobs = platform->engines.blobs,
         .keys_path = config_text(config, CONFIG_KEYS_STORE),
         .media_url = config_text(config, CONFIG_SERVER_MEDIA_URL),
+        .db = platform->engines.databases[PLACE_CATALOG],
+        .bus = platform->engines.bus,
+        .edge_urls = config_text(config, CONFIG_EDGE_URLS),
+        .warm_tracks = (unsigned)config_number(config, CONFIG_EDGE_WARM),
+        .warm_interval_ms = config_number(config, CONFIG_EDGE_INTERVAL) * 1000,
+        .from_store = plays_from_store(platform),
     };
+    const char *store_url = blob_public_url(platform->engines.blobs);
+    char built_in[URL_SIZE]; /* where the built-in store's outside users reach it */
+    (void)snprintf(built_in, sizeof built_in, "%s/s3", config_text(config, CONFIG_SERVER_URL));
     struct objectstore_config objects = {
-        .blobs = platform->blobs,
+        .blobs = platform->engines.blobs,
         .keys_path = config_text(config, CONFIG_KEYS_STORE),
-        .public_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
+        .public_url = blob_is_remote(platform->engines.blobs) ? built_in : store_url,
     };
     struct gateway_config gateway = {
         .base_path = config_text(config, CONFIG_SERVER_BASE_PATH),
-        .media_url = config_text(config, CONFIG_SERVER_MEDIA_URL),
-        .upload_url = config_text(config, CONFIG_BLOB_PUBLIC_URL),
+        .media_url =
+            plays_from_store(platform) ? store_url : config_text(config, CONFIG_SERVER_MEDIA_URL),
+        .upload_url = store_url,
     };
     int error = streaming_open(&streaming, &platform->streaming, problem);
     error = error != 0 ? error : objectstore_open(&objects, &platform->objectstore, problem);
@@ -290,8 +288,10 @@ static int open_roles(struct platform *platform, struct problem *problem)
 {
     int error = open_identity(platform, problem);
     error = error != 0 ? error : open_catalog(platform, problem);
+    error = error != 0 ? error : open_library(platform, problem);
     error = error != 0 ? error : open_ingest(platform, problem);
     error = error != 0 ? error : open_transcode(platform, problem);
+    error = error != 0 ? error : open_search(platform, problem);
     return error != 0 ? error : open_delivery(platform, problem);
 }
 
@@ -314,8 +314,7 @@ int platform_open(const struct config *config, unsigned roles, struct platform *
     }
     platform->config = config;
     platform->roles = roles;
-    int error = open_databases(platform, problem);
-    error = error != 0 ? error : open_engines(platform, problem);
+    int error = engines_open(&platform->engines, config, problem);
     error = error != 0 ? error : open_roles(platform, problem);
     return opened(platform, error, ret_platform);
 }
@@ -328,9 +327,7 @@ int platform_open_data(const struct config *config, struct platform **ret_platfo
         return ERR_NO_MEMORY;
     }
     platform->config = config;
-    int error = open_databases(platform, problem);
-    error = error != 0 ? error : open_node(platform, problem);
-    error = error != 0 ? error : open_bus(platform, problem);
+    int error = engines_open_data(&platform->engines, config, problem);
     error = error != 0 ? error : open_identity(platform, problem);
     return opened(platform, error, ret_platform);
 }
@@ -340,21 +337,19 @@ void platform_close(struct platform *platform)
     if (platform == NULL) {
         return;
     }
-    metric_ask_end(platform);
+    health_gauges_end(&platform->engines);
+    health_gauge_search_end(platform->search);
     transcode_close(platform->transcode);
     ingest_close(platform->ingest);
-    bus_close(platform->bus);
+    engines_end_events(&platform->engines);
     gateway_close(platform->gateway);
     objectstore_close(platform->objectstore);
     streaming_close(platform->streaming);
+    search_close(platform->search);
+    library_close(platform->library);
     catalog_close(platform->catalog);
     identity_close(platform->identity);
-    mail_close(platform->mailer);
-    blob_store_close(platform->blobs);
-    cache_close(platform->cache);
-    node_lease_release(platform->node);
-    db_close(platform->catalog_db);
-    db_close(platform->users_db);
+    engines_close(&platform->engines);
     free(platform);
 }
 
@@ -385,57 +380,71 @@ static int subscribe(struct platform *platform)
     if (error == 0 && (platform->roles & PLATFORM_TRANSCODE) != 0) {
         error = transcode_subscribe(platform->transcode);
     }
+    if (error == 0 && (platform->roles & PLATFORM_STREAMING) != 0) {
+        error = streaming_subscribe(platform->streaming);
+    }
+    if (error == 0 && (platform->roles & PLATFORM_LIBRARY) != 0) {
+        error = library_subscribe(platform->library);
+    }
     return error;
+}
+
+/* A store that can't be told now, or not by this key, still does all else; but one that is known to
+ * give uploaders what is not theirs ends the start. */
+static int tell_store(struct platform *platform, struct problem *problem)
+{
+    struct problem passing = {0};
+    if (blob_is_remote(platform->engines.blobs) &&
+        store_rules(platform->config, platform->engines.blobs, true, &passing) != 0) {
+        log_event(LOG_WARNING, "blob.rules", log_text("reason", passing.detail));
+    }
+    problem_reset(&passing);
+    if (blob_guard(platform->engines.blobs, &passing) == ERR_INVALID) {
+        *problem = passing;
+        return ERR_INVALID;
+    }
+    if (passing.code != 0) {
+        log_event(LOG_WARNING, "blob.guard", log_text("reason", passing.detail));
+    }
+    return 0;
 }
 
 int platform_start(struct platform *platform, struct problem *problem)
 {
     int error = subscribe(platform);
-    error = error != 0 ? error : bus_start(platform->bus);
+    error = error != 0 ? error : bus_start(platform->engines.bus);
     if (error == 0 && (platform->roles & PLATFORM_INGEST) != 0) {
-        error = ingest_start(platform->ingest);
+        error = tell_store(platform, problem);
+        error = error != 0 ? error : ingest_start(platform->ingest);
+    }
+    if (error == 0 && (platform->roles & PLATFORM_STREAMING) != 0) {
+        error = streaming_start(platform->streaming);
     }
     if (error == 0 && (platform->roles & PLATFORM_TRANSCODE) != 0) {
         error = transcode_start(platform->transcode, problem);
     }
+    if (error == 0 && (platform->roles & PLATFORM_SEARCH) != 0) {
+        error = search_start(platform->search, problem);
+    }
     return error;
-}
-
-static int64_t ask_catalog_up(void *argument)
-{
-    return db_ping(((struct platform *)argument)->catalog_db) == 0;
-}
-
-static int64_t ask_users_up(void *argument)
-{
-    return db_ping(((struct platform *)argument)->users_db) == 0;
-}
-
-static int64_t ask_blobs_up(void *argument)
-{
-    return blob_ping(((struct platform *)argument)->blobs) == 0;
 }
 
 void platform_gauges(struct platform *platform)
 {
-    static const char name[] = "tutti_engine_up", help[] = "1: the engine answers, 0: it does not.";
-    metric_ask(name, help, "engine=\"catalog\"", ask_catalog_up, platform);
-    metric_ask(name, help, "engine=\"users\"", ask_users_up, platform);
-    metric_ask(name, help, "engine=\"blob\"", ask_blobs_up, platform);
+    health_gauges(&platform->engines);
+    health_gauge_search(platform->search);
 }
 
-static bool engine_state(json_t *engines, const char *name, int error)
-{
-    (void)json_object_set_new(engines, name, json_string(error == 0 ? "ok" : error_name(error)));
-    return error == 0;
-}
-
-static bool is_ready(void *context, json_t *engines)
+static bool is_ready(void *context, json_t *ret_states)
 {
     struct platform *platform = context;
-    bool ready = engine_state(engines, "catalog", db_ping(platform->catalog_db));
-    ready = engine_state(engines, "users", db_ping(platform->users_db)) && ready;
-    return engine_state(engines, "blob", blob_ping(platform->blobs)) && ready;
+    health_tell_search(platform->search, ret_states);
+    return health_is_ready(&platform->engines, ret_states);
+}
+
+static int exchange_rates(void *context, struct rates_spent *spent, unsigned count)
+{
+    return redis_rates_exchange(((struct platform *)context)->engines.redis, spent, count);
 }
 
 static int authenticate(void *context, struct request *request, const char *bearer)
@@ -444,19 +453,35 @@ static int authenticate(void *context, struct request *request, const char *bear
     return identity_authenticate(platform->identity, request, bearer);
 }
 
+static void handle_begins(void *context, struct request *request)
+{
+    seen_begin(&((struct platform *)context)->seen, request);
+}
+
+static void handle_ended(void *context, struct request *request)
+{
+    seen_end(&((struct platform *)context)->seen, request);
+}
+
 struct http_hooks platform_hooks(struct platform *platform)
 {
+    const char *base = config_text(platform->config, CONFIG_SERVER_BASE_PATH);
+    platform->seen = (struct seen){.cookie_path = base[0] != '\0' ? base : "/",
+                                   .redis = platform->engines.redis};
+    platform_databases(platform, platform->seen.databases);
     return (struct http_hooks){
         .context = platform,
         .authenticate = authenticate,
         .ready = is_ready,
+        .handle_begins = handle_begins,
+        .handle_ended = handle_ended,
+        .exchange_rates = platform->engines.redis != NULL ? exchange_rates : NULL,
     };
 }
 
 void platform_databases(struct platform *platform, struct db *ret_databases[PLATFORM_DATABASES])
 {
-    ret_databases[0] = platform->users_db;
-    ret_databases[1] = platform->catalog_db;
+    memcpy(ret_databases, platform->engines.databases, sizeof platform->engines.databases);
 }
 
 struct identity *platform_identity(struct platform *platform)
@@ -467,9 +492,22 @@ struct identity *platform_identity(struct platform *platform)
 int platform_rotate_keys(struct platform *platform, struct call *call)
 {
     int error = identity_keys_rotate(platform->identity, call);
+    int64_t delay_ms = config_number(platform->config, CONFIG_EDGE_KEY_DELAY) * 1000;
     return error != 0 ? error
                       : streaming_keys_rotate(config_text(platform->config, CONFIG_KEYS_STORE),
-                                              &call->problem);
+                                              delay_ms, &call->problem);
+}
+
+int platform_search_rebuild(struct platform *platform, struct search_built *ret_built,
+                            struct problem *problem)
+{
+    return search_rebuild(platform->search, ret_built, problem);
+}
+
+int platform_import(struct platform *platform, const struct import_options *options,
+                    struct import_progress *ret_progress, struct problem *problem)
+{
+    return ingest_import(platform->ingest, options, ret_progress, problem);
 }
 
 int platform_sweep(struct platform *platform, unsigned *ret_uploads, unsigned *ret_objects)

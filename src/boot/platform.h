@@ -22,7 +22,9 @@ enum platform_role {
     PLATFORM_TRANSCODE = 1 << 4,
     PLATFORM_STREAMING = 1 << 5,
     PLATFORM_OBJECTSTORE = 1 << 6,
-    PLATFORM_ALL = (1 << 7) - 1,
+    PLATFORM_LIBRARY = 1 << 7,
+    PLATFORM_SEARCH = 1 << 8,
+    PLATFORM_ALL = (1 << 9) - 1,
 };
 
 /* "identity,catalog" or "all" as bits. ERR_INVALID names the unknown role and those there are. */
@@ -48,7 +50,7 @@ void platform_gauges(struct platform *platform);
 void platform_announce(struct platform *platform);
 
 /* The databases that have an outbox; borrowed. */
-enum { PLATFORM_DATABASES = 2 };
+enum { PLATFORM_DATABASES = 3 };
 struct db;
 void platform_databases(struct platform *platform, struct db *ret_databases[PLATFORM_DATABASES]);
 /* Where tutti-media is: beside tutti unless the configuration says otherwise. */
@@ -57,5 +59,14 @@ struct identity *platform_identity(struct platform *platform); /* borrowed */
 /* What the sweep does in portions, at once: all that nothing names any more and whose grace is over
  * goes. Needs a platform of platform_open. */
 int platform_sweep(struct platform *platform, unsigned *ret_uploads, unsigned *ret_objects);
+/* The search index of this machine, built anew. Needs a platform of platform_open. */
+struct search_built;
+int platform_search_rebuild(struct platform *platform, struct search_built *ret_built,
+                            struct problem *problem);
+/* Imports a folder (ingest.h). Needs a platform of platform_open. */
+struct import_options;
+struct import_progress;
+int platform_import(struct platform *platform, const struct import_options *options,
+                    struct import_progress *ret_progress, struct problem *problem);
 /* New signing keys for access tokens and media URLs. */
 int platform_rotate_keys(struct platform *platform, struct call *call);

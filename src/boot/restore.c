@@ -11,7 +11,9 @@
 
 #include "backend/blob/blob.h"
 #include "backend/db/db.h"
+#include "backend/db/db_copy.h"
 #include "backend/folder.h"
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -50,6 +52,9 @@ struct restore {
     bool has_configuration, has_environment;
     bool has_database[PLACE_DATABASES_];
     char configuration[PATH_MAX], environment[PATH_MAX]; /* where they go */
+    char files[PLACE_DATABASES_]
+              [PATH_MAX]; /* the databases; of one that is no file, where it is staged */
+    bool put_aside;       /* what a server had is under another name there */
     char aside[PATH_MAX]; /* where what was there goes; "": nothing was */
 };
 
@@ -89,12 +94,33 @@ static bool is_filled(const char *path)
     return filled;
 }
 
+/* Whether a database that is no file has anything. */
+static int look_at_server(struct restore *restore, enum place_database which, bool *ret_filled)
+{
+    struct db *db = NULL;
+    bool empty = true;
+    if (restore->place.databases[which].path != NULL) {
+        return 0;
+    }
+    int error = place_open_database(&restore->place.databases[which], &db, &restore->problem);
+    error = error != 0 ? error : db_is_empty(db, &empty);
+    db_close(db);
+    *ret_filled = *ret_filled || !empty;
+    return error;
+}
+
 static int refuse_filled(struct restore *restore)
 {
     const struct place *place = &restore->place;
     bool filled = is_filled(place->data) || is_filled(place->keys);
     for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
-        filled = filled || exists(place->databases[i].path);
+        filled = filled || exists(restore->files[i]);
+    }
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        int error = look_at_server(restore, i, &filled);
+        if (error != 0) {
+            return error;
+        }
     }
     if (filled && restore->line->options[OPTION_REPLACE] == NULL) {
         return problem_set(
@@ -109,14 +135,7 @@ static int refuse_filled(struct restore *restore)
 static int look(struct restore *restore)
 {
     const struct place *place = &restore->place;
-    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
-        if (place->databases[i].path == NULL) {
-            return problem_set(&restore->problem, ERR_UNSUPPORTED,
-                               "The database %s is no file (%s); only files can be restored",
-                               place->databases[i].name, place->databases[i].url);
-        }
-    }
-    if (db_in_use(place->databases[PLACE_CATALOG].url)) {
+    if (db_in_use(place->databases[PLACE_CATALOG].config.url)) {
         return problem_set(&restore->problem, ERR_BUSY,
                            "A server runs on %s; stop it first, or restore into another --data",
                            place->data);
@@ -207,7 +226,7 @@ static int extract_entry(struct restore *restore, struct archive_reader *reader,
         const struct place_file *file = &restore->place.databases[i];
         size_t length = strlen(file->name);
         if (strncmp(entry->name, file->name, length) == 0 &&
-            strcmp(entry->name + length, ".db") == 0 && staged(file->path, path)) {
+            strcmp(entry->name + length, ".db") == 0 && staged(restore->files[i], path)) {
             restore->has_database[i] = true;
             return extract(restore, reader, entry, path);
         }
@@ -239,18 +258,24 @@ static void remove_staged_keys(const struct restore *restore)
     }
 }
 
-/* Removes what was staged, of this restore or one that was killed. */
-static void remove_staged(const struct restore *restore)
+static void remove_staged_file(const char *file)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-peers"};
     char path[PATH_MAX];
-    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
-        for (unsigned j = 0; j < COUNT_OF(suffixes); j++) {
-            if ((size_t)snprintf(path, sizeof path, "%s" STAGED "%s",
-                                 restore->place.databases[i].path, suffixes[j]) < sizeof path) {
-                (void)unlink(path);
-            }
+    for (unsigned i = 0; i < COUNT_OF(suffixes); i++) {
+        if ((size_t)snprintf(path, sizeof path, "%s" STAGED "%s", file, suffixes[i]) <
+            sizeof path) {
+            (void)unlink(path);
         }
+    }
+}
+
+/* Removes what was staged, of this restore or one that was killed. */
+static void remove_staged(const struct restore *restore)
+{
+    char path[PATH_MAX];
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        remove_staged_file(restore->files[i]);
     }
     const char *const texts[] = {restore->configuration, restore->environment};
     for (unsigned i = 0; i < COUNT_OF(texts); i++) {
@@ -293,12 +318,12 @@ static int stage(struct restore *restore)
 static int check_database(struct restore *restore, enum place_database which)
 {
     const struct place_file *file = &restore->place.databases[which];
-    if (!restore->has_database[which]) {
+    if (!restore->has_database[which] && !file->younger) {
         return problem_set(&restore->problem, ERR_CORRUPT, "%s lacks the database %s",
                            restore->path, file->name);
     }
-    char url[PATH_MAX + 16];
-    (void)snprintf(url, sizeof url, "%s" STAGED, file->url);
+    char url[PATH_MAX + sizeof "sqlite:" STAGED];
+    (void)snprintf(url, sizeof url, "sqlite:%s" STAGED, restore->files[which]);
     struct db *db = NULL;
     int error = db_open(url, file->name, &db, &restore->problem);
     error = error != 0 ? error : db_check(db, &restore->problem);
@@ -310,8 +335,10 @@ static int check_database(struct restore *restore, enum place_database which)
 static int check(struct restore *restore)
 {
     progress_begin(&restore->progress, "checking");
-    int error = check_database(restore, PLACE_CATALOG);
-    error = error != 0 ? error : check_database(restore, PLACE_USERS);
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        error = check_database(restore, i);
+    }
     if (error == 0) {
         progress_end(&restore->progress, "databases are whole");
     }
@@ -364,6 +391,45 @@ static int put_aside(struct restore *restore, const char *path)
     return 0;
 }
 
+/* Into a server: the rows of the staged file. What is there goes aside under a name of its own. */
+static int fill_server(struct restore *restore, enum place_database which)
+{
+    static const char *const passed_over[] = {"db_migration", "db_position", NULL};
+    char path[PATH_MAX], name[64];
+    int64_t rows = 0;
+    bool empty = true;
+    struct db *db = NULL;
+    struct arena *statements = arena_new(0);
+    const char *slash = strrchr(restore->aside, '/');
+    (void)snprintf(name, sizeof name, "%.60s", slash != NULL ? slash + 1 : restore->aside);
+    int error = statements != NULL && staged(restore->files[which], path)
+                    ? place_open_database(&restore->place.databases[which], &db, &restore->problem)
+                    : ERR_NO_MEMORY;
+    error = error != 0 ? error : db_is_empty(db, &empty);
+    if (error == 0 && !empty) {
+        restore->put_aside = true;
+        error = db_put_aside(db, name, &restore->problem);
+    }
+    const struct db_copy copy = {
+        .path = path, .to = db, .passed_over = passed_over, .statements = statements};
+    error = error != 0 ? error : schemas_migrate(db, which, &restore->problem);
+    error = error != 0 ? error : db_copy_sqlite(&copy, &rows, &restore->problem);
+    db_close(db);
+    arena_free(statements);
+    return error;
+}
+
+static int fill_servers(struct restore *restore)
+{
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        if (restore->place.databases[i].path == NULL) {
+            error = fill_server(restore, i);
+        }
+    }
+    return error;
+}
+
 /* A database goes with its log: without it, it would be an older one. */
 static int put_database_aside(struct restore *restore, const char *path)
 {
@@ -391,11 +457,11 @@ static int place_all(struct restore *restore)
     (void)rmdir(place->keys); /* an empty one is in the way */
     int error = put_aside(restore, place->keys);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
-        error = put_database_aside(restore, place->databases[i].path);
+        error = put_database_aside(restore, restore->files[i]);
     }
     error = error != 0 ? error : put_in_place(restore, place->keys);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
-        error = put_in_place(restore, place->databases[i].path);
+        error = place->databases[i].path != NULL ? put_in_place(restore, restore->files[i]) : 0;
     }
     if (error == 0 && restore->has_configuration) {
         error = put_in_place(restore, restore->configuration);
@@ -406,15 +472,28 @@ static int place_all(struct restore *restore)
     return error;
 }
 
+/* What a server has now needs no file any more. */
+static void remove_copied(const struct restore *restore)
+{
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        if (restore->place.databases[i].path == NULL) {
+            remove_staged_file(restore->files[i]);
+        }
+    }
+}
+
 static int run(struct restore *restore)
 {
-    static int (*const steps[])(struct restore * restore) = {stage, check, copy_objects, place_all};
+    static int (*const steps[])(struct restore * restore) = {stage, check, copy_objects,
+                                                             fill_servers, place_all};
     int error = 0;
     for (unsigned i = 0; error == 0 && i < COUNT_OF(steps); i++) {
         error = steps[i](restore);
     }
     if (error != 0) {
         remove_staged(restore);
+    } else {
+        remove_copied(restore);
     }
     return error;
 }
@@ -428,6 +507,13 @@ static void name_targets(struct restore *restore)
     (void)snprintf(restore->configuration, PATH_MAX, "%s/tutti.conf.restored", restore->place.data);
     (void)snprintf(restore->environment, PATH_MAX, "%s/environment.restored", restore->place.data);
     (void)snprintf(restore->aside, PATH_MAX, "%s/before-restore-%s", restore->place.data, stamp);
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        const struct place_file *file = &restore->place.databases[i];
+        (void)snprintf(restore->files[i], PATH_MAX, "%s%s%s%s",
+                       file->path != NULL ? file->path : restore->place.data,
+                       file->path != NULL ? "" : "/", file->path != NULL ? "" : file->name,
+                       file->path != NULL ? "" : ".db");
+    }
 }
 
 static void tell(const struct restore *restore)
@@ -439,6 +525,10 @@ static void tell(const struct restore *restore)
     (void)printf("%s is as it was at %s\n", restore->place.data, stamp);
     if (exists(restore->aside)) {
         (void)printf("what was there before is in %s\n", restore->aside);
+    }
+    if (restore->put_aside) {
+        (void)printf("what the databases had before is in their schema %s\n",
+                     strrchr(restore->aside, '/') + 1);
     }
     if (restore->has_configuration) {
         (void)printf("the configuration of then is in %s\n", restore->configuration);

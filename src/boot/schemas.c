@@ -14,7 +14,10 @@ X(catalog)
 X(idempotency)
 X(identity)
 X(ingest)
+X(library)
 X(node)
+X(plays)
+X(streaming)
 X(transcode)
 #undef X
 
@@ -28,10 +31,14 @@ static const struct schema {
     {PLACE_CATALOG, catalog_migrations, &catalog_migration_count},
     {PLACE_CATALOG, idempotency_migrations, &idempotency_migration_count},
     {PLACE_CATALOG, ingest_migrations, &ingest_migration_count},
+    {PLACE_CATALOG, streaming_migrations, &streaming_migration_count},
     {PLACE_CATALOG, transcode_migrations, &transcode_migration_count},
     {PLACE_USERS, bus_migrations, &bus_migration_count},
     {PLACE_USERS, identity_migrations, &identity_migration_count},
     {PLACE_USERS, idempotency_migrations, &idempotency_migration_count},
+    {PLACE_USERS, library_migrations, &library_migration_count},
+    {PLACE_ACTIVITY, bus_migrations, &bus_migration_count},
+    {PLACE_ACTIVITY, plays_migrations, &plays_migration_count},
 };
 
 int schemas_migrate(struct db *db, enum place_database which, struct problem *problem)

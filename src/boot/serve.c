@@ -1,12 +1,13 @@
 /* `tutti serve` (serve.h): START → READY → DRAIN → END.
  *
  * Signals are blocked before the first thread is made and taken by sigwaitinfo on the main thread:
- * SIGTERM and SIGINT drain and end, SIGHUP rereads the configuration and applies what may change
- * while running.
+ * SIGTERM gives notice, drains and ends; SIGINT drains and ends at once; SIGHUP rereads the
+ * configuration and applies what may change while running.
  */
 #include "boot/serve.h"
 
 #include "backend/trace/trace_send.h"
+#include "base/breaker.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -56,6 +57,27 @@ static void set_up_log(const struct config *config)
     log_init((enum log_level)log_level_parse(config_text(config, CONFIG_LOG_LEVEL)), json);
 }
 
+/* What each class of operation has of its own. */
+static void fill_classes(const struct config *config, struct http_config *http)
+{
+    static const enum config_setting rates[RATE_CLASSES_] = {
+        [RATE_READ] = CONFIG_RATE_READ,     [RATE_WRITE] = CONFIG_RATE_WRITE,
+        [RATE_UPLOAD] = CONFIG_RATE_UPLOAD, [RATE_PLAY] = CONFIG_RATE_PLAY,
+        [RATE_LOGIN] = CONFIG_RATE_LOGIN,   [RATE_OBJECT] = CONFIG_RATE_OBJECT,
+    };
+    static const enum config_setting deadlines[RATE_CLASSES_] = {
+        [RATE_READ] = CONFIG_DEADLINE_READ,     [RATE_WRITE] = CONFIG_DEADLINE_WRITE,
+        [RATE_UPLOAD] = CONFIG_DEADLINE_UPLOAD, [RATE_PLAY] = CONFIG_DEADLINE_PLAY,
+        [RATE_LOGIN] = CONFIG_DEADLINE_LOGIN,   [RATE_OBJECT] = CONFIG_DEADLINE_OBJECT,
+    };
+    for (unsigned class = RATE_READ; class < RATE_CLASSES_; class ++) {
+        unsigned per_minute = (unsigned)config_number(config, rates[class]);
+        http->rates[class].per_minute = per_minute;
+        http->rates[class].burst = per_minute / 6 + 1;
+        http->deadline_ms[class] = (unsigned)config_number(config, deadlines[class]);
+    }
+}
+
 static void fill_http(const struct config *config, struct http_config *http)
 {
     http_config_defaults(http);
@@ -82,18 +104,11 @@ static void fill_http(const struct config *config, struct http_config *http)
     http->send_rate_min = (unsigned)config_number(config, CONFIG_LIMIT_SEND_RATE);
     http->keep_alive_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_KEEP_ALIVE);
     http->drain_timeout_ms = (unsigned)config_number(config, CONFIG_LIMIT_DRAIN);
+    http->hsts_s = (unsigned)config_number(config, CONFIG_SERVER_HSTS);
     http->access_log = config_switch(config, CONFIG_LOG_ACCESS);
     http->tighten_delay_ms = (unsigned)config_number(config, CONFIG_TIGHTEN);
-    static const enum config_setting rates[RATE_CLASSES_] = {
-        [RATE_READ] = CONFIG_RATE_READ,     [RATE_WRITE] = CONFIG_RATE_WRITE,
-        [RATE_UPLOAD] = CONFIG_RATE_UPLOAD, [RATE_PLAY] = CONFIG_RATE_PLAY,
-        [RATE_LOGIN] = CONFIG_RATE_LOGIN,   [RATE_OBJECT] = CONFIG_RATE_OBJECT,
-    };
-    for (unsigned class = RATE_READ; class < RATE_CLASSES_; class ++) {
-        unsigned per_minute = (unsigned)config_number(config, rates[class]);
-        http->rates[class].per_minute = per_minute;
-        http->rates[class].burst = per_minute / 6 + 1;
-    }
+    http->shed_delay_ms = (unsigned)config_number(config, CONFIG_SHED);
+    fill_classes(config, http);
 }
 
 /* A loop, a pool and the listeners want more descriptors than the usual soft limit of 1024. */
@@ -104,6 +119,14 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+static void log_breaker(const struct breaker_view *view)
+{
+    log_event(view->state == BREAKER_CLOSED ? LOG_INFO : LOG_WARNING, "engine.breaker",
+              log_text("engine", view->name), log_text("state", breaker_state_word(view->state)),
+              log_number("failed", view->failed), log_number("slow", view->slow),
+              log_number("nextProbeMs", view->next_probe_ms));
 }
 
 static void block_signals(sigset_t *ret_signals)
@@ -158,7 +181,8 @@ static void reread(struct serving *serving)
     }
 }
 
-static void run_until_ended(struct serving *serving, const sigset_t *signals)
+/* The signal that ended it. */
+static int run_until_ended(struct serving *serving, const sigset_t *signals)
 {
     for (;;) {
         siginfo_t info;
@@ -168,8 +192,20 @@ static void run_until_ended(struct serving *serving, const sigset_t *signals)
             reread(serving);
             notify_state("READY=1");
         } else if (number > 0 || errno != EINTR) {
-            return;
+            return number;
         }
+    }
+}
+
+/* So that proxies look elsewhere before nothing is taken any more. Another signal cuts it short. */
+static void give_notice(struct serving *serving, const sigset_t *signals)
+{
+    int64_t notice_ms = config_number(serving->line->config, CONFIG_LIMIT_NOTICE);
+    struct timespec notice = {.tv_sec = notice_ms / 1000, .tv_nsec = notice_ms % 1000 * 1000000};
+    if (notice_ms > 0) {
+        log_event(LOG_INFO, "server.leaving", log_number("noticeMs", notice_ms));
+        http_server_leave(serving->server, "SIGTERM: for limits.notice_ms it goes on serving");
+        (void)sigtimedwait(signals, NULL, &notice);
     }
 }
 
@@ -201,6 +237,7 @@ int serve_run(const struct command_line *line)
     (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
     (void)mallopt(M_TRIM_THRESHOLD, MALLOC_TRIM_BYTES);
     set_up_log(line->config);
+    breaker_on_change(log_breaker);
     struct serving serving = {.line = line};
     struct problem problem = {0};
     int error = start(&serving, &problem);
@@ -213,7 +250,9 @@ int serve_run(const struct command_line *line)
               log_text("data", config_data(line->config)),
               log_number("startUs", clock_monotonic_us() - began_us));
     notify_state("READY=1");
-    run_until_ended(&serving, &signals);
+    if (run_until_ended(&serving, &signals) == SIGTERM) {
+        give_notice(&serving, &signals);
+    }
     log_event(LOG_INFO, "server.draining", log_text("by", "signal"));
     stop(&serving);
     log_event(LOG_INFO, "server.ended", log_number("status", 0));

@@ -44,6 +44,9 @@ struct decoder {
     int64_t length;    /* exact length told by iTunSMPB; 0: not told */
     int64_t good, bad, bad_run;
     bool drained, ended;
+    bool cut;
+    int64_t cut_from, cut_to, given; /* frames; cut_to INT64_MAX: to the end */
+    const float *cut_planes[MEDIA_CHANNELS_MAX];
 };
 
 const struct sound *decoder_sound(const struct decoder *decoder)
@@ -58,7 +61,7 @@ AVFormatContext *decoder_container(struct decoder *decoder)
 
 int64_t decoder_frames(const struct decoder *decoder)
 {
-    return decoder->frames_out;
+    return decoder->cut ? decoder->given : decoder->frames_out;
 }
 
 int decoder_progress(const struct decoder *decoder)
@@ -405,8 +408,8 @@ static int give(struct decoder *decoder, int64_t end, unsigned *ret_frames, stru
     return probe_too_long(decoder->frames_out, decoder->sound.pcm.rate, failure);
 }
 
-int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsigned *ret_frames,
-                 struct failure *failure)
+static int next_block(struct decoder *decoder, const float *const **ret_planes,
+                      unsigned *ret_frames, struct failure *failure)
 {
     *ret_planes = (const float *const *)decoder->planes;
     *ret_frames = 0;
@@ -430,4 +433,61 @@ int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsig
         }
     }
     return 1;
+}
+
+/* --- cuts --- */
+
+enum { CUTS_A_SECOND = 75 };
+
+void decoder_cut(struct decoder *decoder, int64_t from, int64_t to)
+{
+    int rate = decoder->sound.pcm.rate;
+    decoder->cut = true;
+    decoder->cut_from = av_rescale_rnd(from, rate, CUTS_A_SECOND, AV_ROUND_DOWN);
+    decoder->cut_to = to > 0 ? av_rescale_rnd(to, rate, CUTS_A_SECOND, AV_ROUND_DOWN) : INT64_MAX;
+}
+
+static int cut_ended(const struct decoder *decoder, struct failure *failure)
+{
+    return decoder->given > 0 ? 0
+                              : failure_final(failure, "no-samples",
+                                              "The file ends before this track of it begins.");
+}
+
+/* What of a block that begins at `at` lies in the cut. */
+static unsigned cut_block(struct decoder *decoder, const float *const *planes, int64_t at,
+                          unsigned frames)
+{
+    int64_t first = decoder->cut_from > at ? decoder->cut_from - at : 0;
+    int64_t last = decoder->cut_to - at < frames ? decoder->cut_to - at : frames;
+    if (first >= last) {
+        return 0;
+    }
+    for (unsigned i = 0; i < decoder->sound.pcm.channels; i++) {
+        decoder->cut_planes[i] = planes[i] + first;
+    }
+    decoder->given += last - first;
+    return (unsigned)(last - first);
+}
+
+int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsigned *ret_frames,
+                 struct failure *failure)
+{
+    if (!decoder->cut) {
+        return next_block(decoder, ret_planes, ret_frames, failure);
+    }
+    unsigned frames = 0;
+    while (decoder->frames_out < decoder->cut_to) {
+        int64_t at = decoder->frames_out;
+        int result = next_block(decoder, ret_planes, &frames, failure);
+        if (result <= 0) {
+            return result < 0 ? result : cut_ended(decoder, failure);
+        }
+        *ret_frames = cut_block(decoder, *ret_planes, at, frames);
+        if (*ret_frames > 0) {
+            *ret_planes = decoder->cut_planes;
+            return 1;
+        }
+    }
+    return cut_ended(decoder, failure);
 }

@@ -1,10 +1,10 @@
 /* Decoding: a sound file behind a descriptor becomes planar float, exactly the samples that the
  * artist made.
  *
- * Taken are WAV (also RF64, W64), FLAC, AIFF, MP3, AAC (ADTS, M4A), ALAC, Ogg (Vorbis, Opus, FLAC)
- * and WavPack. The encoder's delay and padding are cut where the file tells of them: LAME header,
- * iTunSMPB, edit list, Opus pre-skip, last granule. What the header promises is compared with what
- * came out, so that a truncated file is found.
+ * Taken are WAV (also RF64, W64), FLAC, AIFF, MP3, AAC (ADTS, M4A), ALAC, Ogg (Vorbis, Opus, FLAC),
+ * WavPack, Monkey's Audio, Musepack, TTA and WMA. The encoder's delay and padding are cut where the
+ * file tells of them: LAME header, iTunSMPB, edit list, Opus pre-skip, last granule. What the
+ * header promises is compared with what came out, so that a truncated file is found.
  *
  * One thread at a time. All memory is the decoder's. Nothing is opened by name: works in the
  * sandbox.
@@ -22,8 +22,10 @@ struct decoder;
 
 struct sound {
     struct pcm_format pcm;
-    char container[16]; /* "wav" "flac" "aiff" "mp3" "aac" "mp4" "ogg" "wavpack" */
-    char codec[16];     /* "pcm" "flac" "alac" "mp3" "aac" "vorbis" "opus" "wavpack" */
+    /* "wav" "flac" "aiff" "mp3" "aac" "mp4" "ogg" "wavpack" "ape" "mpc" "tta" "asf" */
+    char container[16];
+    /* "pcm" "flac" "alac" "mp3" "aac" "vorbis" "opus" "wavpack" "ape" "musepack" "tta" "wma" */
+    char codec[16];
     bool lossless;
     int64_t expected; /* frames (samples of one channel) by the header; 0: it does not say */
 };
@@ -40,6 +42,11 @@ struct AVFormatContext *decoder_container(struct decoder *decoder);
  * is well; negative: failed. */
 int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsigned *ret_frames,
                  struct failure *failure);
+/* Gives out only what lies from `from` to `to` (0: the end), in 75ths of a second, as cue sheets
+ * count: exact to the sample, so that two cuts that touch lose and double none. Before the first
+ * block. What comes behind `to` is not looked at. A cut that begins behind the sound's end fails:
+ * no-samples. */
+void decoder_cut(struct decoder *decoder, int64_t from, int64_t to);
 /* Frames given out so far; after the end the sound's exact length. */
 int64_t decoder_frames(const struct decoder *decoder);
 /* How far into the file it has read, in thousandths. */

@@ -11,6 +11,7 @@
  *   bad-rate      a sample rate outside MEDIA_RATE_MIN … MEDIA_RATE_MAX
  *   bad-channels  no channel at all, or more than MEDIA_CHANNELS_MAX
  *   not-image · too-many-pixels     of covers
+ *   too-large · unreadable          of tags, when a folder is imported
  *   out-of-limits  memory or CPU time ran out (trying again may help)
  *   internal      our own fault (trying again may help)
  */

@@ -1,4 +1,5 @@
-/* Chromaprint (fingerprint.h). Called by analysis.c on its own thread. Chromaprint mixes to mono
+/* Chromaprint (fingerprint.h). Called by analysis.c on its own thread and by
+ * job_fingerprint.c. Chromaprint mixes to mono
  * and resamples by itself; it wants 16-bit integers of at most two channels. */
 #include "media/fingerprint.h"
 
@@ -90,4 +91,28 @@ int fingerprint_finish(struct fingerprint *fingerprint, char **ret_text)
     }
     *ret_text = copy;
     return 0;
+}
+
+int fingerprint_words(struct fingerprint *fingerprint, uint32_t words[FINGERPRINT_WORDS_MAX],
+                      unsigned *ret_count)
+{
+    uint32_t *found = NULL;
+    int count = 0;
+    if (!chromaprint_finish(fingerprint->context)) {
+        return ERR_NO_MEMORY;
+    }
+    bool has = chromaprint_get_raw_fingerprint(fingerprint->context, &found, &count) && count > 0;
+    *ret_count = !has ? 0 : count < FINGERPRINT_WORDS_MAX ? (unsigned)count : FINGERPRINT_WORDS_MAX;
+    if (has) {
+        memcpy(words, found, *ret_count * sizeof *words);
+    }
+    if (found != NULL) {
+        chromaprint_dealloc(found);
+    }
+    return 0;
+}
+
+bool fingerprint_is_full(const struct fingerprint *fingerprint)
+{
+    return fingerprint->frames_left == 0;
 }

@@ -23,6 +23,20 @@
  *   {"job":"art","bytes":N}                        fds: source, the embedded picture out
  *     → {"ok":true,"bytes":N (0: there is none),"type":"image/jpeg"}
  *
+ *   {"job":"fingerprint","bytes":N}                fds: source
+ *     → {"ok":true,"words":"base64 of little-endian uint32"}   fingerprint.h, of the beginning
+ * alone
+ *
+ *   {"job":"tags","files":[N,…]}                   fds: sources, as many as files
+ *     → {"ok":true,"files":[{"sound":{…},"hash":"…","hasArt":false,"tags":{…}}      tags_file.h
+ *                           or {"code":"not-audio","reason":"…","final":true}, …]}
+ *       in the sources' order; where an answer would be too long it has fewer, at least one
+ *   {"job":"tags-picture","bytes":N}               fds: source, the embedded picture out
+ *     → {"ok":true,"bytes":N (0: there is none)}   nothing is decoded, as "art" does
+ *
+ * A first, ladder or fingerprint may have "cut":[from,to], in 75ths of a second (decode.h): the
+ * source is then what lies between, to 0: up to its end.
+ *
  * Where files are sealed (base/seal.h), a request has "keys": a list in the descriptors' order of
  * base64 of the file's key, or null. Outputs are then written sealed, too, and whole when told.
  *

@@ -25,6 +25,9 @@ static const struct {
     {"ladder", job_ladder, 2},
     {"cover", job_cover, 3},
     {"art", job_art, 2},
+    {"tags", job_tags, 1},
+    {"tags-picture", job_tags_picture, 2},
+    {"fingerprint", job_fingerprint, 1},
 };
 
 /* --- out --- */

@@ -25,8 +25,15 @@ int job_server_run(int socket);
 int job_tell_progress(struct job *job, int thousandths); /* at most four a second are sent */
 int job_tell_done(struct job *job, unsigned output, json_t *rendition); /* takes the reference */
 
+struct decoder;
+/* The source, open to be decoded, cut where the request says so. 0, or job->failure is filled. */
+int job_decoder_open(struct job *job, struct decoder **ret_decoder);
+
 /* The handlers: 0 with the answer's members set, or an error with job->failure filled. */
 int job_first(struct job *job, json_t *answer);
 int job_ladder(struct job *job, json_t *answer);
 int job_cover(struct job *job, json_t *answer);
 int job_art(struct job *job, json_t *answer);
+int job_fingerprint(struct job *job, json_t *answer);
+int job_tags(struct job *job, json_t *answer);
+int job_tags_picture(struct job *job, json_t *answer);

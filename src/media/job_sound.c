@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BITRATE_KBPS_MAX = 512 };
+enum { BITRATE_KBPS_MAX = 512, CUT_MAX = 75 * 3600 * 24 };
 
 /* One pass: some of the job's outputs. */
 struct pass {
@@ -51,6 +51,21 @@ static int read_outputs(struct job *job, struct encode_spec specs[MEDIA_JOB_OUTP
     }
     *ret_count = (unsigned)count;
     return 0;
+}
+
+int job_decoder_open(struct job *job, struct decoder **ret_decoder)
+{
+    const json_t *cut = json_object_get(job->request, "cut");
+    json_int_t from = json_integer_value(json_array_get(cut, 0));
+    json_int_t to = json_integer_value(json_array_get(cut, 1));
+    if (cut != NULL && (from < 0 || from > CUT_MAX || to > CUT_MAX || (to != 0 && to <= from))) {
+        return failure_passing(&job->failure, "internal", "The job's cut made no sense.");
+    }
+    int result = decoder_open(job->fds[0], job->bytes, &job->failure, ret_decoder);
+    if (result == 0 && cut != NULL) {
+        decoder_cut(*ret_decoder, from, to);
+    }
+    return result;
 }
 
 /* --- what is answered --- */
@@ -229,7 +244,7 @@ int job_first(struct job *job, json_t *answer)
     }
     pass.total = pass.count;
     struct decoder *decoder = NULL;
-    result = decoder_open(job->fds[0], job->bytes, &job->failure, &decoder);
+    result = job_decoder_open(job, &decoder);
     if (result != 0) {
         return result;
     }
@@ -250,7 +265,7 @@ int job_ladder(struct job *job, json_t *answer)
         pass.count = total - done < wide ? total - done : wide;
         memcpy(pass.specs, specs + done, pass.count * sizeof specs[0]);
         struct decoder *decoder = NULL;
-        result = decoder_open(job->fds[0], job->bytes, &job->failure, &decoder);
+        result = job_decoder_open(job, &decoder);
         result = result == 0 ? pass_run(&pass, decoder, NULL) : result;
         decoder_free(decoder);
         done += pass.count;

@@ -36,6 +36,11 @@ static const struct {
     {"mp3", "mp3", true},
     {"ogg", "ogg", false},
     {"aac", "aac", false},
+    {"ape", "ape", true},
+    {"mpc", "mpc", false},
+    {"mpc8", "mpc", false},
+    {"tta", "tta", true},
+    {"asf", "asf", false},
 };
 
 static int container_index(const AVInputFormat *format)
@@ -61,14 +66,21 @@ static const struct {
     {AV_CODEC_ID_FLAC, "flac", true},       {AV_CODEC_ID_ALAC, "alac", true},
     {AV_CODEC_ID_WAVPACK, "wavpack", true}, {AV_CODEC_ID_MP3, "mp3", false},
     {AV_CODEC_ID_AAC, "aac", false},        {AV_CODEC_ID_VORBIS, "vorbis", false},
-    {AV_CODEC_ID_OPUS, "opus", false},
+    {AV_CODEC_ID_OPUS, "opus", false},      {AV_CODEC_ID_APE, "ape", true},
+    {AV_CODEC_ID_TTA, "tta", true},         {AV_CODEC_ID_MUSEPACK7, "musepack", false},
+    {AV_CODEC_ID_WMAV1, "wma", false},      {AV_CODEC_ID_MUSEPACK8, "musepack", false},
+    {AV_CODEC_ID_WMAV2, "wma", false},      {AV_CODEC_ID_WMAPRO, "wma", false},
+    {AV_CODEC_ID_WMALOSSLESS, "wma", true},
 };
+
+#define TAKEN                                                                                      \
+    "WAV, FLAC, ALAC, AIFF, MP3, AAC, Ogg Vorbis, Opus, WavPack, Monkey's Audio, Musepack, TTA "   \
+    "and WMA"
 
 static int not_audio(struct failure *failure)
 {
     return failure_final(failure, "not-audio",
-                         "This is not a sound file that can be read. WAV, FLAC, ALAC, AIFF, MP3, "
-                         "AAC, Ogg Vorbis, Opus and WavPack are taken.");
+                         "This is not a sound file that can be read. " TAKEN " are taken.");
 }
 
 /* libavformat must never open a second file, whatever a header names. */
@@ -258,8 +270,7 @@ static int name_codec(const AVCodecParameters *parameters, struct sound *sound,
         }
     }
     return failure_final(failure, "not-audio",
-                         "The file holds sound as %s, which is not taken. WAV, FLAC, ALAC, AIFF, "
-                         "MP3, AAC, Ogg Vorbis, Opus and WavPack are.",
+                         "The file holds sound as %s, which is not taken. " TAKEN " are.",
                          descriptor != NULL ? descriptor->long_name : "something unknown");
 }
 

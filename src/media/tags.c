@@ -85,14 +85,20 @@ static char *mend(struct arena *arena, const char *value, unsigned characters_ma
     return copy;
 }
 
+const char *tags_clean(struct arena *arena, const char *value, unsigned characters_max, bool lines)
+{
+    struct text_rule rule = {
+        .field = "tag", .characters_max = characters_max, .empty_ok = false, .lines = lines};
+    const char *clean = NULL;
+    const char *mended = mend(arena, value, characters_max, lines);
+    return mended != NULL && text_clean(arena, &rule, mended, NULL, &clean) == 0 ? clean : NULL;
+}
+
 static void put_text(json_t *tags, struct arena *arena, const char *name, const char *value,
                      unsigned characters_max, bool lines)
 {
-    struct text_rule rule = {
-        .field = name, .characters_max = characters_max, .empty_ok = false, .lines = lines};
-    const char *clean = NULL;
-    const char *mended = value != NULL ? mend(arena, value, characters_max, lines) : NULL;
-    if (mended != NULL && text_clean(arena, &rule, mended, NULL, &clean) == 0) {
+    const char *clean = value != NULL ? tags_clean(arena, value, characters_max, lines) : NULL;
+    if (clean != NULL) {
         (void)json_object_set_new(tags, name, json_string(clean));
     }
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct AVFormatContext;
+struct arena;
 
 enum { TAGS_TEXT_MAX = 500, TAGS_LYRICS_MAX = 20000, TAGS_PICTURE_BYTES_MAX = 20 << 20 };
 
@@ -22,3 +23,7 @@ json_t *tags_read(const struct AVFormatContext *container);
  * "image/gif"; false: none. */
 bool tags_picture(const struct AVFormatContext *container, const uint8_t **ret_bytes, int *ret_size,
                   const char **ret_type);
+
+/* A value as clean text (NFC, no control characters but lines where they are allowed), shortened to
+ * characters_max, in the arena. NULL: nothing is left of it, it is no UTF-8, or out of memory. */
+const char *tags_clean(struct arena *arena, const char *value, unsigned characters_max, bool lines);

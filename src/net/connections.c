@@ -203,9 +203,9 @@ static void tell(struct connection *connection, bool of_address)
     static const char own[] = "{\"type\":\"urn:tutti:error:rate-limited\",\"status\":429,"
                               "\"title\":\"Your address has too many connections\"}";
     const char *body = of_address ? own : all;
-    char head[192];
+    char head[256];
     (void)snprintf(head, sizeof head,
-                   "HTTP/1.1 %s\r\nRetry-After: 1\r\n"
+                   "HTTP/1.1 %s\r\nRetry-After: 1\r\nX-Content-Type-Options: nosniff\r\n"
                    "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n"
                    "Connection: close\r\n\r\n",
                    of_address ? "429 Too Many Requests" : "503 Service Unavailable", strlen(body));

@@ -10,8 +10,10 @@
 
 static const char exposed[] = "ETag, Content-Range, Location, Retry-After, X-Request-Id, "
                               "Tutti-Seen, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
-static const char allowed[] = "Authorization, Content-Type, Range, If-Match, If-None-Match, "
-                              "If-Range, Idempotency-Key, Tutti-Seen, X-Request-Id, traceparent";
+static const char allowed[] =
+    "Authorization, Content-Type, Range, If-Match, If-None-Match, "
+    "If-Range, Idempotency-Key, Tutti-Seen, Tutti-Timeout-Ms, X-Request-Id, "
+    "traceparent";
 
 static const char *allowed_origin(const struct request_private *request)
 {

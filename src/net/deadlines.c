@@ -51,9 +51,10 @@ static void cut_slow(struct connection *connection)
 {
     static const char body[] = "{\"type\":\"urn:tutti:error:request-timeout\",\"status\":408,"
                                "\"title\":\"The request came in too slowly\"}";
-    char head[192];
+    char head[256];
     (void)snprintf(head, sizeof head,
                    "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n"
+                   "X-Content-Type-Options: nosniff\r\n"
                    "Content-Length: %zu\r\nConnection: close\r\n\r\n",
                    sizeof body - 1);
     connection_answer(connection->fd, head, body, sizeof body - 1);

@@ -84,6 +84,7 @@ static void note_field(struct request_private *request, const char *name, const 
         FIELD("If-None-Match", if_none_match),
         FIELD("Origin", origin),
         FIELD("traceparent", trace_parent),
+        FIELD("Tutti-Timeout-Ms", timeout),
         FIELD("X-Forwarded-For", x_forwarded_for),
         FIELD("X-Forwarded-Proto", x_forwarded_proto),
 #undef FIELD
@@ -120,7 +121,7 @@ static enum MHD_Result collect(void *argument, enum MHD_ValueKind kind, const ch
     }
     switch (name[0] | 0x20) {
     case 'c': /* Content-Type or -Length */
-    case 't': /* Transfer-Encoding or traceparent */
+    case 't': /* Transfer-Encoding, traceparent or Tutti-Timeout-Ms */
     case 'x':
         note_framing(request, name, value);
         note_field(request, name, value);
@@ -223,6 +224,9 @@ int head_read(struct request_private *request)
     if (error == 0) {
         error = check_size(request);
     }
+    if (error == 0) {
+        error = due_read(request);
+    }
     if (error != 0) {
         return error;
     }
@@ -255,6 +259,7 @@ int head_copy(struct request_private *request)
         }
     }
     request->authorization = request->origin = request->expect = request->if_none_match = NULL;
+    request->timeout = NULL; /* read */
     request->origin = request_header(&request->request, "Origin");
     request->if_none_match = request_header(&request->request, "If-None-Match");
     request->request.method = arena_strdup(arena, request->request.method);

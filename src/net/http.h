@@ -77,6 +77,8 @@ enum route_flag {
     ROUTE_OWN_CORS = 1 << 1, /* the handler answers CORS headers and OPTIONS by itself; errors may
                                 be read from any origin */
     ROUTE_XML_ERRORS = 1 << 2, /* refusals of the steps themselves are S3's XML */
+    ROUTE_ANY_ORIGIN = 1 << 4, /* pages and players of any origin embed its answers */
+    ROUTE_VITAL = 1 << 3,      /* who watches the process asks: before all else, never shed */
 };
 
 struct request {
@@ -111,6 +113,7 @@ int request_param_id(struct request *request, const char *name, int64_t *ret_id)
 /* A query number in [min, max], fallback when absent. ERR_MALFORMED with words otherwise. */
 int request_query_number(struct request *request, const char *name, int64_t min, int64_t max,
                          int64_t fallback, int64_t *ret_number);
+/* What was collected in memory: nothing where a sink took it. */
 const void *request_body(struct request *request, size_t *ret_length);
 int64_t request_content_length(struct request *request); /* -1 if none or chunked */
 /* The body as a JSON object: UTF-8, no duplicate keys, depth ≤ 32. Owned by the request (freed at
@@ -174,8 +177,17 @@ struct http_hooks {
      * brings too many bad ones (who verifies knows which cost nothing). Called only when there is
      * an Authorization. */
     int (*authenticate)(void *context, struct request *request, const char *bearer);
-    /* READY: fills a JSON object with each engine's state; false: 503. Runs on the pool. */
+    /* Around HANDLE, on the thread that runs it: what its engines are to know of the request, and
+     * what it leaves behind (reply headers may still be added). NULL: nothing. */
+    void (*handle_begins)(void *context, struct request *request);
+    void (*handle_ended)(void *context, struct request *request);
+    /* READY: fills a JSON object with each engine's state: "ok", "degraded" where the process does
+     * without it for now, or an error's name. A member "reason" says in words what is wrong.
+     * False: 503. Runs on the pool. */
     bool (*ready)(void *context, json_t *engines);
+    /* LIMIT: shares the rate limits with other processes (rates.h), on a thread of its own. NULL:
+     * they are this process's. */
+    rates_exchange *exchange_rates;
 };
 
 struct http_config {
@@ -189,7 +201,7 @@ struct http_config {
     const char *cors_origins;    /* comma-separated, "*" for any; "" none */
     unsigned loop_threads;       /* 0: one a core */
     unsigned pool_threads, pool_queue_max;
-    unsigned hash_threads, hash_queue_max; /* of ROUTE_HASH: 2 and 64 */
+    unsigned hash_threads, hash_queue_max; /* of ROUTE_HASH; 0: half the cores, and 64 */
     unsigned connections_max, connections_per_address_max;
     size_t header_bytes_max;
     size_t request_memory_max;  /* of all requests in work together (memory.c) */
@@ -201,11 +213,16 @@ struct http_config {
                                  answer that waits for it */
     unsigned send_rate_min;
     unsigned drain_timeout_ms;
+    unsigned hsts_s; /* Strict-Transport-Security, where public_url is https; 0: none */
     bool access_log;
     struct rate rates[RATE_CLASSES_];
     unsigned tighten_delay_ms; /* queue delay from which rates tighten (limit.c); 0: never */
+    unsigned shed_delay_ms;    /* wait for a worker from which work is refused (shed.c); 0: never */
+    unsigned deadline_ms[RATE_CLASSES_]; /* from a whole request to its answer (due.c); 0: none */
 };
 void http_config_defaults(struct http_config *config);
+/* Whether trusted_proxies can be read: 0, or ERR_INVALID with words. */
+int http_proxies_check(const char *list, struct problem *problem);
 
 int http_server_new(const struct http_config *config, const struct http_hooks *hooks,
                     struct http_server **ret_server, struct problem *problem);
@@ -215,8 +232,11 @@ int http_server_add_routes(struct http_server *server, const struct route *rows,
 int http_server_start(struct http_server *server, struct problem *problem);
 /* The port it listens on (for port 0). */
 unsigned http_server_port(const struct http_server *server);
-/* Readiness off, new connections closed at once, running requests finished or drain_timeout_ms
- * over. Any thread; returns when that is so. */
+/* Readiness off, with why (static), and each answer ends its connection; all else goes on as
+ * before, so that a balancer sees it and sends no more. Any thread. */
+void http_server_leave(struct http_server *server, const char *why);
+/* Listens no more; running requests finished, or drain_timeout_ms over. Any thread; returns when
+ * that is so. */
 void http_server_drain(struct http_server *server);
 void http_server_free(struct http_server *server);
 /* SIGHUP: what can change while running (limits, CORS, proxies). */

@@ -27,7 +27,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 1024 * 1024, THREADS_MAX = 1024, YIELDING_NICE = 10 };
+enum { STACK_BYTES = 1024 * 1024, THREADS_MAX = 1024, YIELDING_NICE = 10, RUN_SHIFT = 3 };
 
 struct worker {
     struct job_pool *pool;
@@ -40,6 +40,8 @@ struct worker {
 struct lane {
     struct job *first, *last; /* waiting */
     struct delay delay;
+    _Atomic unsigned waiting;
+    _Atomic int64_t run_us;          /* average; of each job an eighth enters */
     unsigned threads_max, queue_max; /* with what others have of them */
 };
 
@@ -82,6 +84,7 @@ static struct job *take(struct lane *lane)
     if (lane->first == NULL) {
         lane->last = NULL;
     }
+    atomic_fetch_sub_explicit(&lane->waiting, 1, memory_order_relaxed);
     delay_note(&lane->delay, job->queued_us, clock_monotonic_us());
     delay_wait(&lane->delay, lane->first != NULL ? lane->first->queued_us : 0);
     return job;
@@ -152,6 +155,14 @@ static void yield_to_others(struct worker *worker)
     }
 }
 
+/* Under the lock. */
+static void note_run(struct lane *lane, int64_t took_us)
+{
+    int64_t run_us = atomic_load_explicit(&lane->run_us, memory_order_relaxed);
+    run_us += (took_us - run_us) / (1 << RUN_SHIFT);
+    atomic_store_explicit(&lane->run_us, run_us, memory_order_relaxed);
+}
+
 /* Takes the lane's first job and runs it; under the lock. */
 static void run_first(struct worker *worker, struct lane *lane)
 {
@@ -164,8 +175,11 @@ static void run_first(struct worker *worker, struct lane *lane)
     struct worker *called = call_worker(pool);
     pthread_mutex_unlock(&pool->lock);
     post(called);
+    int64_t began_us = clock_monotonic_us();
     started.run(started.argument);
+    int64_t took_us = clock_monotonic_us() - began_us;
     pthread_mutex_lock(&pool->lock);
+    note_run(lane, took_us);
     pool->running--;
 }
 
@@ -211,7 +225,8 @@ static int start_thread(struct job_pool *pool)
 /* What a lane may fill, at least one. */
 static unsigned share_of(unsigned whole, enum job_lane lane)
 {
-    static const unsigned eighths[JOB_LANES] = {[JOB_PLAY] = 8, [JOB_COMMON] = 7, [JOB_BULK] = 6};
+    static const unsigned eighths[JOB_LANES] = {
+        [JOB_PLAY] = 8, [JOB_PROMPT] = 7, [JOB_COMMON] = 6, [JOB_BULK] = 5};
     unsigned share = (unsigned)((uint64_t)whole * eighths[lane] / 8);
     return share > 0 ? share : 1;
 }
@@ -276,6 +291,7 @@ static void append_and_unlock(struct job_pool *pool, struct job *job)
         delay_wait(&lane->delay, job->queued_us);
     }
     lane->last = job;
+    atomic_fetch_add_explicit(&lane->waiting, 1, memory_order_relaxed);
     struct worker *called = call_worker(pool);
     pthread_mutex_unlock(&pool->lock);
     post(called);
@@ -345,6 +361,18 @@ unsigned job_pool_depth(const struct job_pool *pool)
 int64_t job_pool_delay_us(const struct job_pool *pool, enum job_lane lane, int64_t now_us)
 {
     return delay_us(&pool->lanes[lane].delay, now_us);
+}
+
+int64_t job_pool_wait_us(const struct job_pool *pool, enum job_lane lane, int64_t now_us)
+{
+    int64_t delay_us = job_pool_delay_us(pool, lane, now_us), before_us = 0;
+    for (unsigned i = 0; i <= lane; i++) {
+        const struct lane *earlier = &pool->lanes[i];
+        before_us += atomic_load_explicit(&earlier->waiting, memory_order_relaxed) *
+                     atomic_load_explicit(&earlier->run_us, memory_order_relaxed);
+    }
+    before_us /= pool->lanes[lane].threads_max;
+    return before_us > delay_us ? before_us : delay_us;
 }
 
 void job_pool_free(struct job_pool *pool)

@@ -6,8 +6,9 @@
  *
  *   lane        threads and queue it may fill, with what is there of others
  *   JOB_PLAY    all
- *   JOB_COMMON  7/8
- *   JOB_BULK    3/4
+ *   JOB_PROMPT  7/8   what is cheap, for who is signed in
+ *   JOB_COMMON  3/4   the rest of what people wait for
+ *   JOB_BULK    5/8
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 
 struct job_pool;
 
-enum job_lane { JOB_PLAY, JOB_COMMON, JOB_BULK, JOB_LANES };
+enum job_lane { JOB_PLAY, JOB_PROMPT, JOB_COMMON, JOB_BULK, JOB_LANES };
 
 int job_pool_new(const char *name, unsigned threads, unsigned queue_max,
                  struct job_pool **ret_pool);
@@ -29,6 +30,10 @@ int job_pool_submit(struct job_pool *pool, void (*run)(void *argument), void *ar
 unsigned job_pool_depth(const struct job_pool *pool);
 /* How long jobs of a lane wait for a thread (delay.h). now_us: the monotonic clock. */
 int64_t job_pool_delay_us(const struct job_pool *pool, enum job_lane lane, int64_t now_us);
+/* How long a job that comes now will wait: the delay, or what those before it will take by the
+ * average of their lanes (Little's law), whichever is more. The delay alone tells of a burst when
+ * it is over. */
+int64_t job_pool_wait_us(const struct job_pool *pool, enum job_lane lane, int64_t now_us);
 /* Runs what is queued to its end, then joins the threads. NULL is fine. */
 void job_pool_free(struct job_pool *pool);
 

@@ -3,13 +3,16 @@
  * Each class of operation has its lane of the pool, and its limits tighten with that lane's delay
  * (delay.h, rates_share). Its patience is the multiple of http_config.tighten_delay_ms up to which
  * it keeps its whole limit. Uploads give way first and playback last, so that who listens notices
- * least. Runs on the loop threads.
+ * least. Of what is common, the cheap part of those who are signed in has a lane before the rest.
+ * Runs on the loop threads, but for limit_note_run.
  */
 #include "net/server.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/metrics.h"
+
+enum { COSTLY_US = 20 * 1000, RUN_SHIFT = 3 };
 
 static const struct class_row {
     const char *label;
@@ -25,9 +28,30 @@ static const struct class_row {
     [RATE_OBJECT] = {"class=\"object\"", JOB_BULK, 1},
 };
 
+bool limit_is_costly(const struct route_entry *entry)
+{
+    return atomic_load_explicit(&entry->run_us, memory_order_relaxed) >= COSTLY_US;
+}
+
+/* Of each run an eighth enters. Two that end at once may lose one of them, which no average minds.
+ */
+void limit_note_run(struct route_entry *entry, int64_t took_us)
+{
+    int64_t run_us = atomic_load_explicit(&entry->run_us, memory_order_relaxed);
+    atomic_store_explicit(&entry->run_us, run_us + (took_us - run_us) / (1 << RUN_SHIFT),
+                          memory_order_relaxed);
+}
+
 enum job_lane limit_lane(const struct request_private *request)
 {
-    return classes[request->entry->row->rate].lane;
+    const struct route *row = request->entry->row;
+    enum job_lane lane = classes[row->rate].lane;
+    if ((row->flags & ROUTE_VITAL) != 0) {
+        return JOB_PLAY;
+    }
+    bool prompt = lane == JOB_COMMON && request->request.call.actor.user_id != 0 &&
+                  !limit_is_costly(request->entry);
+    return prompt ? JOB_PROMPT : lane;
 }
 
 /* By user, else by address (of IPv6: its /64). */
@@ -40,11 +64,12 @@ static uint64_t rate_key(const struct request_private *request, enum rate_class 
     return key ^ ((uint64_t)(class + 1) * 0xbf58476d1ce4e5b9u);
 }
 
-static unsigned class_share(struct http_server *server, enum rate_class class, int64_t now_us)
+static unsigned class_share(struct http_server *server, enum rate_class class, enum job_lane lane,
+                            int64_t now_us)
 {
     bool hashes = class == RATE_LOGIN; /* those queue for a pool of their own, without lanes */
     struct job_pool *pool = hashes ? server->hash_pool : server->pool;
-    enum job_lane lane = hashes ? JOB_PLAY : classes[class].lane;
+    lane = hashes ? JOB_PLAY : lane;
     unsigned full_ms = server_settings(server)->config.tighten_delay_ms * classes[class].patience;
     return rates_share((int64_t)full_ms * 1000, job_pool_delay_us(pool, lane, now_us));
 }
@@ -57,7 +82,8 @@ int limit_rate(struct request_private *request, enum rate_class class)
         return 0;
     }
     int64_t now_us = request->started_us;
-    unsigned share = class_share(server, class, now_us);
+    enum job_lane lane = request->entry != NULL ? limit_lane(request) : classes[class].lane;
+    unsigned share = class_share(server, class, lane, now_us);
     request->rate = rates_take(server->rates, rate_key(request, class), rate, share, now_us);
     if (request->rate.allowed) {
         return 0;
@@ -89,7 +115,8 @@ int limit_size(struct request_private *request)
 #define ASK_SHARE(name, class)                                                                     \
     static int64_t ask_##name(void *argument)                                                      \
     {                                                                                              \
-        return class_share(argument, class, clock_monotonic_us()) * 100 / RATES_WHOLE;             \
+        return class_share(argument, class, classes[class].lane, clock_monotonic_us()) * 100 /     \
+               RATES_WHOLE;                                                                        \
     }
 ASK_SHARE(read, RATE_READ)
 ASK_SHARE(write, RATE_WRITE)

@@ -8,11 +8,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 enum { BACKLOG = 4096, HOST_SIZE = 64 };
 
@@ -111,4 +114,26 @@ int listen_open(const char *listen_address, int *ret_fd, unsigned *ret_port,
     *ret_port = bound_port(fd);
     *ret_fd = TAKE_FD(fd);
     return 0;
+}
+
+/* A socket that listens where nobody can call: a name of the kernel's choice, in the abstract. */
+static int deaf_socket(void)
+{
+    int fd CLEANUP_CLOSE = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const struct sockaddr_un nameless = {.sun_family = AF_UNIX};
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&nameless, sizeof nameless.sun_family) != 0 ||
+        listen(fd, 1) != 0) {
+        return -1;
+    }
+    return TAKE_FD(fd);
+}
+
+/* libmicrohttpd's own way (MHD_quiesce_daemon) aborts the process in 0.9.75 where a loop notices at
+ * the same moment. Where the last descriptor of a listening socket goes, the kernel closes it and
+ * takes it out of every epoll set by itself; a loop that was just told of a connection accepts from
+ * the new socket, and hears that there is none. */
+int listen_end(int fd)
+{
+    int deaf CLEANUP_CLOSE = deaf_socket();
+    return deaf >= 0 && dup3(deaf, fd, O_CLOEXEC) == fd ? 0 : ERR_UNAVAILABLE;
 }

@@ -8,3 +8,6 @@ struct problem;
  * with words in problem. */
 int listen_open(const char *listen_address, int *ret_fd, unsigned *ret_port,
                 struct problem *problem);
+/* Stops listening while an event loop goes on with fd: its number becomes a socket that hears
+ * nothing. Connections that were accepted stay. Any thread. */
+int listen_end(int fd);

@@ -6,21 +6,12 @@
  */
 #include "net/rates.h"
 
+#include "net/rates_places.h"
+
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { WAYS = 4, MINUTE_US = 60 * 1000 * 1000, SHARE_LEAST = RATES_WHOLE / 8 };
-
-struct place {
-    _Atomic uint64_t key;    /* 0: never used */
-    _Atomic int64_t full_us; /* when the bucket is full again */
-};
-
-struct rates {
-    uint64_t set_mask;
-    struct place places[];
-};
 
 struct rates *rates_new(unsigned entries)
 {
@@ -28,24 +19,28 @@ struct rates *rates_new(unsigned entries)
     while (sets * WAYS < entries) {
         sets *= 2;
     }
-    struct rates *rates = calloc(1, sizeof *rates + sets * WAYS * sizeof(struct place));
+    struct rates *rates = calloc(1, sizeof *rates + sets * WAYS * sizeof(struct rates_place));
     if (rates != NULL) {
         rates->set_mask = sets - 1;
+        rates->place_count = (uint32_t)(sets * WAYS);
     }
     return rates;
 }
 
 void rates_free(struct rates *rates)
 {
-    free(rates);
+    if (rates != NULL) {
+        rates_part(rates);
+        free(rates);
+    }
 }
 
 /* The key's place, taken from the fullest bucket of the set when it has none. */
-static struct place *find(struct rates *rates, uint64_t key)
+static struct rates_place *find(struct rates *rates, uint64_t key)
 {
     key = key != 0 ? key : 1;
-    struct place *set = &rates->places[((key >> 20) & rates->set_mask) * WAYS];
-    struct place *oldest = set;
+    struct rates_place *set = &rates->places[((key >> 20) & rates->set_mask) * WAYS];
+    struct rates_place *oldest = set;
     for (unsigned i = 0; i < WAYS; i++) {
         if (atomic_load_explicit(&set[i].key, memory_order_relaxed) == key) {
             return &set[i];
@@ -57,6 +52,9 @@ static struct place *find(struct rates *rates, uint64_t key)
     }
     atomic_store_explicit(&oldest->key, key, memory_order_relaxed);
     atomic_store_explicit(&oldest->full_us, 0, memory_order_relaxed);
+    if (rates->shared != NULL) {
+        rates_shared_forget(rates->shared, (uint32_t)(oldest - rates->places));
+    }
     return oldest;
 }
 
@@ -100,7 +98,7 @@ struct rate_verdict rates_take(struct rates *rates, uint64_t key, const struct r
     }
     assert(share > 0 && share <= RATES_WHOLE);
     struct bucket bucket = bucket_of(rate, share);
-    struct place *place = find(rates, key);
+    struct rates_place *place = find(rates, key);
     int64_t full_us = atomic_load_explicit(&place->full_us, memory_order_relaxed);
     for (;;) {
         struct rate_verdict verdict = judge(&bucket, full_us, now_us);
@@ -110,6 +108,9 @@ struct rate_verdict rates_take(struct rates *rates, uint64_t key, const struct r
         int64_t after_us = (full_us > now_us ? full_us : now_us) + bucket.cost_us;
         if (atomic_compare_exchange_weak_explicit(&place->full_us, &full_us, after_us,
                                                   memory_order_relaxed, memory_order_relaxed)) {
+            if (rates->shared != NULL) {
+                rates_shared_note(rates->shared, (uint32_t)(place - rates->places), bucket.cost_us);
+            }
             verdict.remaining--;
             verdict.reset_s = seconds_up(after_us - now_us);
             return verdict;

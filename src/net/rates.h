@@ -2,8 +2,8 @@
  *
  * A bucket is one number, the time at which it would be full again (the generic cell rate
  * algorithm: ITU-T I.371, with the theoretical arrival time kept). A bucket whose time has passed
- * is full and its place is free, so nothing is ever swept. A store shared by several processes
- * takes this one's place behind rates_take.
+ * is full and its place is free, so nothing is ever swept. Several processes share their buckets
+ * by telling each other what they took (rates_join); each decides by what it knows.
  *
  * Limits tighten as the queue's delay rises (rates_share): a request then costs more of the bucket,
  * which refills as before. So rate, burst and what is left shrink together and grow back together,
@@ -44,3 +44,17 @@ void rates_free(struct rates *rates);
 /* Takes one token from key's bucket. share: of rates_share. now_us: the monotonic clock. */
 struct rate_verdict rates_take(struct rates *rates, uint64_t key, const struct rate *rate,
                                unsigned share, int64_t now_us);
+
+/* What was taken from a bucket here since the last exchange, and what it lacks in all. */
+struct rates_spent {
+    uint64_t key;
+    int64_t spent_us;
+    int64_t debt_us; /* out: how long from now until it is full, by what all processes took */
+};
+enum { RATES_EXCHANGE_MAX = 256 };
+/* Adds what was spent to the shared buckets and fills in their debts: one round trip. May block; 0
+ * or an error, after which it is tried again. */
+typedef int rates_exchange(void *context, struct rates_spent *spent, unsigned count);
+/* From now on these buckets are shared, by a thread that calls exchange (rates_shared.c). Until
+ * rates_free. */
+int rates_join(struct rates *rates, rates_exchange *exchange, void *context);

@@ -374,38 +374,6 @@ static struct MHD_Response *make_body(struct request_private *request)
     return NULL;
 }
 
-static const char *write_number(unsigned number, char out[12])
-{
-    char *at = out + 11;
-    *at = '\0';
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return at;
-}
-
-/* What every answer says. */
-static void add_common(struct request_private *request, struct MHD_Response *response)
-{
-    (void)MHD_add_response_header(response, "X-Request-Id", request->request.call.request_id);
-    if (request->trace_parent != NULL) {
-        (void)MHD_add_response_header(response, "traceparent", request->request.call.trace_parent);
-    }
-    if (request->rate.limited) {
-        char number[12];
-        (void)MHD_add_response_header(response, "RateLimit-Limit",
-                                      write_number(request->rate.limit, number));
-        (void)MHD_add_response_header(response, "RateLimit-Remaining",
-                                      write_number(request->rate.remaining, number));
-        (void)MHD_add_response_header(response, "RateLimit-Reset",
-                                      write_number(request->rate.reset_s, number));
-    }
-    if (atomic_load_explicit(&request->server->draining, memory_order_relaxed) || request->cut) {
-        (void)MHD_add_response_header(response, "Connection", "close");
-    }
-}
-
 struct MHD_Response *reply_make(struct request_private *request)
 {
     cors_reply(request);
@@ -416,10 +384,9 @@ struct MHD_Response *reply_make(struct request_private *request)
     if (response == NULL) {
         return NULL;
     }
-    for (const struct reply_field *field = request->reply.first; field != NULL;
-         field = field->next) {
-        (void)MHD_add_response_header(response, field->name, field->value);
+    if (reply_head(request, response) != 0) {
+        MHD_destroy_response(response);
+        return NULL;
     }
-    add_common(request, response);
     return response;
 }

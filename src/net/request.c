@@ -100,7 +100,7 @@ int request_query_number(struct request *request, const char *name, int64_t min,
 const void *request_body(struct request *request, size_t *ret_length)
 {
     struct request_private *private_ = request_private(request);
-    *ret_length = private_->body_length;
+    *ret_length = private_->body != NULL ? private_->body_length : 0;
     return private_->body != NULL ? private_->body : "";
 }
 

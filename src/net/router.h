@@ -14,6 +14,7 @@ struct route_entry {
     void *context;
     unsigned param_count;
     const char *param_names[ROUTE_PARAMS_MAX]; /* owned by the router */
+    _Atomic int64_t run_us; /* what its work takes on the pool, on average (limit.c) */
     /* Counters by status, found on first use (steps.c). */
     struct metric *duration;
     struct {

@@ -15,11 +15,13 @@
 #include "net/metrics.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -328,6 +330,22 @@ static void settings_free(struct settings *settings)
     free(settings);
 }
 
+static int parse_proxies(const char *list, struct networks *ret_trusted, struct problem *problem)
+{
+    return networks_parse(list, ret_trusted)
+               ? 0
+               : problem_set(problem, ERR_INVALID,
+                             "server.trusted_proxies = %s: must be addresses or networks "
+                             "(10.0.0.0/8), separated by commas, at most %d",
+                             list, NETWORKS_MAX);
+}
+
+int http_proxies_check(const char *list, struct problem *problem)
+{
+    struct networks trusted;
+    return parse_proxies(list, &trusted, problem);
+}
+
 static int settings_new(const struct http_config *config, struct settings **ret_settings,
                         struct problem *problem)
 {
@@ -344,16 +362,14 @@ static int settings_new(const struct http_config *config, struct settings **ret_
     settings->config.own_host_path = copy_text(config->own_host_path, &error);
     settings->config.trusted_proxies = copy_text(config->trusted_proxies, &error);
     settings->config.cors_origins = copy_text(config->cors_origins, &error);
-    if (error == 0 && !networks_parse(settings->config.trusted_proxies, &settings->trusted)) {
-        error = problem_set(problem, ERR_INVALID,
-                            "trusted_proxies = %s: must be addresses or networks (10.0.0.0/8), "
-                            "separated by commas, at most %d",
-                            settings->config.trusted_proxies, NETWORKS_MAX);
-    }
+    error = error != 0
+                ? error
+                : parse_proxies(settings->config.trusted_proxies, &settings->trusted, problem);
     if (error != 0) {
         settings_free(settings);
         return error;
     }
+    security_settings(settings);
     *ret_settings = settings;
     return 0;
 }
@@ -368,7 +384,6 @@ void http_config_defaults(struct http_config *config)
         .cors_origins = "",
         .pool_threads = 16,
         .pool_queue_max = 256,
-        .hash_threads = 2,
         .hash_queue_max = 64,
         .connections_max = 10000,
         .connections_per_address_max = 256,
@@ -381,8 +396,16 @@ void http_config_defaults(struct http_config *config)
         .send_timeout_ms = 60 * 1000,
         .send_rate_min = 128,
         .drain_timeout_ms = 30 * 1000,
+        .hsts_s = 365 * 24 * 60 * 60,
         .access_log = true,
         .tighten_delay_ms = 50,
+        .shed_delay_ms = 500,
+        .deadline_ms = {[RATE_READ] = 10 * 1000,
+                        [RATE_WRITE] = 20 * 1000,
+                        [RATE_UPLOAD] = 120 * 1000,
+                        [RATE_PLAY] = 10 * 1000,
+                        [RATE_LOGIN] = 20 * 1000,
+                        [RATE_OBJECT] = 300 * 1000},
     };
     config->rates[RATE_READ].per_minute = 1200;
     config->rates[RATE_READ].burst = 600;
@@ -414,6 +437,9 @@ static void register_metrics(struct http_server *server)
                    "Connections ended to make room for others.", "");
     server->metrics.rate_limited =
         metric_get(METRIC_COUNTER, "tutti_http_rate_limited_total", "Requests answered 429.", "");
+    server->metrics.late =
+        metric_get(METRIC_COUNTER, "tutti_http_late_total",
+                   "Requests answered 503, their time over before they began.", "");
     server->metrics.pool_full = metric_get(METRIC_COUNTER, "tutti_http_pool_full_total",
                                            "Requests answered 503, the pool being full.", "");
 }
@@ -439,6 +465,19 @@ static int64_t ask_delay(void *argument)
     return most_us;
 }
 
+static unsigned count_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 ? (unsigned)cores : 1;
+}
+
+/* A hash burns a core for tens of milliseconds: those that are left serve. */
+static unsigned half_the_cores(void)
+{
+    unsigned half = count_cores() / 2;
+    return half > 0 ? half : 1;
+}
+
 static int build(struct http_server *server, const struct http_config *config,
                  struct problem *problem)
 {
@@ -456,9 +495,9 @@ static int build(struct http_server *server, const struct http_config *config,
     error = job_pool_new("pool", config->pool_threads > 0 ? config->pool_threads : 16,
                          config->pool_queue_max > 0 ? config->pool_queue_max : 256, &server->pool);
     if (error == 0) {
-        error = job_pool_new("hash", config->hash_threads > 0 ? config->hash_threads : 2,
-                             config->hash_queue_max > 0 ? config->hash_queue_max : 64,
-                             &server->hash_pool);
+        error = job_pool_new(
+            "hash", config->hash_threads > 0 ? config->hash_threads : half_the_cores(),
+            config->hash_queue_max > 0 ? config->hash_queue_max : 64, &server->hash_pool);
     }
     if (error == 0) {
         job_pool_yield(server->hash_pool); /* what serves is not to wait for what burns */
@@ -501,6 +540,7 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
         metric_get(METRIC_GAUGE, "tutti_http_connections_max", "Connections that may be open.", ""),
         config->connections_max);
     limit_metrics(server);
+    shed_metrics(server);
     memory_metrics(server);
     *ret_server = server;
     return 0;
@@ -532,11 +572,7 @@ static void prepare_entry(void *argument, struct route_entry *entry)
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_config *config = &server_settings(server)->config;
-    unsigned loops = config->loop_threads;
-    if (loops == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        loops = cores > 0 ? (unsigned)cores : 1;
-    }
+    unsigned loops = config->loop_threads > 0 ? config->loop_threads : count_cores();
     size_t header_bytes =
         config->header_bytes_max > HEADER_BYTES_MIN ? config->header_bytes_max : HEADER_BYTES_MIN;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
@@ -557,6 +593,12 @@ int http_server_start(struct http_server *server, struct problem *problem)
     router_each(server->router, prepare_entry, NULL);
     const char *listen = server_settings(server)->config.listen;
     int error = listen_open(listen, &server->listen_fd, &server->port, problem);
+    if (error != 0) {
+        return error;
+    }
+    if (server->hooks.exchange_rates != NULL) {
+        error = rates_join(server->rates, server->hooks.exchange_rates, server->hooks.context);
+    }
     if (error != 0) {
         return error;
     }
@@ -588,28 +630,48 @@ static int count_running(struct http_server *server)
     return count;
 }
 
-/* Ends connections that wait for a request; with all: also those that are at work on one. */
-static void shut_connections(struct http_server *server, bool all)
+/* A request that has come in and that its loop has not seen yet. */
+static bool has_unread(const struct connection *connection)
 {
+    int unread = 0;
+    return ioctl(connection->fd, SIOCINQ, &unread) == 0 && unread > 0;
+}
+
+/* Ends connections that wait for a request; with all: also those that are at work on one. Returns
+ * how many have a request that was not looked at yet, and stay for it. */
+static unsigned shut_connections(struct http_server *server, bool all)
+{
+    unsigned unread = 0;
     pthread_mutex_lock(&server->connections_lock);
     for (struct connection *at = server->connections; at != NULL; at = at->next) {
-        if (all || atomic_load(&at->phase) == PHASE_HEADER) {
+        bool idle = atomic_load(&at->phase) == PHASE_HEADER;
+        if (!all && idle && has_unread(at)) {
+            unread++;
+        } else if (all || idle) {
             (void)shutdown(at->fd, SHUT_RDWR);
         }
     }
     pthread_mutex_unlock(&server->connections_lock);
+    return unread;
 }
 
-/* New connections are closed as they come (connection_admit). MHD_quiesce_daemon would stop them
- * sooner, but in 0.9.75 it aborts the process when a loop notices at the same moment. */
+void http_server_leave(struct http_server *server, const char *why)
+{
+    const char *none = NULL;
+    (void)atomic_compare_exchange_strong(&server->leaving, &none, why);
+}
+
+/* A connection that comes in between is closed by connection_admit. */
 void http_server_drain(struct http_server *server)
 {
     if (!server->started || atomic_exchange(&server->draining, true)) {
         return;
     }
+    http_server_leave(server, "the process ends");
+    (void)listen_end(server->listen_fd);
     int64_t end_ms = clock_monotonic_ms() + server_settings(server)->config.drain_timeout_ms;
-    shut_connections(server, false);
-    while (count_running(server) > 0 && clock_monotonic_ms() < end_ms) {
+    while (shut_connections(server, false) + (unsigned)count_running(server) > 0 &&
+           clock_monotonic_ms() < end_ms) {
         sleep_ms(10);
     }
 }
@@ -617,7 +679,7 @@ void http_server_drain(struct http_server *server)
 static void stop(struct http_server *server)
 {
     http_server_drain(server);
-    shut_connections(server, true);
+    (void)shut_connections(server, true);
     /* Suspended connections belong to jobs; each job ends and resumes its own. */
     while (count_running(server) > 0) {
         sleep_ms(5);

@@ -42,6 +42,7 @@ enum {
 struct settings {
     struct http_config config; /* its strings are owned here */
     struct networks trusted;
+    char hsts[32]; /* "": none */
     struct settings *older;
 };
 
@@ -115,10 +116,10 @@ struct request_private {
     unsigned header_count, header_room;
     bool headers_copied;
     const char *authorization, *origin, *expect, *content_type, *if_none_match;
-    const char *forwarded, *x_forwarded_for, *x_forwarded_proto, *trace_parent;
+    const char *forwarded, *x_forwarded_for, *x_forwarded_proto, *trace_parent, *timeout;
     unsigned content_length_count, host_count;
     bool chunked, framing_bad;
-    int64_t content_length;
+    int64_t content_length, asked_ms; /* asked_ms: by Tutti-Timeout-Ms; 0: not */
     struct target_path path;
     struct target_query query;
     char remote_text[ADDRESS_TEXT_SIZE];
@@ -162,6 +163,7 @@ struct http_server {
     int listen_fd;
     unsigned port;
     bool started;
+    const char *_Atomic leaving; /* why; NULL: it does not */
     _Atomic bool draining;
     /* Requests between READ and LOG, counted apart by loop, so that loops share no cache line. */
     struct {
@@ -186,7 +188,7 @@ struct http_server {
     struct access_log access_log;
     struct {
         struct metric *sent_bytes, *connections, *refused_connections, *displaced_connections,
-            *rate_limited, *pool_full, *memory_full;
+            *rate_limited, *pool_full, *memory_full, *late, *shed[RATE_CLASSES_][2];
     } metrics;
 };
 
@@ -238,10 +240,25 @@ int head_read(struct request_private *request);
 int head_copy(struct request_private *request);
 
 /* limit.c */
-enum job_lane limit_lane(const struct request_private *request); /* which its row belongs to */
+enum job_lane limit_lane(const struct request_private *request); /* which it belongs to */
+bool limit_is_costly(const struct route_entry *entry);
+void limit_note_run(struct route_entry *entry, int64_t took_us); /* on the pool */
 int limit_rate(struct request_private *request, enum rate_class class);
 int limit_size(struct request_private *request);
 void limit_metrics(struct http_server *server); /* ended by metric_ask_end(server) */
+
+/* due.c */
+int due_read(struct request_private *request); /* what the client asks for; 0 or ERR_MALFORMED */
+/* The request is whole: from here on its time runs. */
+void due_begin(struct request_private *request);
+/* 0, or ERR_BUSY where the time is over before its work began. */
+int due_check(struct request_private *request);
+/* Runs the row's function under the deadline. */
+int due_handle(struct request_private *request);
+
+/* shed.c: 0, or ERR_BUSY where its like is not let onto the pool now. */
+int shed_check(struct request_private *request, const struct job_pool *pool, enum job_lane lane);
+void shed_metrics(struct http_server *server);
 
 /* memory.c */
 int memory_take(struct request_private *request, size_t bytes); /* 0 or ERR_BUSY */
@@ -275,9 +292,17 @@ void reply_file_warm(struct request_private *request);
 struct MHD_Response *stream_response(struct request_private *request);
 void stream_discard(struct stream *stream);
 
+/* reply_head.c */
+void security_settings(struct settings *settings); /* what follows from its configuration */
+int reply_head(struct request_private *request, struct MHD_Response *response);
+
 /* cors.c */
 void cors_reply(struct request_private *request);
 int cors_options(struct request_private *request);
+
+/* breakers.c */
+json_t *breakers_state(bool *ret_all_closed); /* {"mail": "closed", …}; NULL: out of memory */
+void breakers_measure(void);                  /* into the metrics */
 
 /* builtin.c */
 int builtin_add(struct http_server *server, struct problem *problem);

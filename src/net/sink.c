@@ -145,14 +145,14 @@ static void job_finish(void *argument)
 {
     struct sink *sink = argument;
     struct request *request = &sink->request->request;
-    int error = 0;
-    if (sink->fill_length > 0) {
+    int error = due_check(sink->request);
+    if (error == 0 && sink->fill_length > 0) {
         error = sink->row->write(request, sink->state, sink->fill, sink->fill_length);
     }
     sink->closed = true;
     sink->row->close(request, sink->state, error >= 0);
     if (error >= 0) {
-        error = sink->request->entry->row->handle(request);
+        error = due_handle(sink->request);
     }
     sink->request->job_result = error < 0 ? error : 0;
     sink->request->job_done = true;
@@ -184,7 +184,8 @@ int sink_start(struct request_private *request)
         pthread_mutex_unlock(&request->sink->lock);
         return error;
     }
-    int error = sink_new(request);
+    int error = shed_check(request, request->server->pool, limit_lane(request));
+    error = error != 0 ? error : sink_new(request);
     if (error != 0) {
         return error;
     }

@@ -210,16 +210,29 @@ static int step_body(struct request_private *request)
     if (!request->body_complete) {
         return wait_for_body(request);
     }
+    due_begin(request);
     return sinks ? sink_finish(request) : 0;
+}
+
+static int run_in_time(struct request_private *request)
+{
+    int error = due_check(request);
+    if (error != 0) {
+        return error;
+    }
+    int64_t began_us = clock_monotonic_us();
+    const char *before = spans_enter(request);
+    int result = due_handle(request);
+    (void)trace_enter(before);
+    limit_note_run(request->entry, clock_monotonic_us() - began_us);
+    return result;
 }
 
 static void run_handler(void *argument)
 {
     struct request_private *request = argument;
     request->on_pool = true;
-    const char *before = spans_enter(request);
-    request->job_result = request->entry->row->handle(&request->request);
-    (void)trace_enter(before);
+    request->job_result = run_in_time(request);
     request->job_done = true;
     request_resume(request);
 }
@@ -247,12 +260,16 @@ static int on_pool(struct request_private *request, struct job_pool *pool, enum 
 static int handle_on_pool(struct request_private *request)
 {
     struct http_server *server = request->server;
+    bool hashes = request->entry->row->run == ROUTE_HASH; /* that pool has no other lane */
+    struct job_pool *pool = hashes ? server->hash_pool : server->pool;
+    enum job_lane lane = hashes ? JOB_PLAY : limit_lane(request);
+    int error = shed_check(request, pool, lane);
+    if (error != 0) {
+        return error;
+    }
     connection_phase(request->connection, PHASE_WORK);
     spans_queued(request);
-    if (request->entry->row->run == ROUTE_HASH) {
-        return on_pool(request, server->hash_pool, JOB_PLAY, run_handler); /* has no other lane */
-    }
-    return on_pool(request, server->pool, limit_lane(request), run_handler);
+    return on_pool(request, pool, lane, run_handler);
 }
 
 static int step_handle(struct request_private *request)
@@ -262,7 +279,7 @@ static int step_handle(struct request_private *request)
             return handle_on_pool(request);
         }
         const char *before = spans_enter(request);
-        request->job_result = request->entry->row->handle(&request->request);
+        request->job_result = due_handle(request);
         (void)trace_enter(before);
         if (request->job_result == REQUEST_TO_POOL) {
             return handle_on_pool(request);

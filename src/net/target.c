@@ -6,33 +6,23 @@
 
 #include <string.h>
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    char lower = (char)(digit | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Decodes [from, end) to out; returns the length, or -1 for a broken encoding or a NUL. */
 static int decode(const char *from, const char *end, bool plus_is_space, char *out)
 {
     char *at = out;
     while (from < end) {
-        char byte = *from++;
+        int byte = (unsigned char)*from;
         if (byte == '%') {
-            int high = end - from >= 2 ? hex_digit(from[0]) : -1;
-            int low = high >= 0 ? hex_digit(from[1]) : -1;
-            if (low < 0 || (high == 0 && low == 0)) {
+            byte = text_percent_byte(from, (size_t)(end - from));
+            if (byte <= 0) {
                 return -1;
             }
-            byte = (char)(high << 4 | low);
             from += 2;
         } else if (byte == '+' && plus_is_space) {
             byte = ' ';
         }
-        *at++ = byte;
+        from++;
+        *at++ = (char)byte;
     }
     return (int)(at - out);
 }

@@ -36,6 +36,13 @@ int idempotency_from_request(struct request *request, struct idempotency *ret_on
     return 0;
 }
 
+void idempotency_add(struct idempotency *once, const void *bytes, size_t length)
+{
+    unsigned char before[sizeof once->hash];
+    memcpy(before, once->hash, sizeof before);
+    (void)crypto_generichash(once->hash, sizeof once->hash, bytes, length, before, sizeof before);
+}
+
 static int store_forget_old(struct db_session *session, const struct idempotency *once)
 {
     return db_exec(

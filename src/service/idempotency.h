@@ -22,7 +22,7 @@
 struct idempotency {
     const char *key; /* NULL: the client sent none (or nobody is signed in): nothing is kept */
     int64_t user_id, now_ms;
-    unsigned char hash[32]; /* of method, path and body */
+    unsigned char hash[32]; /* of method, path, body and what was added */
     bool replayed;          /* set by begin: the write is done already, this is its answer */
     int status;
     int64_t revision;
@@ -34,6 +34,9 @@ extern const unsigned idempotency_migration_count;
 
 /* 0, or ERR_MALFORMED for a key that is none. Borrows from the request. */
 int idempotency_from_request(struct request *request, struct idempotency *ret_once);
+/* What a sink took of the body, or its digest, so that another body is another request. Before
+ * begin. */
+void idempotency_add(struct idempotency *once, const void *bytes, size_t length);
 /* In a write. 0 (see once->replayed), or ERR_INVALID with words for a key that was used for
  * something else. Waits, in PostgreSQL, for another transaction with the same key. */
 int idempotency_begin(struct db_session *session, struct call *call, struct idempotency *once);

@@ -1,6 +1,7 @@
 // Debian's Chromium, headless, talking to loopback alone.
 import { chromium } from 'playwright-core';
 import { join } from 'node:path';
+import { PASSWORD } from './server.mjs';
 
 const ARGUMENTS = [
   '--headless',
@@ -21,6 +22,22 @@ export function openBrowser() {
 export function shoot(page, name) {
   return page.screenshot({ path: join(process.env.SHOTS ?? '/tmp', `${name}.png`) });
 }
+
+/** A device of its own, on which somebody is signed in. Its `wrong` has what the page complained about. */
+export async function device(browser, server, username, viewport = { width: 1280, height: 800 }, options = {}) {
+  const context = await browser.newContext({ viewport, colorScheme: 'dark', ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  page.wrong = complaints(page);
+  await page.goto(server.url);
+  await page.fill('input[name=username]', username);
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('.door form .primary');
+  await page.waitForSelector('nav[aria-label="Main"]');
+  return page;
+}
+
+export const texts = (page, selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent.trim()));
 
 /** Collects what a page complains about. */
 export function complaints(page) {

@@ -1,8 +1,9 @@
-/* The contract of blob.h, for any engine: `test_blob [--seal] file:DIR` (DIR is the test's own,
- * emptied by using fresh keys; --seal: everything is encrypted at rest). What only the file engine
- * can show (kill -9, a full disk, links) is at the end and skipped elsewhere, with its reason.
+/* The contract of blob.h, for any engine (objects.h says which): `test_blob [--seal]` (--seal:
+ * everything is encrypted at rest). What only the file engine can show (kill -9, a full disk,
+ * links) is at the end and skipped elsewhere, with its reason.
  */
-#include "backend/blob/blob.h"
+#include "objects.h"
+
 #include "base/error.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -201,6 +202,10 @@ static void keys_that_could_leave_the_bucket_are_refused(void **state)
     long_key[BLOB_KEY_MAX + 1] = '\0';
     assert_int_equal(blob_stat(store, BLOB_UPLOADS, long_key, &stat), ERR_INVALID);
     long_key[BLOB_KEY_MAX] = '\0';
+    if (blob_is_remote(store)) { /* the bucket's prefix counts */
+        assert_int_equal(blob_stat(store, BLOB_UPLOADS, long_key, &stat), ERR_INVALID);
+        long_key[BLOB_KEY_MAX - strlen("uploads/")] = '\0';
+    }
     assert_int_equal(put_text(long_key, "long", false), 0);
     assert_text(long_key, "long");
     assert_int_equal(blob_delete(store, BLOB_UPLOADS, long_key), 0);
@@ -241,7 +246,11 @@ static void listing_goes_in_byte_order(void **state)
     memset(&seen, 0, sizeof seen);
     memset(&expected, 0, sizeof expected);
     for (unsigned i = 0; i < COUNT_OF(awkward); i++) {
-        assert_int_equal(put_text(awkward[i], awkward[i], false), 0);
+        int error = put_text(awkward[i], awkward[i], false);
+        if (error != 0 && blob_is_remote(store) && strcmp(awkward[i], "l/.") == 0) {
+            continue; /* our own store takes no dots in the path of an URL */
+        }
+        assert_int_equal(error, 0);
         (void)see(&expected, awkward[i], &(struct blob_stat){.bytes = 1});
     }
     qsort(expected.keys, expected.count, sizeof expected.keys[0], compare_keys);
@@ -306,7 +315,11 @@ static void a_copy_needs_the_etag_and_outlives_its_source(void **state)
         blob_copy(store, BLOB_UPLOADS, "source", stat.etag, BLOB_UPLOADS, "copy/of", &copied), 0);
     assert_string_equal(copied.etag, stat.etag);
     assert_string_equal(copied.content_type, "text/plain");
-    assert_true(copied.modified_ms > stat.modified_ms);
+    if (blob_is_remote(store)) { /* whose times are whole seconds */
+        assert_true(copied.modified_ms / 1000 >= stat.modified_ms / 1000);
+    } else {
+        assert_true(copied.modified_ms > stat.modified_ms);
+    }
     assert_int_equal(put_text("source", "replaced", false), 0);
     assert_text("copy/of", "master");
     /* onto something, onto itself, and from nothing */
@@ -461,6 +474,37 @@ static void buckets_are_made_and_listed(void **state)
     assert_int_equal(blob_bucket_stat(store, name, &created), 0);
     assert_true(created > 0);
     assert_int_equal(blob_bucket_create(store, "../evil"), ERR_INVALID);
+}
+
+/* Larger than what goes to a remote store in one piece; a child process gets it as a file. */
+static void a_large_object_is_whole(void **state)
+{
+    (void)state;
+    enum { PIECE = 1 << 20, PIECES = 66 };
+    struct blob_writer *writer = NULL;
+    struct blob_source source;
+    struct blob_stat stat;
+    assert_int_equal(blob_put_open(store, BLOB_UPLOADS, "large", NULL, &writer), 0);
+    for (unsigned i = 0; i < PIECES; i++) {
+        char *bytes CLEANUP_FREE = part_bytes(PIECE, i);
+        assert_int_equal(blob_put_write(writer, bytes, PIECE), 0);
+    }
+    assert_int_equal(blob_put_commit(writer, false, &stat), 0);
+    assert_int_equal(stat.bytes, (uint64_t)PIECES * PIECE);
+    assert_int_equal(blob_open(store, BLOB_UPLOADS, "large", &source, &stat), 0);
+    assert_int_equal(blob_source_local(&source), 0);
+    assert_true(source.fd >= 0);
+    char *whole CLEANUP_FREE = read_source(&source);
+    for (unsigned i = 0; i < PIECES; i++) {
+        char *bytes CLEANUP_FREE = part_bytes(PIECE, i);
+        assert_memory_equal(whole + (size_t)i * PIECE, bytes, PIECE);
+    }
+    struct blob_stat copied;
+    assert_int_equal(
+        blob_copy(store, BLOB_UPLOADS, "large", stat.etag, BLOB_MEDIA, "m/1/1/large", &copied), 0);
+    assert_int_equal(copied.bytes, stat.bytes);
+    assert_int_equal(blob_delete(store, BLOB_UPLOADS, "large"), 0);
+    assert_int_equal(blob_delete(store, BLOB_MEDIA, "m/1/1/large"), 0);
 }
 
 /* Many at once. */
@@ -826,6 +870,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(completing_is_refused_for_reasons),
         cmocka_unit_test(left_uploads_are_swept),
         cmocka_unit_test(buckets_are_made_and_listed),
+        cmocka_unit_test(a_large_object_is_whole),
         cmocka_unit_test(writers_of_one_key_never_mix),
         cmocka_unit_test(killed_while_putting_nothing_acknowledged_is_lost),
         cmocka_unit_test(the_temporary_file_of_a_living_writer_stays),
@@ -838,20 +883,19 @@ int main(int count, char **arguments)
         cmocka_unit_test(parts_are_mirrored_and_can_be_joined_there),
     };
     char folder[] = "/tmp/tutti-blob-XXXXXX";
-    char own[64];
+    char path[64], own[1024];
     if (sodium_init() < 0 || mkdtemp(folder) == NULL) {
         return 1;
     }
-    (void)snprintf(own, sizeof own, "file:%s/store", folder);
-    url = own;
-    for (int i = 1; i < count; i++) {
-        if (strcmp(arguments[i], "--seal") == 0) {
-            keys_path = folder;
-        } else {
-            url = arguments[i];
-        }
+    (void)snprintf(path, sizeof path, "%s/store", folder);
+    url = objects_url(path, own);
+    if (count > 1 && strcmp(arguments[1], "--seal") == 0) {
+        keys_path = folder;
     }
     store = open_store(url);
+    if (objects_clear(store) != 0) {
+        return 1;
+    }
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     blob_store_close(store);
     (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);

@@ -41,6 +41,7 @@ static void bad_urls_are_refused(void **state)
     struct problem problem = {0};
     assert_int_equal(cache_open("fridge:", "bad", 1000, &cache, &problem), ERR_INVALID);
     assert_int_equal(cache_open("memory:here", "bad", 1000, &cache, &problem), ERR_INVALID);
+    assert_int_equal(cache_open("redis:", "bad", 1000, &cache, &problem), ERR_INVALID);
     assert_null(cache);
     cache_close(NULL);
     cache_entry_unref(NULL);

@@ -19,7 +19,7 @@ static struct db *open_db(const struct place *place)
 {
     struct db *db = NULL;
     struct problem problem = {0};
-    if (db_open(place->url, "catalog", &db, &problem) < 0 ||
+    if (open_place(place->url, "catalog", &db, &problem) < 0 ||
         db_migrate(db, transcode_migrations, transcode_migration_count, &problem) < 0) {
         fail_msg("%s", problem.detail);
     }

@@ -13,7 +13,7 @@ static struct db *open_db(const struct place *place)
 {
     struct db *db = NULL;
     struct problem problem = {0};
-    if (db_open(place->url, "test", &db, &problem) < 0) {
+    if (open_place(place->url, "test", &db, &problem) < 0) {
         fail_msg("%s", problem.detail);
     }
     return db;

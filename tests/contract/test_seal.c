@@ -196,7 +196,7 @@ static void parts_are_sealed_from_the_first_byte(void **state)
     assert_false(disk_shows_plain());
 
     /* a part in another's place does not join */
-    char first[300], second[300], aside[300];
+    char first[600], second[600], aside[300];
     (void)snprintf(first, sizeof first, "%s/store/multipart/%.2s/%s/00001.obj", folder, id, id);
     (void)snprintf(second, sizeof second, "%s/store/multipart/%.2s/%s/00002.obj", folder, id, id);
     (void)snprintf(aside, sizeof aside, "%s/aside", folder);

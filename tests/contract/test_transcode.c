@@ -1,9 +1,9 @@
 /* The pipeline end to end below HTTP: events in, the real tutti-media, objects and events out; and
  * what holds when workers are killed in the middle. Takes the path of tutti-media as its argument;
- * run as `test_transcode worker FOLDER MEDIA` it is a process of workers that can be killed. */
+ * run as `test_transcode worker FOLDER URL MEDIA` it is a process of workers that can be killed. */
 #include "contract.h"
+#include "objects.h"
 
-#include "backend/blob/blob.h"
 #include "backend/bus/bus.h"
 #include "backend/db/db.h"
 #include "base/id.h"
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { EVENTS_MAX = 256, WAIT_MS = 90000 };
+enum { EVENTS_MAX = 256, WAIT_MS = 300000 };
 
 static const char *self_path, *media_path;
 static const char quick[] = "local:?retry_ms=20&retry_max_ms=100&lease_ms=2000";
@@ -33,9 +33,9 @@ static struct rig rig_open(const char *folder, const char *url, bool works)
 {
     struct rig rig = {0};
     struct problem problem = {0};
-    char store[128];
-    (void)snprintf(store, sizeof store, "file:%s/objects", folder);
-    const struct blob_config blobs = {.url = store,
+    char path[128], store[1024];
+    (void)snprintf(path, sizeof path, "%s/objects", folder);
+    const struct blob_config blobs = {.url = objects_url(path, store),
                                       .public_url = "http://localhost/s3",
                                       .key_id = "id",
                                       .secret = "secret",
@@ -396,8 +396,8 @@ static void test_a_deleted_track_is_left_alone(void **state)
 static pid_t start_worker(const struct place *place)
 {
     pid_t pid;
-    char *arguments[] = {(char *)self_path, (char *)"worker", (char *)place->folder,
-                         (char *)media_path, NULL};
+    char *arguments[] = {(char *)self_path,  (char *)"worker",   (char *)place->folder,
+                         (char *)place->url, (char *)media_path, NULL};
     assert_int_equal(posix_spawn(&pid, self_path, NULL, NULL, arguments, environ), 0);
     return pid;
 }
@@ -546,11 +546,9 @@ static void end(int signal_number)
     ended = 1;
 }
 
-static int work(const char *folder)
+static int work(const char *folder, const char *url)
 {
-    char url[128];
     (void)signal(SIGTERM, end);
-    (void)snprintf(url, sizeof url, "sqlite:%s/test.db", folder);
     struct rig rig = rig_open(folder, url, true);
     if (bus_start(rig.bus) != 0) {
         return 1;
@@ -567,8 +565,8 @@ int main(int argc, char **argv)
     self_path = argv[0];
     media_path = argv[argc - 1];
     id_init((unsigned)getpid() % ID_NODES, 0);
-    if (argc == 4 && strcmp(argv[1], "worker") == 0) {
-        return work(argv[2]);
+    if (argc == 5 && strcmp(argv[1], "worker") == 0) {
+        return work(argv[2], argv[3]);
     }
     const struct CMUnitTest tests[] = {
         in_place(test_a_track_is_made),

@@ -19,11 +19,19 @@ TRAILER_BYTES = 512
 SETTLE_TIMEOUT_S = 120
 MADE_FILES = re.compile(r"^(hls-[a-z0-9]+\.m3u8|dash-[a-z0-9]+\.mpd|[a-z]+-?[0-9]*\.m3u8|waveform.*|original\.[a-z0-9]+)$")
 
+# What came out of a folder has neither event nor job of an upload, and its ladder is made when somebody plays it.
+UPLOADED = " AND NOT EXISTS (SELECT 1 FROM import_file i WHERE i.track_id = track.id)"
+
 # Positions move with events that a consumer wants, not with others.
 BEHIND = """SELECT name, position FROM bus_consumer WHERE EXISTS (SELECT 1 FROM bus_outbox WHERE sequence > position AND
     CASE name WHEN 'catalog.media' THEN type <> 'media.art' AND (type LIKE 'media.%' OR type IN ('art.ready', 'art.failed'))
               WHEN 'catalog.art' THEN type = 'media.art'
-              WHEN 'transcode.jobs' THEN type IN ('track.uploaded', 'track.deleted', 'art.uploaded') ELSE 1 END)"""
+              WHEN 'transcode.jobs' THEN type IN ('track.uploaded', 'track.deleted', 'art.uploaded') ELSE TRUE END)"""
+
+
+# Plays that were taken and are not in the history yet.
+UNCOUNTED = """SELECT s.user_id, s.play_id FROM play_seen s WHERE NOT EXISTS (SELECT 1 FROM play_history h
+    WHERE h.user_id = s.user_id AND h.play_id = s.play_id)"""
 
 
 class Findings:
@@ -37,22 +45,36 @@ class Findings:
 
 
 def settle(round_):
-    """Waits until events are handled and jobs have ended: by rows, not by time."""
-    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    """Waits until events are handled and jobs have ended: by rows, and as long as those change."""
     world, state = round_.world, None
-    while time.monotonic() < deadline:
-        state = {
+    begun = changed = time.monotonic()
+    while time.monotonic() < min(changed + SETTLE_TIMEOUT_S, begun + 10 * SETTLE_TIMEOUT_S):
+        before, state = state, {
             "jobs": world.rows("SELECT id, kind, state, tries, code FROM transcode_job"
                                " WHERE state IN ('waiting', 'running')"),
             "waiting": sum((world.rows("SELECT consumer, sequence, tries, error FROM bus_waiting", database=name)
-                            for name in ("catalog", "users")), []),
+                            for name in ("catalog", "users", "activity")), []),
             "behind": world.rows(BEHIND),
+            "plays": world.rows(UNCOUNTED, database="activity"),
             "working": world.rows("SELECT id, status FROM track WHERE working = 1 AND deleted_at IS NULL"),
         }
         if not any(state.values()):
             return
+        if state != before:
+            changed = time.monotonic()
         time.sleep(0.1)
     round_.findings.lost.append(f"work that does not end: {json.dumps(state)[:1500]}")
+
+
+def check_plays(round_):
+    """Each that was acknowledged is in the history once, and none twice."""
+    counts = dict(round_.world.rows("SELECT play_id, COUNT(*) FROM play_history GROUP BY play_id", database="activity"))
+    for thing in round_.journal.of("play"):
+        count = counts.get(thing.name, 0)
+        if thing.id and count == 0:
+            round_.findings.lost.append(f"the play {thing.name} is not in the history")
+        if count > 1:
+            round_.findings.doubled.append(f"the play {thing.name} is in the history {count} times")
 
 
 def api(round_):
@@ -62,6 +84,7 @@ def api(round_):
     check_tracks(round_, maker)
     check_people(round_)
     check_sessions(round_)
+    check_plays(round_)
 
 
 def signed_in(world, username):
@@ -209,9 +232,9 @@ EMPTY = {  # queries that must find nothing
         "an upload of a track that is not there": "SELECT id, track_id FROM upload WHERE state = 'used'"
             " AND track_id NOT IN (SELECT id FROM track)",
         "a track without its event": "SELECT id FROM track WHERE NOT EXISTS (SELECT 1 FROM bus_outbox"
-            " WHERE type = 'track.uploaded' AND entity_key = 'track:' || track.id)",
+            " WHERE type = 'track.uploaded' AND entity_key = 'track:' || track.id)" + UPLOADED,
         "a track without its job": "SELECT id FROM track WHERE deleted_at IS NULL AND NOT EXISTS"
-            " (SELECT 1 FROM transcode_job WHERE kind = 'first' AND subject_id = track.id)",
+            " (SELECT 1 FROM transcode_job WHERE kind = 'first' AND subject_id = track.id)" + UPLOADED,
         "a track without its album": "SELECT id FROM track WHERE deleted_at IS NULL"
             " AND album_id NOT IN (SELECT id FROM album WHERE deleted_at IS NULL)",
         "an album without its artist": "SELECT id FROM album WHERE deleted_at IS NULL"
@@ -223,8 +246,8 @@ EMPTY = {  # queries that must find nothing
         "a count of renditions that is wrong": "SELECT track_id, done, expected FROM track_version v WHERE done <>"
             " (SELECT COUNT(*) FROM rendition r WHERE r.track_id = v.track_id AND r.version = v.version)"
             " OR complete = 1 AND done <> expected",
-        "a ready track whose ladder is not whole": "SELECT t.id FROM track t JOIN track_version v ON v.track_id = t.id"
-            " AND v.version = t.version WHERE t.status = 'ready' AND t.deleted_at IS NULL AND v.complete = 0",
+        "a ready track whose ladder is not whole": "SELECT track.id FROM track JOIN track_version v ON v.track_id = track.id"
+            " AND v.version = track.version WHERE track.status = 'ready' AND track.deleted_at IS NULL AND v.complete = 0" + UPLOADED,
         "a sum of an album that is wrong": "SELECT id, track_count, duration_ms FROM album WHERE deleted_at IS NULL AND"
             " (track_count <> (SELECT COUNT(*) FROM track t WHERE t.album_id = album.id AND t.deleted_at IS NULL)"
             " OR duration_ms <> (SELECT COALESCE(SUM(duration_ms), 0) FROM track t WHERE t.album_id = album.id"
@@ -239,6 +262,16 @@ EMPTY = {  # queries that must find nothing
             " AND status <> 'ready'",
         "an answer kept for nothing": "SELECT user_id, key FROM idempotency WHERE status = 0",
     },
+    "activity": {
+        "an event that waits or is parked": "SELECT * FROM bus_waiting",
+        "a play that is in no history": UNCOUNTED,
+        "a play told twice": "SELECT payload, COUNT(*) FROM bus_outbox GROUP BY payload HAVING COUNT(*) > 1",
+        "a count of a person's that is wrong": "SELECT user_id, id, plays FROM play_tally t WHERE kind = 'track' AND plays <>"
+            " (SELECT COUNT(*) FROM play_history h WHERE h.user_id = t.user_id AND h.track_id = t.id AND h.counted = 1)",
+        "a count of all people's that is wrong": "SELECT kind, id, plays, listeners FROM play_total t WHERE plays <> (SELECT"
+            " SUM(plays) FROM play_tally y WHERE y.kind = t.kind AND y.id = t.id) OR listeners <> (SELECT COUNT(*) FROM"
+            " play_tally y WHERE y.kind = t.kind AND y.id = t.id)",
+    },
     "users": {
         "an event that waits or is parked": "SELECT * FROM bus_waiting",
         "a session without its user": "SELECT session_id FROM sessions WHERE user_id NOT IN (SELECT user_id FROM users)",
@@ -249,17 +282,22 @@ EMPTY = {  # queries that must find nothing
 }
 
 
-def database(round_):
-    for name, queries in EMPTY.items():
-        for pragma in ("integrity_check", "foreign_key_check"):
-            result = round_.world.rows(f"PRAGMA {pragma}", database=name)
-            if result not in ([("ok",)], []):
-                round_.findings.other.append(f"{name}: {pragma}: {result[:5]}")
-        for words, query in queries.items():
+def queries(round_):
+    for name, those in EMPTY.items():
+        for words, query in those.items():
             found = round_.world.rows(query, database=name)
             if found:
                 kind = round_.findings.doubled if "twice" in words else round_.findings.other
                 kind.append(f"{name}: {words}: {found[:3]}")
+
+
+def database(round_):
+    for name in EMPTY:
+        for pragma in ("integrity_check", "foreign_key_check"):
+            result = round_.world.rows(f"PRAGMA {pragma}", database=name)
+            if result not in ([("ok",)], []):
+                round_.findings.other.append(f"{name}: {pragma}: {result[:5]}")
+    queries(round_)
 
 
 # -- the store

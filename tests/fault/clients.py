@@ -14,7 +14,6 @@ from world import PASSWORD
 
 LATER = (429, 503, 507)  # refusals that say: not now
 GIVE_UP = 0.12           # how often a call that got no answer is not sent again
-PATIENCE_S = 40
 
 
 class GivenUp(Exception):
@@ -32,6 +31,13 @@ class Refused(Exception):
 def is_framed(headers):
     """Whether the header says where the body ends."""
     return headers.get("Content-Length", "").isdigit() or headers.get("Transfer-Encoding") == "chunked"
+
+
+def is_of_the_way_in(answer):
+    """Whether a proxy says that it got no answer, or that its half of a request was cut off: nothing is known then, as with
+    a connection that was cut."""
+    ours = answer.headers.get("Content-Type", "").startswith("application/problem+json")
+    return answer.status_code == 408 or answer.status_code in (502, 503, 504) and not ours
 
 
 class Client(threading.Thread):
@@ -72,6 +78,8 @@ class Client(threading.Thread):
         answer = self.http.request(method, url, timeout=15, **options)
         if answer.status_code not in (204, 304) and not is_framed(answer.headers):
             raise requests.ConnectionError("cut within the header, which Python takes for its end")
+        if is_of_the_way_in(answer):
+            raise requests.ConnectionError(f"{answer.status_code} from what stands in front: there may be an effect or not")
         if "/api/" in url:
             self.round.specification.check(method, urllib.parse.urlsplit(url).path, answer)
         return answer
@@ -81,15 +89,16 @@ class Client(threading.Thread):
         what = f"{method} {path.split('?')[0]}"
         headers = self.headers_of(path, options.pop("headers", {}), once)
         self.journal.tell("ask", who=self.name, call=what, key=headers.get("Idempotency-Key"))
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.round.patience_s
         while True:
             answer = self.answer_of(what, method, path, headers, options)
             late = time.monotonic() > deadline
             if answer is None:
                 self.wait_or_give_up(what, late or may_give_up and self.random.random() < GIVE_UP)
-            elif self.round.world.clock and self.ran_out(answer, path, headers):
+            elif self.round.tokens_run_out() and self.ran_out(answer, path, headers):
                 continue
             elif answer.status_code in LATER and not late:
+                self.journal.tell("later", who=self.name, call=what, status=answer.status_code)
                 time.sleep(self.random.uniform(0.05, 0.2))
             else:
                 return self.judged(what, answer, good)
@@ -106,8 +115,9 @@ class Client(threading.Thread):
         """None where none came."""
         try:
             return self.send(method, path, headers=headers, **options)
-        except requests.RequestException:
+        except requests.RequestException as error:
             self.journal.unanswered += 1
+            self.journal.tell("none", who=self.name, call=what, why=type(error).__name__)
             return None
         except AssertionError as error:
             self.journal.complain(f"{self.name}: {what}: {error}")
@@ -120,7 +130,7 @@ class Client(threading.Thread):
         time.sleep(self.random.uniform(0.02, 0.1))
 
     def ran_out(self, answer, path, headers):
-        """Where the clock jumps, tokens and signed URLs run out, or are from the future."""
+        """Where the clock jumps, or time goes by, tokens and signed URLs run out, or are from the future."""
         if answer.status_code == 403 and "/s3/" in path:
             raise Expired(path)
         if answer.status_code == 401 and headers.get("Authorization"):
@@ -286,6 +296,31 @@ class Listener(Client):
         self.round.plays += 1
 
 
+class Teller(Client):
+    """Tells plays: some alone, some together with those that were told before, until they are answered. What was given up
+    is in the history or not."""
+
+    pause = 0.15
+
+    def begin(self):
+        super().begin()
+        self.told = []
+
+    def step(self):
+        events = self.random.sample(self.told, min(len(self.told), 2)) if self.random.random() < 0.3 else []
+        things = []
+        for _ in range(self.random.randrange(1, 4)):
+            id = uuid.UUID(int=self.random.getrandbits(128)).hex
+            things.append(self.journal.add(Thing("play", id, id)))
+            events.append({"id": id, "trackId": self.round.known.track, "startedAt": int(time.time() * 1000),
+                           "playedMs": self.random.choice((0, 30_000, 200_000))})
+        self.call("POST", "/api/v1/plays", json={"events": events}, may_give_up=True, good=(202,))
+        for thing in things:
+            thing.id = thing.name
+        self.told += events[-len(things):]
+        self.journal.acknowledged()
+
+
 class Visitor(Client):
     """Logs in, refreshes, logs out."""
 
@@ -301,10 +336,13 @@ class Visitor(Client):
         for _ in range(self.random.randrange(3)):
             self.refresh(session)
         if self.random.random() < 0.3:
-            session.removed = None
-            self.call("POST", "/api/v1/auth/logout", json={"refreshToken": session.value})
-            session.removed = True
-            self.journal.acknowledged()
+            self.leave(session)
+
+    def leave(self, session):
+        session.removed = None
+        self.call("POST", "/api/v1/auth/logout", json={"refreshToken": session.value})
+        session.removed = True
+        self.journal.acknowledged()
 
     def refresh(self, session):
         # Sent again, the token just replaced still yields a sibling for 30 s; all of them are good.

@@ -23,6 +23,20 @@ class Known:
 
 
 class Round:
+    patience_s = 40  # how long a client tries again where it is told to come later
+    people = ((clients.Editor, "maker"), (clients.Editor, "second"), (clients.Uploader, "maker"),
+              (clients.Uploader, "second"), (clients.Listener, "listener"), (clients.Visitor, "visitor"),
+              (clients.Teller, "listener"))
+
+    def make_world(self, **options):
+        return World(self.folder, template=self.known.data, **options)
+
+    def tokens_run_out(self):
+        return bool(self.world.clock)
+
+    def check(self):
+        check.all_of_it(self)
+
     def __init__(self, known, specification, media, scenario, number, seed, uploads_each=3, **world_options):
         self.known, self.specification = known, specification
         self.sound, self.picture = media
@@ -35,11 +49,9 @@ class Round:
         self.findings = check.Findings()
         self.ending = threading.Event()
         self.folder = roomy_folder() / f"tutti-fault-{scenario.replace(', ', '-').replace(' ', '-')}-{number}-{random.SystemRandom().getrandbits(32):08x}"
-        self.world = World(self.folder, template=known.data, **world_options)
+        self.world = self.make_world(**world_options)
         self.journal = Journal(self.folder / "journal.jsonl")
-        people = [(clients.Editor, "maker"), (clients.Editor, "second"), (clients.Uploader, "maker"),
-                  (clients.Uploader, "second"), (clients.Listener, "listener"), (clients.Visitor, "visitor")]
-        self.clients = [kind(self, number, name) for number, (kind, name) in enumerate(people)]
+        self.clients = [kind(self, number, name) for number, (kind, name) in enumerate(self.people)]
 
     def pause(self, least, most):
         time.sleep(self.random.uniform(least, most))
@@ -73,7 +85,7 @@ class Round:
     def finish(self):
         """The checks; what they found."""
         self.end()
-        check.all_of_it(self)
+        self.check()
         self.findings.other.extend(self.journal.wrong)
 
     def row(self):

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TUTTI_BINARY", str(ROOT / "build" / "tutti"))
 PASSWORD = "correct horse battery"
 READY_TIMEOUT_S = 30
-FRONT = "gateway,identity,catalog,ingest,streaming,objectstore"
+FRONT = "gateway,identity,catalog,ingest,streaming,library,objectstore"
 UNLIMITED = {f"TUTTI_LIMITS_{kind}_PER_MINUTE": "0" for kind in ("LOGINS", "READS", "WRITES", "UPLOADS", "PLAYS")}
 
 

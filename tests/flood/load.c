@@ -2,22 +2,28 @@
  *
  *   CLOSED ─► CONNECTING ─► SENDING ─► WAITING ─► IDLE ─► SENDING … ─► CLOSED ─► …
  *
- * A client's next move is due at a time (due_us): a byte more, a few bytes read, the next request,
- * a new connection. All are looked at every TICK_MS.
+ * A client's next move is due at a time (load.due_us, dense as all are looked at every TICK_MS): a
+ * byte more, a few bytes read, the next request, a new connection. Ticks are short, so that
+ * requests come evenly, not in bursts. An answer's time is that at which the system had it
+ * (SO_TIMESTAMPING), not that at which this process, which shares its cores with the server, came
+ * to read it.
  */
 #include "flood.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 20, EVENTS = 512, HEAD_MAX = 2048, READ_BUFFER = 4096 };
+enum { TICK_MS = 2, EVENTS = 512, HEAD_MAX = 2048, READ_BUFFER = 4096 };
 
 enum state { CLOSED, CONNECTING, SENDING, WAITING, IDLE };
 
@@ -31,12 +37,14 @@ struct client {
     size_t head_length;
     uint64_t body_left;
     bool closes;
-    int64_t asked_us, due_us;
+    int64_t asked_us;
 };
 
 struct load {
     const struct options *options;
     struct client *clients;
+    int64_t *due_us; /* of each client */
+    int64_t age_us;  /* of what is being read: since the system had it */
     int epoll;
     unsigned next_request;
     struct figures figures;
@@ -48,6 +56,11 @@ static void watch(struct load *load, struct client *client, uint32_t events)
     (void)epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
 }
 
+static void wait_for(struct load *load, const struct client *client, int64_t wait_us)
+{
+    load->due_us[client - load->clients] = now_us() + wait_us;
+}
+
 static void shut(struct load *load, struct client *client, int64_t wait_us)
 {
     if (client->fd >= 0) {
@@ -56,7 +69,7 @@ static void shut(struct load *load, struct client *client, int64_t wait_us)
     }
     client->fd = -1;
     client->state = CLOSED;
-    client->due_us = now_us() + wait_us;
+    wait_for(load, client, wait_us);
 }
 
 /* The server, or its system, ended it. */
@@ -87,7 +100,11 @@ static void open_client(struct load *load, struct client *client)
         fail("socket");
     }
     int on = 1, small = READ_BUFFER;
+    int stamps = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
     (void)setsockopt(client->fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (setsockopt(client->fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps) != 0) {
+        fail("SO_TIMESTAMPING");
+    }
     if (options->mode == MODE_READ) {
         (void)setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     }
@@ -129,8 +146,7 @@ static size_t limit_of(const struct load *load, const struct client *client)
 static void sent_all(struct load *load, struct client *client)
 {
     client->state = WAITING;
-    client->asked_us = now_us();
-    client->due_us = client->asked_us + load->options->interval_ms * 1000;
+    wait_for(load, client, load->options->interval_ms * 1000);
     watch(load, client, EPOLLIN);
 }
 
@@ -141,6 +157,7 @@ static void send_up_to(struct load *load, struct client *client, size_t limit)
         size_t at = client->sent % request->length;
         size_t left = limit - client->sent;
         size_t piece = request->length - at < left ? request->length - at : left;
+        client->asked_us = now_us();
         ssize_t sent = send(client->fd, request->bytes + at, piece, MSG_DONTWAIT);
         if (sent < 0 && errno == EAGAIN) {
             watch(load, client, EPOLLIN | EPOLLOUT);
@@ -150,13 +167,12 @@ static void send_up_to(struct load *load, struct client *client, size_t limit)
             return; /* an answer may still be there to be read; then its end */
         }
         client->sent += (size_t)sent;
-        client->asked_us = now_us();
     }
     if (client->sent >= request->length * load->options->pipeline) {
         sent_all(load, client);
     } else {
         watch(load, client, EPOLLIN);
-        client->due_us = now_us() + load->options->interval_ms * 1000;
+        wait_for(load, client, load->options->interval_ms * 1000);
     }
 }
 
@@ -166,7 +182,11 @@ static void count_answer(struct load *load, struct client *client)
     unsigned code = (unsigned)strtoul(client->head + sizeof "HTTP/1.1", NULL, 10);
     figures->codes[code < CODES ? code : 0]++;
     bool refused = code == 429 || code == 503;
-    samples_add(refused ? &figures->refused : &figures->answered, now_us() - client->asked_us);
+    int64_t took_us = now_us() - load->age_us - client->asked_us;
+    if (took_us < 0) {
+        took_us = 0; /* it was there before the request had been sent */
+    }
+    samples_add(refused ? &figures->refused : &figures->answered, took_us);
     if (refused && strcasestr(client->head, "\nRetry-After: ") == NULL) {
         figures->unexplained++;
     }
@@ -180,13 +200,13 @@ static void end_answer(struct load *load, struct client *client)
     client->head_length = 0;
     if (client->answers_due > 0) {
         client->answers_due--;
-        client->asked_us = now_us(); /* of those that stand behind it: their turn begins now */
+        client->asked_us = now_us() - load->age_us; /* the turn of those behind it begins */
     }
     if (client->closes || (client->answers_due == 0 && !load->options->keep_alive)) {
         shut(load, client, load->options->interval_ms * 1000);
     } else if (client->answers_due == 0) {
         client->state = IDLE;
-        client->due_us = now_us() + load->options->interval_ms * 1000;
+        wait_for(load, client, load->options->interval_ms * 1000);
     }
 }
 
@@ -228,12 +248,36 @@ static void consume(struct load *load, struct client *client, const char *bytes,
     }
 }
 
+/* How long ago what was read came in, by the system's stamp; 0 without one. */
+static int64_t age_of(struct msghdr *message)
+{
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
+         part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPING) {
+            struct scm_timestamping stamp;
+            struct timespec now;
+            memcpy(&stamp, CMSG_DATA(part), sizeof stamp);
+            (void)clock_gettime(CLOCK_REALTIME, &now);
+            return (now.tv_sec - stamp.ts[0].tv_sec) * 1000000 +
+                   (now.tv_nsec - stamp.ts[0].tv_nsec) / 1000;
+        }
+    }
+    return 0;
+}
+
 static void receive(struct load *load, struct client *client, size_t limit)
 {
     static char bytes[64 * 1024];
-    limit = limit < sizeof bytes ? limit : sizeof bytes;
-    ssize_t got = recv(client->fd, bytes, limit, MSG_DONTWAIT);
+    char control[CMSG_SPACE(sizeof(struct scm_timestamping))];
+    struct iovec place = {.iov_base = bytes,
+                          .iov_len = limit < sizeof bytes ? limit : sizeof bytes};
+    struct msghdr message = {.msg_iov = &place,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(client->fd, &message, MSG_DONTWAIT);
     if (got > 0) {
+        load->age_us = age_of(&message);
         consume(load, client, bytes, (size_t)got);
     } else if (got == 0 || errno != EAGAIN) {
         lose(load, client);
@@ -275,7 +319,7 @@ static void on_time(struct load *load, struct client *client)
         break;
     case WAITING:
         if (options->mode == MODE_READ) {
-            client->due_us = now_us() + options->interval_ms * 1000;
+            wait_for(load, client, options->interval_ms * 1000);
             receive(load, client, options->read_bytes);
         }
         break;
@@ -296,8 +340,11 @@ static void tick(struct load *load)
     unsigned opens = load->options->connections * TICK_MS / (load->options->ramp_s * 1000) + 1;
     for (unsigned i = 0; i < load->options->connections; i++) {
         struct client *client = &load->clients[i];
+        if (load->due_us[i] > now) {
+            continue;
+        }
         bool opening = client->state == CLOSED;
-        if (client->due_us > now || (opening && opens == 0)) {
+        if (opening && opens == 0) {
             continue;
         }
         opens -= opening;
@@ -325,7 +372,8 @@ void load_run(const struct options *options)
 {
     struct load load = {.options = options, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     load.clients = calloc(options->connections, sizeof *load.clients);
-    if (load.clients == NULL) {
+    load.due_us = calloc(options->connections, sizeof *load.due_us);
+    if (load.clients == NULL || load.due_us == NULL) {
         fail("memory");
     }
     for (unsigned i = 0; i < options->connections; i++) {

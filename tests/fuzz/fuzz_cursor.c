@@ -4,7 +4,7 @@
  * Covers: src/service/catalog/page.c */
 #include "base/text.h"
 #include "fuzz.h"
-#include "service/catalog/page.h"
+#include "service/page.h"
 
 enum { ARENA_BYTES = 1 << 20 };
 

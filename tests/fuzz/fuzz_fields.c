@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "fuzz.h"
-#include "service/catalog/fields.h"
+#include "service/fields.h"
 
 enum { ARENA_BYTES = 8 << 20, TEXT_MAX = 200 };
 

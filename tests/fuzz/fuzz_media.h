@@ -26,8 +26,9 @@ static inline int fuzz_file(const uint8_t *data, size_t size)
 static inline bool fuzz_is_code(const char *code)
 {
     static const char *const codes[] = {
-        "not-audio",    "no-samples", "truncated",       "damaged",  "too-long",     "bad-rate",
-        "bad-channels", "not-image",  "too-many-pixels", "internal", "out-of-limits"};
+        "not-audio",     "no-samples",   "truncated", "damaged",         "too-long",
+        "bad-rate",      "bad-channels", "not-image", "too-many-pixels", "internal",
+        "out-of-limits", "too-large",    "unreadable"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         if (strcmp(code, codes[i]) == 0) {
             return true;

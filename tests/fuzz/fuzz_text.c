@@ -7,7 +7,7 @@
 #include "backend/mail/mail_message.h"
 #include "base/text.h"
 #include "fuzz.h"
-#include "service/catalog/fields.h"
+#include "service/fields.h"
 #include "service/identity/names.h"
 
 enum { ARENA_BYTES = 8 << 20, TITLE_MAX = 200, LYRICS_CHARACTERS_MAX = 100000 };

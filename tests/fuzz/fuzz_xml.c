@@ -2,7 +2,7 @@
  * within their limits, no more of them than there is room for; written as XML they are read again
  * the same.
  *
- * Covers: src/service/objectstore/s3_xml.c src/service/objectstore/s3_xml_read.c */
+ * Covers: src/service/objectstore/s3_xml.c src/service/objectstore/s3_xml_read.c src/base/xml.c */
 #include "base/error.h"
 #include "fuzz.h"
 #include "service/objectstore/s3_xml.h"

@@ -1,7 +1,7 @@
 /* The list of keys of DeleteObjects. What is read has one to a thousand keys no longer than any
  * key; written as XML they are read again the same.
  *
- * Covers: src/service/objectstore/s3_xml_read.c */
+ * Covers: src/service/objectstore/s3_xml_read.c src/base/xml.c */
 #include "base/arena.h"
 #include "base/error.h"
 #include "fuzz.h"

@@ -8,7 +8,7 @@ import uuid
 import pytest
 import requests
 
-from conftest import wait_for
+from conftest import until, wait_for
 
 UNKNOWN = "4611686018427387904"
 
@@ -24,14 +24,6 @@ def ok(answer, status=200):
 
 def make_artist(person, **fields):
     return ok(person.post("/api/v1/artists", json={"name": name("Band"), **fields}), 201)
-
-
-def wait_until(condition, timeout=30):
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return value
 
 
 def pages(person, path, limit, **query):
@@ -138,7 +130,7 @@ def test_a_new_name_is_shown_although_the_etag_stays(people, upload):
     track = upload()
     path = f"/api/v1/tracks/{track['id']}"
     album = f"/api/v1/albums/{track['albumId']}"
-    wait_until(lambda: people.listener.get(path).headers["Cache-Control"] != "no-store")
+    until(lambda: people.listener.get(path).headers["Cache-Control"] != "no-store")
     kept = {one: {"If-None-Match": people.listener.get(one).headers["ETag"]} for one in (path, album)}
     assert all(people.listener.get(one, headers=kept[one]).status_code == 304 for one in kept)
     new = name("Renamed")
@@ -375,8 +367,8 @@ def test_progress_of_the_worker_leaves_the_etag(people, upload, sounds):
         answer = people.artist.get(path)
         return answer if "no-store" not in answer.headers["Cache-Control"] else None
 
-    assert wait_until(settled).headers["ETag"] == begun.headers["ETag"]
-    assert people.artist.get(path, headers={"If-None-Match": begun.headers["ETag"]}).status_code == 304
+    assert until(settled).headers["ETag"] == begun.headers["ETag"]
+    until(lambda: people.artist.get(path, headers={"If-None-Match": begun.headers["ETag"]}).status_code == 304)
     ok(people.artist.patch(path, json={"title": "Edited"}, headers={"If-Match": begun.headers["ETag"]}))
 
 
@@ -509,8 +501,7 @@ def test_an_albums_loudness_follows_its_tracks(people, upload, sounds):
     both = loudness(album_id)
     assert quiet["loudness"]["trackLufs"] < both["albumLufs"] < alone["albumLufs"]
     assert abs(both["truePeakDb"] - alone["truePeakDb"]) < 0.01, "the highest of them"
-    wait_until(lambda: ok(people.listener.get(f"/api/v1/tracks/{loud['id']}"))["loudness"]["albumLufs"] ==
-               both["albumLufs"], timeout=10)
+    until(lambda: ok(people.listener.get(f"/api/v1/tracks/{loud['id']}"))["loudness"]["albumLufs"] == both["albumLufs"])
     ok(people.artist.delete(f"/api/v1/tracks/{loud['id']}"))
     left = loudness(album_id)
     assert abs(left["albumLufs"] - quiet["loudness"]["trackLufs"]) <= 0.15
@@ -543,7 +534,7 @@ def test_a_picture_from_birth_to_end(people, album, picture, owner, route, membe
     png = {"data": picture("png", "1400x700"), "headers": {"Content-Type": "image/png"}}
     taken = ok(people.artist.put(f"{path}/{route}", **png), 202)
     assert (taken["width"], taken["height"], taken["status"]) == (1400, 700, "uploaded")
-    shown = wait_until(lambda: ok(people.artist.get(path))[member])
+    shown = until(lambda: ok(people.artist.get(path))[member])
     assert shown == taken["id"] and people.artist.get(path).headers["ETag"] != before
     art = f"{people.server.url}/api/v1/art/{shown}"
     for asked, size in ((1, 64), (64, 64), (65, 128), (300, 300), (301, 600), (1200, 1200), (5000, 1200)):
@@ -556,7 +547,7 @@ def test_a_picture_from_birth_to_end(people, album, picture, owner, route, membe
     etag = requests.get(art, timeout=10).headers["ETag"]
     assert requests.get(art, headers={"If-None-Match": etag}, timeout=10).status_code == 304
     second = ok(people.artist.put(f"{path}/{route}", data=picture("gif", "200x200")), 202)["id"]
-    wait_until(lambda: ok(people.artist.get(path))[member] == second)
+    until(lambda: ok(people.artist.get(path))[member] == second)
     ok(people.artist.delete(f"{path}/{route}"), 204)
     assert ok(people.artist.get(path))[member] is None
     assert requests.get(f"{people.server.url}/api/v1/art/{second}", timeout=10).status_code == 404
@@ -568,6 +559,8 @@ def test_a_cover_sent_again_is_one(people, album, picture):
     first = ok(people.artist.put(path, data=picture(), headers=key), 202)
     again = people.artist.put(path, data=picture(), headers=key)
     assert ok(again, 202) == first and again.headers["Idempotency-Replayed"] == "true"
+    other = people.artist.put(path, data=picture("gif", "200x200"), headers=key)
+    assert other.status_code == 422 and "Idempotency-Key" in other.json()["detail"]
 
 
 def test_bad_parameters_of_pictures(people, album):

@@ -4,7 +4,6 @@ import pathlib
 import re
 import signal
 import socket
-import sqlite3
 import stat
 import subprocess
 import threading
@@ -13,7 +12,7 @@ import time
 import pytest
 import requests
 
-from conftest import BINARY, PASSWORD, Person, free_port, run_tutti
+from conftest import BINARY, PASSWORD, PATIENCE_S, Person, database_environment, engine_environment, free_port, run_tutti
 
 
 def refused(*arguments, environment=None):
@@ -48,6 +47,28 @@ def test_a_wrong_file_says_the_line(tmp_path):
     assert "TUTTI_LIMITS_CONNECTIONS" in refused("config", "check", environment={"TUTTI_LIMITS_CONNECTIONS": "-1"})
 
 
+@pytest.mark.parametrize("setting, words", [
+    ("[blob]\nstore = s3://KEY:hush/hush@host/bucket", "blob.store: a slash"),
+    ("[bus]\nstore = kafka://me:hush@one?tls=yes&colour=red", "colour"),
+    ("[search]\nstore = opensearch://me:hush@one?colour=red", "search.store"),
+    ("[database]\nusers = postgresql://me:hush@hush@one/users", "database users"),
+    ("[database]\nusers_replicas = postgresql://me:good@one/users mysql://me:hush@two/users", "database users_replicas"),
+    ("[blob]\nstore = gs://KEY:hush@host/bucket", "unknown scheme, \"gs\""),
+    ("[search]\nstore = elastic://me:hush@one", "search.store must be"),
+    ("[edge]\nurls = http://10.0.0.21:6081, ftp://10.0.0.22", "edge.urls has \"ftp://10.0.0.22\""),
+    pytest.param("[edge]\nurls = " + ", ".join(f"http://10.0.0.{n}" for n in range(1, 66)),
+                 "edge.urls has \"http://10.0.0.65\"; it must be at most 64", id="65 edges"),
+    ("[mail]\nurl = imap://me:hush@one", "mail.url should read"),
+    ("[server]\ntrusted_proxies = 10.0.0.2, proxy", "server.trusted_proxies = 10.0.0.2, proxy: must be addresses"),
+    ("[server]\nroles = identity,streeming", "there is no role \"streeming\""),
+])
+def test_an_address_that_does_not_parse_is_found_before_the_start(tmp_path, setting, words):
+    config = tmp_path / "tutti.conf"
+    config.write_text(setting + "\n")
+    said = refused("config", "check", "--config", str(config))
+    assert words in said and "hush" not in said
+
+
 def test_an_unusable_data_directory_stops_the_start(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
@@ -63,24 +84,21 @@ def test_a_port_in_use_stops_the_start(tmp_path):
 
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path, own_server):
-    own_server(data=tmp_path).stop()
-    path = tmp_path / "catalog.db"
-    with sqlite3.connect(path) as database:
-        table = next(name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                     if "migration" in name)
-        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-        row = dict(zip(columns, database.execute(f"SELECT * FROM {table} WHERE component = 'catalog'").fetchone()))
-        row["number"] = 9999
-        database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
-                         list(row.values()))
-    words = refused("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{free_port()}")
+    server = own_server(data=tmp_path)
+    server.stop()
+    server.change("INSERT INTO db_migration (component, number, checksum, applied_at) VALUES ('catalog', 9999, 'x', 1)")
+    words = refused("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{free_port()}",
+                    environment=database_environment(tmp_path))
     assert "newer" in words and "catalog" in words
 
 
-def test_health_readiness_and_metrics(server):
+def test_health_and_readiness(server):
     assert requests.get(server.url + "/healthz").status_code == 200
     ready = requests.get(server.url + "/readyz")
     assert ready.status_code == 200 and ready.json()
+
+
+def test_metrics_are_what_prometheus_reads(server):
     text = requests.get(server.url + "/metrics").text
     for name in ("tutti_http_requests_total", "tutti_http_request_duration_seconds_bucket"):
         assert name in text
@@ -104,13 +122,31 @@ def test_sigterm_finishes_running_requests(own_server):
     assert one.stop() == 0
 
 
+def test_sigterm_gives_notice_first(own_server):
+    """Proxies that ask /readyz look elsewhere while requests are still answered; a second signal cuts it short."""
+    one = own_server(environment={"TUTTI_LIMITS_NOTICE_MS": "600000"})
+    kept = requests.Session()
+    assert kept.get(one.url + "/healthz", timeout=5).status_code == 200
+    one.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE_S
+    while requests.get(one.url + "/readyz", timeout=5).status_code == 200:
+        assert time.monotonic() < deadline, "still ready"
+        time.sleep(0.02)
+    assert requests.get(one.url + "/readyz", timeout=5).json()["status"] == "draining"
+    assert requests.get(one.url + "/readyz?alone=1", timeout=5).status_code == 503
+    answer = kept.get(one.url + "/.well-known/jwks.json", timeout=5)
+    assert answer.status_code == 200 and answer.headers["Connection"] == "close"
+    assert one.process.poll() is None
+    assert one.stop() == 0
+
+
 def test_sighup_rereads_what_is_live(tmp_path, own_server):
     config = tmp_path / "tutti.conf"
     config.write_text("[log]\nlevel = error\n")
     one = own_server(options=["--config", str(config)])
     config.write_text("[log]\nlevel = info\n")
     one.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while "configuration.reread" not in one.log_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "configuration.reread" in one.log_text()
@@ -150,7 +186,7 @@ def test_what_lies_on_disk_is_private_and_holds_no_password(tmp_path, own_server
 
 def test_two_processes_with_roles_of_their_own(tmp_path, own_server, sounds):
     """The API in one process, the workers in another, on one data directory."""
-    api = own_server(data=tmp_path, roles="gateway,identity,catalog,ingest,streaming,objectstore")
+    api = own_server(data=tmp_path, roles="gateway,identity,catalog,ingest,streaming,library,objectstore")
     api.add_user("band", "artist")
     artist = Person(api.url, "band")
     page = artist.post("/api/v1/artists", json={"name": "Two Processes"}).json()
@@ -164,9 +200,10 @@ def test_two_processes_with_roles_of_their_own(tmp_path, own_server, sounds):
     assert artist.get(f"/api/v1/tracks/{track.json()['id']}").json()["status"] in ("created", "uploaded")
     second = pathlib.Path(tmp_path, "second.log").open("wb")
     worker = subprocess.Popen([BINARY, "serve", "--roles", "transcode,catalog", "--data", str(tmp_path), "--listen",
-                               f"127.0.0.1:{free_port()}"], stderr=second)
+                               f"127.0.0.1:{free_port()}"], stderr=second,
+                              env={**os.environ, **engine_environment(tmp_path)})
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while artist.get(f"/api/v1/tracks/{track.json()['id']}").json()["status"] != "ready":
             assert time.monotonic() < deadline
             time.sleep(0.1)

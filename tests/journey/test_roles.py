@@ -42,6 +42,13 @@ def test_there_is_something_to_walk():
         assert set(roles) <= set(ROLES), f"{method} {pattern} names a role that is none"
 
 
+@pytest.mark.parametrize("method, pattern", OPEN, ids=lambda value: str(value))
+def test_a_bad_token_does_not_stand_in_the_way(people, method, pattern):
+    """Before those that are counted, since after too many of them an address is told 429."""
+    answer = people.nobody().request(method, path_of(pattern), headers={"Authorization": "Bearer x.y.z"})
+    assert answer.status_code not in (401, 429), f"{method} {pattern} needs no token, so a bad one does not matter"
+
+
 @pytest.mark.parametrize("method, pattern, roles", PROTECTED, ids=lambda value: str(value))
 def test_nobody_is_asked_to_sign_in(people, method, pattern, roles):
     answer = ask(people.nobody(), method, pattern)
@@ -64,9 +71,3 @@ def test_other_roles_are_refused(people, method, pattern, roles):
 def test_a_bad_token_is_no_token(people, method, pattern, roles):
     answer = people.nobody().request(method, path_of(pattern), headers={"Authorization": "Bearer x.y.z"})
     assert answer.status_code in (401, 429)
-
-
-@pytest.mark.parametrize("method, pattern", OPEN, ids=lambda value: str(value))
-def test_a_bad_token_does_not_stand_in_the_way(people, method, pattern):
-    answer = people.nobody().request(method, path_of(pattern), headers={"Authorization": "Bearer x.y.z"})
-    assert answer.status_code != 401, f"{method} {pattern} needs no token, so a bad one does not matter"

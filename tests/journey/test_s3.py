@@ -18,6 +18,7 @@ import requests
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from conftest import OBJECTS, PATIENCE_S, SANITIZED
 from s3_key import Key, code_of, put_chunked, refused, sign
 
 MIB = 1024 * 1024
@@ -140,7 +141,8 @@ def test_multipart_refusals(s3, bucket):
         parts = [{"PartNumber": number, "ETag": etag or etags[number]} for number in numbers]
         return refused(s3.complete_multipart_upload, **where, MultipartUpload={"Parts": parts})
 
-    assert complete(1, 2) == ("EntityTooSmall", 400)
+    # Ceph, below our store, wants every part that it has, and says so first.
+    assert complete(1, 2) == ("EntityTooSmall" if OBJECTS == "file" else "InvalidPart", 400)
     assert complete(2, 1) == ("InvalidPartOrder", 400)
     assert complete(1, etag='"' + "0" * 32 + '"') == ("InvalidPart", 400)
     assert complete(1, where={**at, "UploadId": "0" * 32}) == ("NoSuchUpload", 404)
@@ -280,6 +282,7 @@ def test_our_own_upload_urls_take_exactly_their_size(people):
     assert requests.put(url, data=b"12345", timeout=10).status_code == 200
 
 
+@pytest.mark.skipif(OBJECTS != "file", reason="uploads go to the other store (test_objects.py)")
 def test_nothing_is_added_to_our_own_urls(people, upload, s3, bucket):
     """An upload's URL must not copy another artist's master."""
     track = upload(title="A master", wait=False)
@@ -349,6 +352,7 @@ def test_bad_xml(s3, bucket, body, code):
     assert answer.status_code == 400 and code_of(answer) == code
 
 
+@pytest.mark.skipif(OBJECTS != "file", reason="looks into the folder of the objects")
 def test_a_cut_upload_leaves_nothing(server, s3, bucket):
     temporary = pathlib.Path(server.data) / "objects" / "temporary"
     before = set(temporary.iterdir())
@@ -357,17 +361,18 @@ def test_a_cut_upload_leaves_nothing(server, s3, bucket):
     with socket.create_connection((host, int(port))) as line:
         line.sendall(f"PUT {url.split(host + ':' + port)[1]} HTTP/1.1\r\nHost: {host}:{port}\r\n"
                      f"Content-Length: 50000000\r\n\r\n".encode() + b"x" * 2_000_000)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while not set(temporary.iterdir()) - before and time.monotonic() < deadline:
             time.sleep(0.02)
         assert set(temporary.iterdir()) - before
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while set(temporary.iterdir()) - before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not set(temporary.iterdir()) - before
     assert refused(s3.get_object, Bucket=bucket, Key="cut") == ("NoSuchKey", 404)
 
 
+@pytest.mark.skipif(SANITIZED, reason="measures memory, and a sanitizer has much of its own")
 def test_large_bodies_keep_memory_flat(server, s3, bucket):
     def peak_kb():
         status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()

@@ -2,6 +2,7 @@
 notices nothing, nothing is left behind, and who comes next is served. The mass of them is in tests/media."""
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 import requests
 
-from conftest import Person, wait_for
+from conftest import OBJECTS, Person, bucket_name, object_gateway, until, wait_for
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "media"))
 import absurd  # noqa: E402
@@ -51,16 +52,12 @@ def put(maker, album_id, title, body):
 
 def objects_of(server, track_id):
     """Names of the track's files in the store: ids are cut into folders on the way there."""
+    if OBJECTS == "rgw":
+        listed = object_gateway().signed("GET", f"/{bucket_name(server.data)}", f"list-type=2&prefix=m%2F{track_id}%2F")
+        return sorted(key.rsplit("/", 1)[1] for key in re.findall("<Key>([^<]+)</Key>", listed))
     root = server.data / "objects" / "objects"
     return sorted(path.name[:-4] for path in root.rglob("*.obj")
                   if track_id in "".join(part[:-4] for part in path.relative_to(root).parts))
-
-
-def wait_until(condition, timeout=60):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def jobs(server, state):
@@ -115,7 +112,7 @@ def test_the_server_notices_nothing_of_files_that_break_decoders(own_server, fil
 
     ended = {track_id: wait_for(maker, track_id, whole=True, timeout=180) for track_id in tracks}
     assert wait_for(maker, next_one, whole=True)["status"] == "ready", "who comes next is served"
-    wait_until(lambda: jobs(server, "waiting") == jobs(server, "running") == 0)
+    until(lambda: jobs(server, "waiting") == jobs(server, "running") == 0)
     for track_id, track in ended.items():
         if track["status"] == "failed":
             assert track["failure"]["reason"] and track["failure"]["code"] not in ("internal", "crashed", "out-of-limits"), track
@@ -125,7 +122,7 @@ def test_the_server_notices_nothing_of_files_that_break_decoders(own_server, fil
     assert {track["status"] for track in ended.values()} == {"ready", "failed"}, "some of each"
 
     for album_id, (name, _) in zip(albums, art):
-        wait_until(lambda: not maker.get(f"/api/v1/albums/{album_id}").json()["coverPending"])
+        until(lambda: not maker.get(f"/api/v1/albums/{album_id}").json()["coverPending"])
     assert not [path for path in (server.data / "objects" / "temporary").rglob("*") if path.is_file()]
     assert '"level":"error"' not in server.log_text()
     assert server.stop() == 0

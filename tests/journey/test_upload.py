@@ -1,8 +1,8 @@
 """How files come in (R5): the track flows to the letter, replacing a file, uploads in parts that survive cuts and
 kills, and the limits of size and quota."""
+import concurrent.futures
 import pathlib
 import socket
-import sqlite3
 import time
 import uuid
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from conftest import Person, wait_for
+from conftest import Person, soon, until, wait_for
 
 MEBIBYTE = 1 << 20
 GRACE_MS = 7 * 3600 * 1000
@@ -19,14 +19,6 @@ GRACE_MS = 7 * 3600 * 1000
 def ok(answer, status=200):
     assert answer.status_code == status, f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:500]}"
     return answer.json() if answer.content else None
-
-
-def wait_until(condition, timeout=60):
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return value
 
 
 def maker(server):
@@ -40,8 +32,7 @@ def album_of(person):
 
 
 def rows(server, query, *values):
-    with sqlite3.connect(f"file:{server.data}/catalog.db?mode=ro", uri=True) as database:
-        return database.execute(query, values).fetchall()
+    return server.rows(query, *values)
 
 
 def begin(person, size, filename="big.flac", **headers):
@@ -85,7 +76,7 @@ def test_a_new_track_to_the_letter(people, server, album, sounds):
     assert requests.get(url, timeout=10).status_code == 200
     gone = artist.delete(f"/api/v1/tracks/{track['id']}")
     assert ok(gone) == {"id": track["id"]}
-    assert requests.get(url, timeout=10).status_code in (403, 404)
+    assert soon(lambda: requests.get(url, timeout=10).status_code in (403, 404))
     assert artist.get(f"/api/v1/tracks/{track['id']}").status_code == 404
     due = rows(server, "SELECT due_at FROM cleanup WHERE prefix = ?", f"m/{track['id']}/")
     assert len(due) == 1 and abs(due[0][0] - time.time() * 1000 - GRACE_MS) < 60_000
@@ -112,7 +103,7 @@ def test_another_file_replaces_the_first(people, server, upload, sounds):
     ready = wait_for(artist, track["id"], whole=True)
     assert (ready["version"], ready["pendingVersion"], ready["durationMs"]) == (2, None, 20_000)
     assert ready["source"]["filename"] == "new.wav"
-    wait_until(lambda: ok(people.listener.get(path + "/stream"))["durationMs"] == 20_000, timeout=10)
+    until(lambda: ok(people.listener.get(path + "/stream"))["durationMs"] == 20_000)
     new = ok(people.listener.get(path + "/stream"))
     assert f"/{track['id']}/2/" in new["trackUrl"] and f"/{track['id']}/1/" in old["trackUrl"]
     assert requests.get(new["trackUrl"], timeout=10).status_code == 200
@@ -134,7 +125,7 @@ def test_a_bad_replacement_leaves_what_plays(people, upload, tmp_path):
         now = ok(people.artist.get(path))
         return now if now["pendingVersion"] is None else None
 
-    after = wait_until(failed)
+    after = until(failed)
     assert (after["status"], after["version"]) == ("ready", 1) and after["failure"]["code"] == "not-audio"
     assert requests.get(ok(people.listener.get(path + "/stream"))["trackUrl"], timeout=10).status_code == 200
 
@@ -236,6 +227,20 @@ def test_urls_are_renewed_and_the_first_ones_live_on(people, large):
         url = source["parts"][number - 1]["url"]
         assert requests.put(url, data=slice_of(large, upload, number), timeout=30).status_code == 200
     ok(people.artist.delete(path), 204)
+
+
+def test_the_same_request_twice_at_once_begins_one_upload(people):
+    for _ in range(20):
+        key = {"Idempotency-Key": uuid.uuid4().hex, "Authorization": people.artist.headers["Authorization"]}
+
+        def begin(_):
+            return requests.post(people.artist.base + "/api/v1/uploads", json={"filename": "a.flac", "size": 9}, headers=key, timeout=30)
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(begin, range(6)))
+        assert [answer.status_code for answer in answers] == [201] * 6, [answer.text for answer in answers]
+        ids = {answer.json()["id"] for answer in answers}
+        assert len(ids) == 1 and people.artist.delete(f"/api/v1/uploads/{ids.pop()}").status_code == 204
 
 
 def test_an_upload_asked_for_twice_is_one(people):

@@ -21,7 +21,7 @@ DESCRIPTORS_MAX = 32  # a job has 12 at most, with those that stay
 CPU_S_MAX = 20
 SILENCE_S_MAX = 60
 CODES = {"not-audio", "no-samples", "truncated", "damaged", "too-long", "bad-rate", "bad-channels", "not-image",
-         "too-many-pixels", "out-of-limits", "internal"}  # media/failure.h
+         "too-many-pixels", "out-of-limits", "internal", "too-large", "unreadable"}  # media/failure.h
 SIZES = [64, 128, 300, 600, 1200]
 
 

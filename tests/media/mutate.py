@@ -8,6 +8,7 @@ SOUNDS = {
     "a.w64": "", "a.flac": "", "24.flac": "-sample_fmt s32", "alac.m4a": "-c:a alac", "a.aiff": "", "a.mp3": "-b:a 128k",
     "vbr.mp3": "-q:a 5", "a.m4a": "-c:a aac", "frag.m4a": "-c:a aac -movflags frag_keyframe+empty_moov", "a.aac": "-c:a aac",
     "a.ogg": "-c:a libvorbis", "flac.oga": "-c:a flac", "a.opus": "-c:a libopus", "a.wv": "",
+    "a.tta": "", "a.wma": "-c:a wmav2",
 }
 PICTURES = {
     "a.jpg": "-q:v 6", "grey.jpg": "-pix_fmt gray", "a.png": "", "pal.png": "-pix_fmt pal8", "deep.png": "-pix_fmt rgba64be",

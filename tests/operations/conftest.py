@@ -5,7 +5,6 @@ uploads).
     tutti          a command of the binary: tutti("doctor", data=…) → the finished process
     first_release  a function that unpacks the first release's data directory (fixtures/README.md) → its path
 """
-import importlib.util
 import os
 import pathlib
 import sqlite3
@@ -17,20 +16,11 @@ import pytest
 
 DAY_MS = 86_400_000
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "journey"))
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "engines"), str(HERE.parent / "journey")]
 
+from conftest_of import conftest_of  # noqa: E402
 
-def journey_fixtures():
-    path = HERE.parent / "journey" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("journey", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["journey"] = module  # tests import its classes: from journey import Server
-    spec.loader.exec_module(module)
-    return module
-
-
-journey = journey_fixtures()
+journey = conftest_of("journey")
 for name in ("server", "people", "own_server", "sounds", "album", "upload"):
     globals()[name] = getattr(journey, name)
 

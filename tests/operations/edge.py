@@ -20,7 +20,7 @@ http {{ access_log off; {temporary}
 class Edge:
     def __init__(self, programs, port, behind, days):
         self.folder, self.port = programs.folder, port
-        self.url = f"https://localhost:{port}"
+        self.url = f"https://127.0.0.1:{port}"
         self.authority_key = ec.generate_private_key(ec.SECP256R1())
         self.authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of the test")])
         self.authority = self.folder / "authority.pem"

@@ -207,10 +207,11 @@ def watched(programs, tmp_path_factory):
     media.write_text("#!/bin/sh\nexec sleep 1000\n")
     media.chmod(0o755)
     stuck = Server(environment={"TUTTI_TRANSCODE_MEDIA_PROGRAM": str(media),
-                                "TUTTI_BUS_STORE": "local:?retry_ms=10&retry_max_ms=20"})
+                                "TUTTI_BUS_STORE": "local:?retry_ms=10&retry_max_ms=20",
+                                "TUTTI_MAIL_URL": "smtp://127.0.0.1:1"})  # a breaker, to be told of
     small = SmallDisk()
     narrow = Server(environment={"TUTTI_LIMITS_POOL_THREADS": "1", "TUTTI_LIMITS_POOL_QUEUE": "1"})
-    lone = Server(roles="gateway,identity,catalog,ingest,streaming,objectstore")
+    lone = Server(roles="gateway,identity,catalog,ingest,streaming,library,objectstore")
     servers = [stuck, small, narrow, lone]
     receiver = Receiver()
     try:

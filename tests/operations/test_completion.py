@@ -8,7 +8,7 @@ import pytest
 from journey import BINARY, ROOT
 
 SCRIPT = ROOT / "deploy" / "bash-completion" / "tutti"
-ROLES = ["catalog", "gateway", "identity", "ingest", "objectstore", "streaming", "transcode"]
+ROLES = ["catalog", "gateway", "identity", "ingest", "library", "objectstore", "search", "streaming", "transcode"]
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="bash isn't installed")
 

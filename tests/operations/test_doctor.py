@@ -16,8 +16,8 @@ import requests
 
 from journey import BINARY, Person, free_port, run_tutti, wait_for
 
-CHECKS = ["configuration", "data", "keys", "disk", "catalog", "users", "events", "jobs", "objects", "store", "media",
-          "server", "mail", "clock", "limits"]
+CHECKS = ["configuration", "data", "keys", "disk", "catalog", "users", "activity", "events", "bus", "jobs", "s3", "objects", "store", "redis", "search",
+          "media", "server", "edges", "mail", "clock", "limits"]
 OF_THE_MACHINE = {"disk", "clock", "limits"}  # may be a warning wherever the tests run
 HOUR_MS = 3_600_000
 
@@ -97,6 +97,11 @@ def test_before_the_first_start(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+def test_a_key_of_the_store_before_the_first_start(tmp_path):
+    done = run_tutti("s3", "key", "add", "studio", data=tmp_path / "nothing", check=False)
+    assert done.returncode == 1 and "nothing/keys isn't there: start the server once" in done.stderr
+
+
 def test_migrate_makes_all_of_this_version(tmp_path):
     run_tutti("migrate", data=tmp_path / "data")
     found = doctor(tmp_path / "data")
@@ -120,9 +125,10 @@ def test_passwords_in_the_clear(data):
     assert_well(proxied)
 
 
-def test_a_password_that_everybody_may_read(data, tmp_path):
+@pytest.mark.parametrize("setting", ["[mail]\nurl = smtp://me:secret@", "[cache]\nstore = redis://me:secret@"])
+def test_a_password_that_everybody_may_read(data, tmp_path, setting):
     config = tmp_path / "tutti.conf"
-    config.write_text(f"[mail]\nurl = smtp://me:secret@127.0.0.1:{free_port()}\n[server]\nlisten = 127.0.0.1:{free_port()}\n")
+    config.write_text(f"{setting}127.0.0.1:{free_port()}\n[server]\nlisten = 127.0.0.1:{free_port()}\n")
     config.chmod(0o644)
     found = doctor(data, "--config", str(config))
     assert found["configuration"]["state"] == "warning" and "chmod 640" in found["configuration"]["advice"]
@@ -230,6 +236,12 @@ def test_jobs_that_nobody_takes(data):
     assert_found(doctor(data), "jobs", "warning", "nobody has taken", "role transcode")
 
 
+def test_jobs_that_have_just_come(data):
+    """They are due at once, which is no wait."""
+    change(data / "catalog.db", f"UPDATE transcode_job SET state = 'waiting', due_at = 0, created_at = {int(time.time() * 1000)}")
+    assert_well(doctor(data))
+
+
 # ---- objects
 
 def objects_of(data, suffix):
@@ -321,6 +333,11 @@ def test_a_server_that_does_not_answer(data):
         silent.listen(4)
         found = doctor(data, "--listen", f"127.0.0.1:{silent.getsockname()[1]}")
     assert_found(found, "server", "failed", "no answer within", "restart")
+
+
+def test_an_edge_that_is_away(data):
+    found = doctor(data, environment={"TUTTI_EDGE_URLS": f"http://127.0.0.1:{free_port()}"})
+    assert_found(found, "edges", "failed", "the edge http://127.0.0.1", "edge.urls")
 
 
 def test_mail_that_does_not_go(data):

@@ -91,7 +91,7 @@ def test_every_line_arrives_with_its_fields(shipped):
         # What was on its way as the place came back may come twice: rsyslog promises at least once.
         heard = [json.loads(line) for line in dict.fromkeys(place.lines)]
         assert [{name: value for name, value in line.items() if name != "host"} for line in heard] == told
-        assert told[0]["event"] == "server.ready" and len(place.lines) <= len(told) + 5
+        assert "server.ready" in [line["event"] for line in told[:2]] and len(place.lines) <= len(told) + 5
     finally:
         place.shutdown()
         place.server_close()

@@ -75,16 +75,19 @@ def follow_the_manual(clean, deb):
 def test_every_check_of_doctor_is_explained(tutti, tmp_path):
     told = set(re.findall(r"^(?:ok|warning|failed) +(\w+)", tutti("doctor", data=tmp_path, check=False).stdout, re.M))
     table = MANUAL[MANUAL.index("| line |"):]
-    explained = {name for row in re.findall(r"^\| ([a-z, ]+) \|", table, re.M) for name in row.split(", ")} - {"line"}
+    explained = {name for row in re.findall(r"^\| ([a-z0-9, ]+) \|", table, re.M) for name in row.split(", ")} - {"line"}
     assert told == explained
 
 
 def test_the_settings_of_the_manual_are_settings(tutti, tmp_path):
-    config = tmp_path / "tutti.conf"
-    config.write_text(section("ini"))
-    assert tutti("config", "check", "--config", str(config)).returncode == 0
+    assert blocks("ini")
+    for text in blocks("ini"):
+        config = tmp_path / "tutti.conf"
+        config.write_text(text)
+        assert tutti("config", "check", "--config", str(config)).returncode == 0, text
     for name, key in re.findall(r"`([a-z]+)\.([a-z_]+)(?: =[^`]*)?`", MANUAL):
-        if name not in ("tutti", "journald", "server", "monitoring", "environment"):
+        of_files = key in ("conf", "js", "pem", "py", "service", "sh", "vcl")
+        if not of_files and name not in ("tutti", "journald", "server", "monitoring", "environment"):
             assert f"\n{key} =" in tutti("config", "show", "--section", name).stdout, f"{name}.{key}"
 
 
@@ -158,4 +161,5 @@ def test_behind_a_proxy_with_tls(proxy, programs, own_server, sounds, tmp_path, 
         answer = elsewhere.post(url + "/api/v1/auth/login", json={"username": "anna", "password": PASSWORD}, timeout=10)
         assert answer.status_code == 200
     addresses = [one["address"] for one in artist.get("/api/v1/me/sessions").json()["items"]]
-    assert sorted(addresses) == ["127.0.0.1", "127.0.0.2"], "the clients' addresses, by way of the proxy"
+    mine = [one for one in addresses if one in ("127.0.0.1", "::1")]  # as localhost is here
+    assert len(mine) == 1 and sorted([*mine, "127.0.0.2"]) == sorted(addresses), "the clients' addresses, by way of the proxy"

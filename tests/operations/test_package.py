@@ -61,15 +61,20 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making a clean root t
 needs_deb = pytest.mark.skipif("TUTTI_DEB" not in os.environ and not debs(), reason="there is no package; ./dev deb makes it")
 
 
+DEVICES = ("null", "zero", "random", "urandom")  # for apt and maintainer scripts
+
+
 class Clean:
-    """A Debian root of its own. Programs in it see its files and processes alone, and the network."""
+    """A Debian root of its own. Programs in it see its files and processes alone, the network, and our devices: none that
+    is made there could be used where temporary files are mounted without."""
 
     def __init__(self, path):
         self.path = path
 
     def command(self, *arguments):
-        return ["unshare", "--mount", "--pid", "--fork", f"--mount-proc={self.path}/proc", "chroot", str(self.path),
-                *arguments]
+        devices = "".join(f'mount --bind /dev/{name} "$1/dev/{name}" && ' for name in DEVICES)
+        return ["unshare", "--mount", "--pid", "--fork", f"--mount-proc={self.path}/proc", "sh", "-c",
+                f'{devices} exec chroot "$@"', "sh", str(self.path), *arguments]
 
     def run(self, *arguments, check=True, **options):
         done = subprocess.run(self.command(*arguments), text=True, capture_output=True, timeout=300, env=ENVIRONMENT,
@@ -122,8 +127,8 @@ def clean(tmp_path_factory):
     folder.mkdir()
     subprocess.run(["tar", "-x", "-f", str(make_base(the_deb())), "-C", str(folder), "--exclude=./dev/*"], check=True,
                    timeout=300)
-    for device in ("null", "zero", "random", "urandom"):  # for apt and maintainer scripts
-        subprocess.run(["cp", "-a", f"/dev/{device}", str(folder / "dev")], check=True)
+    for name in DEVICES:
+        (folder / "dev" / name).touch()
     shutil.copy("/etc/resolv.conf", folder / "etc" / "resolv.conf")
     root = Clean(folder)
     root.install(the_deb())

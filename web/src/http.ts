@@ -15,6 +15,8 @@ export interface CallOptions {
   /** Makes a repeated write the same write. */
   idempotencyKey?: string;
   signal?: AbortSignal;
+  /** Goes on when the page is gone. */
+  keepalive?: boolean;
 }
 
 export interface Answer<T> {
@@ -59,6 +61,7 @@ async function send(method: string, path: string, options: CallOptions): Promise
       headers: headersOf(options, token),
       body: options.json !== undefined ? JSON.stringify(options.json) : options.body,
       signal: options.signal,
+      keepalive: options.keepalive,
     });
   if (options.anonymous) {
     return attempt(null);
@@ -72,11 +75,16 @@ async function send(method: string, path: string, options: CallOptions): Promise
   return attempt(await accessToken());
 }
 
-async function once<T>(method: string, path: string, options: CallOptions): Promise<Answer<T>> {
+async function good(method: string, path: string, options: CallOptions): Promise<Response> {
   const response = await send(method, path, options);
   if (!response.ok) {
     throw await Problem.from(response);
   }
+  return response;
+}
+
+async function once<T>(method: string, path: string, options: CallOptions): Promise<Answer<T>> {
+  const response = await good(method, path, options);
   const empty = response.status === 204 || response.headers.get('Content-Length') === '0';
   const body = (empty ? undefined : await response.json()) as T;
   return { body, etag: response.headers.get('ETag') };
@@ -111,9 +119,10 @@ export async function call<T>(method: string, path: string, options?: CallOption
 
 /** A small binary. */
 export async function bytes(path: string): Promise<Uint8Array> {
-  const response = await send('GET', path, {});
-  if (!response.ok) {
-    throw await Problem.from(response);
-  }
-  return new Uint8Array(await response.arrayBuffer());
+  return new Uint8Array(await (await good('GET', path, {})).arrayBuffer());
+}
+
+/** An answer that is a file to keep. */
+export async function file(method: string, path: string, query?: CallOptions['query']): Promise<Blob> {
+  return (await good(method, path, { query })).blob();
 }

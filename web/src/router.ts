@@ -4,16 +4,44 @@ import { createStore } from './store';
 
 export type Route =
   | { name: 'home' }
+  | { name: 'albums'; order: string }
+  | { name: 'genre'; id: string }
+  | { name: 'artists' }
+  | { name: 'queue' }
+  | { name: 'join'; token: string }
   | { name: 'album'; id: string }
   | { name: 'artist'; id: string }
   | { name: 'upload' }
+  | { name: 'library' }
+  | { name: 'folders' }
+  | { name: 'data' }
+  | { name: 'playlist'; id: string }
+  | { name: 'shared'; token: string }
   | { name: 'lost' };
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 const patterns: [RegExp, (match: string[]) => Route][] = [
   [/^\/?$/, () => ({ name: 'home' })],
   [/^\/album\/(\d+)\/?$/, (match) => ({ name: 'album', id: match[1]! })],
   [/^\/artist\/(\d+)\/?$/, (match) => ({ name: 'artist', id: match[1]! })],
+  [/^\/albums\/([a-z]+)\/?$/, (match) => ({ name: 'albums', order: match[1]! })],
+  [/^\/genre\/([^/]+)\/?$/, (match) => ({ name: 'genre', id: decoded(match[1]!) })],
+  [/^\/artists\/?$/, () => ({ name: 'artists' })],
+  [/^\/queue\/?$/, () => ({ name: 'queue' })],
+  [/^\/join\/([\w-]+)\/?$/, (match) => ({ name: 'join', token: match[1]! })],
   [/^\/upload\/?$/, () => ({ name: 'upload' })],
+  [/^\/library\/?$/, () => ({ name: 'library' })],
+  [/^\/folders\/?$/, () => ({ name: 'folders' })],
+  [/^\/data\/?$/, () => ({ name: 'data' })],
+  [/^\/playlist\/(\d+)\/?$/, (match) => ({ name: 'playlist', id: match[1]! })],
+  [/^\/shared\/([\w-]+)\/?$/, (match) => ({ name: 'shared', token: match[1]! })],
 ];
 
 export function parsePath(path: string): Route {

@@ -1,31 +1,77 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, currentOf, grown, nextIndex, previousIndex, queueFrom } from '../src/player/queue';
+import { at, continued, currentOf, grown, moved, nextIndex, previousIndex, queueFrom, without } from '../src/player/queue';
 import { exactEnd, levelFor, rungOf } from '../src/player/quality';
 import { parseWaveform, wavePath } from '../src/player/waveform';
 import { startPlaylist } from '../src/player/sources';
 import type { Track } from '../src/types';
 
-const track = (id: string, status = 'ready') => ({ id, status }) as Track;
+const track = (id: string, status = 'ready', albumId = 'a') => ({ id, status, albumId }) as Track;
 
 test('the queue holds what can be played and stands at the choice', () => {
-  const queue = queueFrom([track('1'), track('2', 'processing'), track('3')], '3');
+  const queue = queueFrom([track('1'), track('2', 'processing'), track('3')], 2);
   assert.deepEqual(queue.tracks.map((t) => t.id), ['1', '3']);
   assert.equal(currentOf(queue)?.id, '3');
   assert.equal(nextIndex(queue), null);
   assert.equal(previousIndex(queue), 0);
   assert.equal(currentOf(at(queue, 0))?.id, '1');
   assert.equal(queueFrom([track('2', 'failed')]).index, -1);
+  assert.equal(queueFrom([]).index, -1);
+  assert.equal(queueFrom([track('1'), track('2'), track('1')], 2).index, 2, 'the one of two alike that was chosen');
 });
 
 test('tracks that become ready join the queue of their album', () => {
-  const queue = queueFrom([track('1'), track('2', 'processing'), track('3')], '3');
+  const queue = queueFrom([track('1'), track('2', 'processing'), track('3')], 2);
   const now = grown(queue, [track('1'), track('2'), track('3')]);
   assert.deepEqual(now.tracks.map((t) => t.id), ['1', '2', '3']);
   assert.equal(currentOf(now)?.id, '3');
   assert.equal(now.growing, false);
   assert.equal(grown(queue, [track('8'), track('9')]), queue, 'another album');
   assert.equal(grown(now, [track('3')]), now, 'a whole one stays as it is');
+  const mixed = queueFrom([track('1'), track('2', 'processing'), track('7', 'ready', 'b')]);
+  assert.equal(grown(mixed, [track('1'), track('2')]), mixed, 'a playlist does not become the album of what it plays');
+});
+
+test('what is fetched later of a list stands behind what plays of it', () => {
+  const list = [track('1'), track('2', 'failed'), track('3')];
+  const queue = queueFrom(list, 2);
+  const now = continued(queue, list, [track('4', 'processing'), track('5')]);
+  assert.deepEqual(now.tracks.map(({ id }) => id), ['1', '3', '5']);
+  assert.equal(currentOf(now)?.id, '3');
+  for (const other of [moved(queue, 0, 1), without(queue, 0), queueFrom([track('1'), track('3')])]) {
+    assert.equal(continued(other, list, [track('5')]), other, 'it was changed meanwhile');
+  }
+});
+
+test('of a very long list the queue holds what is around the choice', () => {
+  const list = Array.from({ length: 5000 }, (_, i) => track(String(i)));
+  for (const chosen of [0, 999, 1001, 2500, 4999]) {
+    const queue = queueFrom(list, chosen);
+    assert.equal(currentOf(queue)?.id, String(chosen));
+    assert.equal(queue.tracks.length, 2000);
+  }
+  const begun = queueFrom(list.slice(0, 1900), 7);
+  const now = continued(begun, list.slice(0, 1900), list.slice(1900, 2300));
+  assert.ok(now.tracks.length === 2000 && currentOf(now)?.id === '7');
+});
+
+test('moving and taking out leave what plays as it is', () => {
+  const four = queueFrom(['1', '2', '3', '4'].map((id) => track(id)), 1);
+  const ids = (queue: typeof four) => queue.tracks.map(({ id }) => id).join('');
+  for (let from = 0; from < 4; from += 1) {
+    for (let to = 0; to < 4; to += 1) {
+      const queue = moved(four, from, to);
+      assert.equal(currentOf(queue)?.id, '2', `${from} to ${to}`);
+      assert.equal(queue.tracks[to], four.tracks[from]);
+      assert.equal([...ids(queue)].sort().join(''), '1234');
+    }
+    assert.equal(currentOf(without(four, from))?.id, '2');
+  }
+  assert.equal(ids(moved(four, 0, 2)), '2314');
+  assert.equal(ids(without(four, 0)), '234');
+  for (const same of [moved(four, 9, 0), moved(four, 0, 4), moved(four, 0, -1), without(four, 1), without(four, 4)]) {
+    assert.equal(same, four);
+  }
 });
 
 test('measured bandwidths are named by their rung', () => {

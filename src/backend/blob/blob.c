@@ -14,11 +14,15 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-static const struct blob_engine *const engines[] = {&blob_file_engine};
+static const struct blob_engine *const engines[] = {&blob_file_engine, &blob_s3_engine};
 
 /* Of all stores of the process; registered when the first one is opened. */
 static struct {
@@ -42,8 +46,12 @@ static char *copy_or_empty(const char *text)
     return strdup(text != NULL ? text : "");
 }
 
+/* A remote engine has brought its own. */
 static int keep_signing(struct blob_store *store, const struct blob_config *config)
 {
+    if (store->engine->remote) {
+        return 0;
+    }
     store->public_url = copy_or_empty(config->public_url);
     store->key_id = copy_or_empty(config->key_id);
     store->secret = copy_or_empty(config->secret);
@@ -53,32 +61,50 @@ static int keep_signing(struct blob_store *store, const struct blob_config *conf
     return complete ? 0 : ERR_NO_MEMORY;
 }
 
+static const struct blob_engine *find_engine(const char *url, struct problem *problem)
+{
+    for (unsigned i = 0; i < COUNT_OF(engines); i++) {
+        if (strncmp(url, engines[i]->scheme, strlen(engines[i]->scheme)) == 0) {
+            return engines[i];
+        }
+    }
+    (void)problem_set(problem, ERR_INVALID,
+                      "blob.store begins with an unknown scheme, \"%.*s\"; it would be right as "
+                      "file:DIR or s3://KEY:SECRET@HOST/BUCKET",
+                      (int)strcspn(url, ":/@"), url);
+    return NULL;
+}
+
+int blob_url_check(const char *url, struct problem *problem)
+{
+    const struct blob_engine *engine = find_engine(url, problem);
+    if (engine == NULL) {
+        return ERR_INVALID;
+    }
+    return engine->check_url != NULL ? engine->check_url(url, problem) : 0;
+}
+
 int blob_store_open(const struct blob_config *config, struct blob_store **ret_store,
                     struct problem *problem)
 {
     register_metrics();
-    for (unsigned i = 0; i < COUNT_OF(engines); i++) {
-        if (strncmp(config->url, engines[i]->scheme, strlen(engines[i]->scheme)) != 0) {
-            continue;
-        }
-        struct blob_store *store = NULL;
-        int error = engines[i]->open(config, &store, problem);
-        if (error != 0) {
-            return error;
-        }
-        assert(store->engine == engines[i]);
-        error = keep_signing(store, config);
-        if (error != 0) {
-            blob_store_close(store);
-            return error;
-        }
-        *ret_store = store;
-        return 0;
+    const struct blob_engine *engine = find_engine(config->url, problem);
+    if (engine == NULL) {
+        return ERR_INVALID;
     }
-    return problem_set(problem, ERR_INVALID,
-                       "blob.store begins with an unknown scheme: it is \"%s\", "
-                       "it would be right as file:DIR",
-                       config->url);
+    struct blob_store *store = NULL;
+    int error = engine->open(config, &store, problem);
+    if (error != 0) {
+        return error;
+    }
+    assert(store->engine == engine);
+    error = keep_signing(store, config);
+    if (error != 0) {
+        blob_store_close(store);
+        return error;
+    }
+    *ret_store = store;
+    return 0;
 }
 
 void blob_store_close(struct blob_store *store)
@@ -96,9 +122,29 @@ void blob_store_close(struct blob_store *store)
     store->engine->close(store);
 }
 
-int blob_ping(struct blob_store *store)
+int blob_ping(struct blob_store *store, struct problem *problem)
 {
-    return store->engine->ping(store);
+    return store->engine->ping(store, problem);
+}
+
+bool blob_is_remote(const struct blob_store *store)
+{
+    return store->engine->remote;
+}
+
+const char *blob_public_url(const struct blob_store *store)
+{
+    return store->public_url;
+}
+
+int blob_prepare(struct blob_store *store, const struct blob_prepare *what, struct problem *problem)
+{
+    return store->engine->prepare != NULL ? store->engine->prepare(store, what, problem) : 0;
+}
+
+int blob_guard(struct blob_store *store, struct problem *problem)
+{
+    return store->engine->guard != NULL ? store->engine->guard(store, problem) : 0;
 }
 
 bool blob_key_valid(const char *key)
@@ -144,13 +190,11 @@ static int check(const char *bucket, const char *key)
     return bucket_valid(bucket) && blob_key_valid(key) ? 0 : ERR_INVALID;
 }
 
-/* Upload ids are ours: 32 lower-case hexadecimal digits. What is not one was never given out. */
-static int check_upload(const char *bucket, const char *key, const char *upload_id)
+/* What is no upload id was never given out. */
+static int check_upload(const struct blob_store *store, const char *bucket, const char *key,
+                        const char *upload_id)
 {
-    if (strlen(upload_id) != 32 || strspn(upload_id, "0123456789abcdef") != 32) {
-        return ERR_NOT_FOUND;
-    }
-    return check(bucket, key);
+    return store->engine->upload_id_valid(upload_id) ? check(bucket, key) : ERR_NOT_FOUND;
 }
 
 /* Lines of "name:value", each ended by LF and free of other control characters. */
@@ -290,29 +334,66 @@ int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, 
     struct blob_source source;
     struct blob_stat stat;
     int error = blob_open(store, bucket, key, &source, &stat);
-    if (error == 0 && source.sealed) {
-        blob_source_close(&source);
-        error = ERR_UNSUPPORTED;
+    if (error != 0) {
+        return error;
     }
+    error = source.sealed ? ERR_UNSUPPORTED : blob_source_local(&source);
     if (error == 0) {
-        *ret_fd = source.fd;
+        *ret_fd = TAKE_FD(source.fd);
         *ret_stat = stat;
     }
+    blob_source_close(&source);
     return error;
+}
+
+void blob_outside_set(struct blob_store *store, blob_outside *find, void *context)
+{
+    store->outside = store->engine->remote ? NULL : find;
+    store->outside_context = context;
+}
+
+static int open_outside(struct blob_store *store, const char *key, struct blob_source *ret_source,
+                        struct blob_stat *ret_stat)
+{
+    int fd CLEANUP_CLOSE = -1;
+    struct stat status;
+    int error = store->outside(store->outside_context, key, &fd);
+    if (error != 0) {
+        return error;
+    }
+    if (fstat(fd, &status) != 0) {
+        return error_from_errno(errno);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return ERR_NOT_FOUND;
+    }
+    *ret_stat = (struct blob_stat){
+        .bytes = (uint64_t)status.st_size,
+        .modified_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000,
+        .content_type = "application/octet-stream",
+        .cache_control = "no-cache",
+    };
+    (void)snprintf(ret_stat->etag, sizeof ret_stat->etag, "%llx-%llx.%lx-%llx",
+                   (unsigned long long)status.st_ino, (unsigned long long)status.st_mtim.tv_sec,
+                   (unsigned long)status.st_mtim.tv_nsec, (unsigned long long)status.st_size);
+    *ret_source = (struct blob_source){.fd = TAKE_FD(fd), .bytes = ret_stat->bytes};
+    return 0;
 }
 
 int blob_open(struct blob_store *store, const char *bucket, const char *key,
               struct blob_source *ret_source, struct blob_stat *ret_stat)
 {
     int error = check(bucket, key);
-    return error != 0 ? error
-                      : store->engine->open_object(store, bucket, key, ret_source, ret_stat);
+    error =
+        error != 0 ? error : store->engine->open_object(store, bucket, key, ret_source, ret_stat);
+    bool asks = error == ERR_NOT_FOUND && store->outside != NULL && strcmp(bucket, BLOB_MEDIA) == 0;
+    return asks ? open_outside(store, key, ret_source, ret_stat) : error;
 }
 
-int blob_read_headers(struct blob_store *store, int fd, const struct blob_stat *stat,
-                      char out[BLOB_HEADERS_MAX + 1])
+int blob_read_headers(struct blob_store *store, const struct blob_source *source,
+                      const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1])
 {
-    return store->engine->read_headers(fd, stat, out);
+    return store->engine->read_headers(source, stat, out);
 }
 
 int blob_stat(struct blob_store *store, const char *bucket, const char *key,
@@ -326,6 +407,25 @@ int blob_delete(struct blob_store *store, const char *bucket, const char *key)
 {
     int error = check(bucket, key);
     return error != 0 ? error : store->engine->remove(store, bucket, key);
+}
+
+int blob_delete_many(struct blob_store *store, const char *bucket, const char *const *keys,
+                     unsigned count)
+{
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = check(bucket, keys[i]);
+    }
+    if (error != 0 || count == 0) {
+        return error;
+    }
+    if (store->engine->remove_many != NULL) {
+        return store->engine->remove_many(store, bucket, keys, count);
+    }
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = store->engine->remove(store, bucket, keys[i]);
+    }
+    return error;
 }
 
 int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
@@ -357,13 +457,6 @@ int blob_list(struct blob_store *store, const char *bucket, const char *prefix, 
     return store->engine->list(store, bucket, prefix, after, limit, visit, argument);
 }
 
-int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
-                const struct blob_mirror *mirror)
-{
-    return from->engine == to->engine ? from->engine->mirror(from, to, bucket, mirror)
-                                      : ERR_UNSUPPORTED;
-}
-
 int blob_multipart_create(struct blob_store *store, const char *bucket, const char *key,
                           const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX])
 {
@@ -376,7 +469,7 @@ int blob_multipart_create(struct blob_store *store, const char *bucket, const ch
 int blob_multipart_put_open(struct blob_store *store, const char *bucket, const char *key,
                             const char *upload_id, unsigned number, struct blob_writer **ret_writer)
 {
-    int error = check_upload(bucket, key, upload_id);
+    int error = check_upload(store, bucket, key, upload_id);
     if (error == 0 && (number < 1 || number > BLOB_PART_NUMBER_MAX)) {
         error = ERR_INVALID;
     }
@@ -389,7 +482,7 @@ int blob_multipart_list(struct blob_store *store, const char *bucket, const char
                         const char *upload_id, unsigned after_number, unsigned limit,
                         int (*visit)(void *argument, const struct blob_part *part), void *argument)
 {
-    int error = check_upload(bucket, key, upload_id);
+    int error = check_upload(store, bucket, key, upload_id);
     return error != 0 ? error
                       : store->engine->multipart_list(store, bucket, key, upload_id, after_number,
                                                       limit, visit, argument);
@@ -408,7 +501,7 @@ int blob_multipart_complete_if(struct blob_store *store, const char *bucket, con
                                const struct blob_condition *condition, struct blob_stat *ret_stat,
                                struct problem *problem)
 {
-    int error = check_upload(bucket, key, upload_id);
+    int error = check_upload(store, bucket, key, upload_id);
     if (error != 0) {
         return error;
     }
@@ -430,7 +523,7 @@ int blob_multipart_complete_if(struct blob_store *store, const char *bucket, con
 int blob_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
                          const char *upload_id)
 {
-    int error = check_upload(bucket, key, upload_id);
+    int error = check_upload(store, bucket, key, upload_id);
     return error != 0 ? error : store->engine->multipart_abort(store, bucket, key, upload_id);
 }
 
@@ -448,25 +541,39 @@ int blob_multipart_sweep(struct blob_store *store, int64_t before_ms)
     return store->engine->multipart_sweep(store, before_ms);
 }
 
-int blob_presign(struct blob_store *store, const struct blob_presign *what, char *out,
-                 size_t out_size)
+int blob_sign(const struct blob_store *store, const struct sigv4_credentials *credentials,
+              const struct blob_presign *what, const char *bucket, const char *key, char *out,
+              size_t out_size)
 {
-    int error = check(what->bucket, what->key);
-    if (error != 0 || store->key_id[0] == '\0') {
-        return error != 0 ? error : ERR_UNSUPPORTED;
-    }
     const struct sigv4_presign sign = {
         .method = what->method,
         .base_url = store->public_url,
-        .bucket = what->bucket,
-        .key = what->key,
+        .bucket = bucket,
+        .key = key,
         .upload_id = what->upload_id,
         .content_type = what->content_type,
+        .response_type = what->response_type,
         .part_number = what->part_number,
         .content_length = what->content_length,
         .expires_s = what->expires_s,
         .date_ms = what->date_ms,
-        .credentials = {store->key_id, store->secret, store->region},
+        .credentials = *credentials,
     };
     return sigv4_presign(&sign, out, out_size);
+}
+
+int blob_presign(struct blob_store *store, const struct blob_presign *what, char *out,
+                 size_t out_size)
+{
+    int error = check(what->bucket, what->key);
+    if (error != 0) {
+        return error;
+    }
+    if (store->engine->presign != NULL) {
+        return store->engine->presign(store, what, out, out_size);
+    }
+    const struct sigv4_credentials own = {store->key_id, store->secret, store->region};
+    return store->key_id[0] != '\0'
+               ? blob_sign(store, &own, what, what->bucket, what->key, out, out_size)
+               : ERR_UNSUPPORTED;
 }

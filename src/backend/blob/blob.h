@@ -1,8 +1,8 @@
-/* Objects: bytes under a key in a bucket. One header, one file an engine (blob_file.c; S3 joins
- * behind the same). Keys are UTF-8, 1 to 1024 bytes, at most 64
- * parts between slashes, no part "..", no leading slash, no control characters (ERR_INVALID). An
- * object is written whole or not at all and never changed in place: temporary file, fsync, rename,
- * fsync of the folder. Any thread; all calls may block.
+/* Objects: bytes under a key in a bucket. One header, two engines: a folder (blob_file.h) and any
+ * S3 store (blob_s3.h). Keys are UTF-8, 1 to 1024 bytes (in an S3 store less by the prefix of their
+ * bucket), at most 64 parts between slashes, no part "..", no leading slash, no control characters
+ * (ERR_INVALID). An object is written whole or not at all and never changed in place. A store that
+ * is not there, or refuses us, is ERR_UNAVAILABLE or ERR_TIMEOUT. Any thread; all calls may block.
  *
  * Buckets: "media" (m/{track}/{version}/{file}, art/…) and "uploads" (what artists PUT); a
  * signature of an outside key never reaches "media".
@@ -25,7 +25,7 @@ enum {
     BLOB_BUCKET_MAX = 63,
     BLOB_ETAG_MAX = 72,
     BLOB_TYPE_MAX = 128,
-    BLOB_UPLOAD_ID_MAX = 64,
+    BLOB_UPLOAD_ID_MAX = 256,
     BLOB_PART_NUMBER_MAX = 10000,
     BLOB_PART_BYTES_MIN = 5 * 1024 * 1024,
     BLOB_PRESIGN_SECONDS_MAX = 604800,
@@ -58,20 +58,49 @@ struct blob_meta {
     const char *content_type, *cache_control, *headers;
 };
 
-/* url: "file:DIR". public_url: where clients reach the store ("http://localhost:4040/s3"). key_id
- * and secret sign what we pre-sign ourselves (SigV4). */
+/* url: "file:DIR" or "s3://KEY:SECRET@HOST/BUCKET?…" (blob_s3_address.h). public_url: where clients
+ * reach the store ("http://localhost:4040/s3"); of an S3 store its endpoint, "" for the one in url.
+ * key_id and secret sign what we pre-sign ourselves (SigV4); an S3 store's are in url. */
 struct blob_config {
     const char *url, *public_url, *key_id, *secret, *region;
+    /* A folder for what an S3 store's objects are spooled in, in unlinked files; NULL: /var/tmp. */
+    const char *spool_path;
     /* Where the keys of sealed objects are (blob_keys.h); NULL: none are read. seal: what is
      * written from now on is encrypted at rest; what was written before stays as it is, and is
      * read either way. */
     const char *keys_path;
     bool seal;
 };
+/* Whether a store could be asked for by this URL; nothing is opened. ERR_INVALID with words that
+ * hold no secret. */
+int blob_url_check(const char *url, struct problem *problem);
 int blob_store_open(const struct blob_config *config, struct blob_store **ret_store,
                     struct problem *problem);
 void blob_store_close(struct blob_store *store);
-int blob_ping(struct blob_store *store);
+/* Whether it answers, and else in words (problem may be NULL) what is wrong and what would be
+ * right; of a remote store as it was found within the last second. ERR_INVALID: nothing but another
+ * configuration helps (a key, a bucket, a certificate, a clock); else it may come back. */
+int blob_ping(struct blob_store *store, struct problem *problem);
+/* Clients reach the store themselves, by URLs that we sign: their bytes pass no process of ours. */
+bool blob_is_remote(const struct blob_store *store);
+/* Where clients find its buckets' objects, as URL/BUCKET/KEY, without a slash at the end; an S3
+ * store's "media" are at URL/KEY. Borrowed. */
+const char *blob_public_url(const struct blob_store *store);
+/* What a remote store must be told once: that pages of these origins ("https://a.example.org", "*")
+ * may PUT and GET by our URLs and see ETags, and that it forgets uploads in parts that nobody ends.
+ * What is there already is left alone. may_write false: it is only looked at. ERR_CONFLICT: others
+ * made rules that lack it; ERR_NOT_FOUND: it is missing. Both with words. */
+struct blob_prepare {
+    const char *const *origins;
+    unsigned origin_count;
+    bool may_write;
+};
+int blob_prepare(struct blob_store *store, const struct blob_prepare *what,
+                 struct problem *problem);
+/* Tries whether who has a URL to PUT can make a remote store copy other people's objects there.
+ * ERR_INVALID: it can, or no URL of ours lets anybody PUT, or the store does not encrypt what it is
+ * asked to; with words. */
+int blob_guard(struct blob_store *store, struct problem *problem);
 
 /* Buckets. "media" and "uploads" are there from the start; others are made by outside users of the
  * built-in store. Names as S3's: 3 to 63 of a-z 0-9 . -, starting and ending with a letter or digit
@@ -114,19 +143,29 @@ int blob_put_commit_if(struct blob_writer *writer, const struct blob_condition *
 void blob_put_abort(struct blob_writer *writer); /* NULL is fine */
 
 /* Reading. An opened object: a read-only descriptor and, where it is sealed, its key. What follows
- * the object in the file is the engine's own. Its open and stat are one snapshot. ERR_CORRUPT:
- * damaged, tampered with, put in another's place, or sealed with a key that is not there. */
+ * the object in the file is the engine's own. Its open and stat are one snapshot: of an S3 store's
+ * larger objects, which have no descriptor until blob_source_local, bytes of another one are never
+ * read (ERR_GONE once it is replaced or deleted). ERR_CORRUPT: damaged, tampered with, put in
+ * another's place, or sealed with a key that is not there. */
 struct blob_source {
-    int fd;
+    int fd; /* -1: remote alone */
     bool sealed;
     uint64_t bytes;                    /* of the object, plain */
     unsigned char key[SEAL_KEY_BYTES]; /* of this object alone */
+    struct blob_remote *remote;        /* NULL: none */
 };
 int blob_open(struct blob_store *store, const char *bucket, const char *key,
               struct blob_source *ret_source, struct blob_stat *ret_stat);
 void blob_source_close(
     struct blob_source *source); /* with fd -1 it does nothing more than forget */
 int blob_source_copy(const struct blob_source *source, struct blob_source *ret_copy);
+/* Makes sure of a descriptor, for a child process: a remote object is fetched into an unlinked
+ * file. */
+int blob_source_local(struct blob_source *source);
+/* While this thread waits for an object's bytes on their way to or from a remote store, tick is
+ * called, at least each second: a lease may be renewed meanwhile. Negative gives the call up, with
+ * that error. NULL: nobody is told (any more). */
+void blob_on_wait(int (*tick)(void *context), void *context);
 /* Reads an object's bytes, whether they are sealed or not. Takes the source, also when it fails. */
 int blob_reader_new(struct blob_source *source, struct blob_reader **ret_reader);
 void blob_reader_free(struct blob_reader *reader); /* NULL is fine */
@@ -136,17 +175,27 @@ ssize_t blob_reader_read(struct blob_reader *reader, void *bytes, size_t length,
  * the pool (192 KiB of memory while it is sent). how: all but the bytes. Takes the source, also
  * when it fails. */
 int blob_reply(struct request *request, struct blob_source *source, const struct reply_file *how);
+/* Objects that are files outside of the store: where "media" lacks a key, blob_open asks. find
+ * gives a read-only descriptor, or ERR_NOT_FOUND. Such an object's ETag is made of the file's size,
+ * time and number, its Cache-Control is "no-cache", since the file may change; it has no headers,
+ * and no call but blob_open sees it. Set once, before the store is used by others; a remote store
+ * asks nobody. */
+typedef int blob_outside(void *context, const char *key, int *ret_fd);
+void blob_outside_set(struct blob_store *store, blob_outside *find, void *context);
 /* The descriptor of an object that is not sealed, positioned at 0; the caller closes it.
  * ERR_UNSUPPORTED: it is sealed. */
 int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                  struct blob_stat *ret_stat);
 /* The headers kept with an object that was opened: stat.headers_bytes of text and a NUL. */
-int blob_read_headers(struct blob_store *store, int fd, const struct blob_stat *stat,
-                      char out[BLOB_HEADERS_MAX + 1]);
+int blob_read_headers(struct blob_store *store, const struct blob_source *source,
+                      const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1]);
 int blob_stat(struct blob_store *store, const char *bucket, const char *key,
               struct blob_stat *ret_stat);
 /* ERR_NOT_FOUND is not an error of delete: 0. */
 int blob_delete(struct blob_store *store, const char *bucket, const char *key);
+/* Many, in any order; where it fails some may be gone and some not. */
+int blob_delete_many(struct blob_store *store, const char *bucket, const char *const *keys,
+                     unsigned count);
 /* Copies inside the store (a hard link or reflink where it can), only if the source still has etag
  * (NULL: any), else ERR_PRECONDITION. */
 int blob_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
@@ -166,7 +215,8 @@ int blob_list(struct blob_store *store, const char *bucket, const char *prefix, 
  * parts. What is missing in `to`, or is another there, is copied with ETag, types and time; nothing
  * is removed, and what vanishes from `from` meanwhile is passed over. Each object is told to visit
  * (its path is the engine's own); a damaged one is left out. visit returning non-zero ends it and
- * is returned. ERR_UNSUPPORTED: stores of two engines. */
+ * is returned. Where an S3 store is one of them, an object gets a new time, and a new ETag where
+ * its old one was of parts; uploads in parts are left behind. */
 enum blob_mirrored { BLOB_MIRRORED_ALREADY, BLOB_MIRRORED_NOW, BLOB_MIRRORED_DAMAGED };
 struct blob_mirror {
     int (*visit)(void *argument, const char *path, uint64_t bytes, enum blob_mirrored outcome);
@@ -221,6 +271,7 @@ int blob_multipart_sweep(struct blob_store *store, int64_t before_ms);
  */
 struct blob_presign {
     const char *method, *bucket, *key, *upload_id, *content_type;
+    const char *response_type; /* of a GET: the type it is answered as; NULL: the object's */
     unsigned part_number;
     int64_t content_length; /* -1: not signed */
     unsigned expires_s;

@@ -5,13 +5,27 @@
 #pragma once
 
 #include "backend/blob/blob.h"
+#include "backend/blob/sigv4.h"
+
+#include <stdatomic.h>
 
 struct blob_engine {
     const char *scheme; /* "file:" */
+    bool remote;        /* see blob_is_remote; what follows below as "may be NULL" else */
     int (*open)(const struct blob_config *config, struct blob_store **ret_store,
                 struct problem *problem);
+    /* May be NULL: any will do. */
+    int (*check_url)(const char *url, struct problem *problem);
     void (*close)(struct blob_store *store);
-    int (*ping)(struct blob_store *store);
+    int (*ping)(struct blob_store *store, struct problem *problem);
+    /* May be NULL: there is nothing to set up. */
+    int (*prepare)(struct blob_store *store, const struct blob_prepare *what,
+                   struct problem *problem);
+    /* May be NULL: there is nothing that a client could add to a URL of ours. */
+    int (*guard)(struct blob_store *store, struct problem *problem);
+    /* May be NULL: signed by blob.c for public_url, which is then the built-in store's. */
+    int (*presign)(struct blob_store *store, const struct blob_presign *what, char *out,
+                   size_t out_size);
 
     int (*bucket_create)(struct blob_store *store, const char *bucket);
     int (*bucket_stat)(struct blob_store *store, const char *bucket, int64_t *ret_created_ms);
@@ -30,10 +44,14 @@ struct blob_engine {
 
     int (*open_object)(struct blob_store *store, const char *bucket, const char *key,
                        struct blob_source *ret_source, struct blob_stat *ret_stat);
-    int (*read_headers)(int fd, const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1]);
+    int (*read_headers)(const struct blob_source *source, const struct blob_stat *stat,
+                        char out[BLOB_HEADERS_MAX + 1]);
     int (*stat)(struct blob_store *store, const char *bucket, const char *key,
                 struct blob_stat *ret_stat);
     int (*remove)(struct blob_store *store, const char *bucket, const char *key);
+    /* May be NULL: one after the other. */
+    int (*remove_many)(struct blob_store *store, const char *bucket, const char *const *keys,
+                       unsigned count);
     int (*copy)(struct blob_store *store, const char *bucket, const char *key, const char *etag,
                 const char *to_bucket, const char *to_key, const struct blob_meta *meta,
                 struct blob_stat *ret_stat);
@@ -43,8 +61,9 @@ struct blob_engine {
                 void *argument);
 
     int (*mirror)(struct blob_store *from, struct blob_store *to, const char *bucket,
-                  const struct blob_mirror *mirror); /* both of this engine */
+                  const struct blob_mirror *mirror); /* both of this engine; may be NULL */
 
+    bool (*upload_id_valid)(const char *upload_id); /* may it be one that we gave out? */
     int (*multipart_create)(struct blob_store *store, const char *bucket, const char *key,
                             const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX]);
     int (*multipart_put_open)(struct blob_store *store, const char *bucket, const char *key,
@@ -71,9 +90,28 @@ struct blob_engine {
 struct blob_store {
     const struct blob_engine *engine;
     char *public_url, *key_id, *secret, *region; /* owned by blob.c */
+    blob_outside *outside;                       /* NULL: there is nothing outside */
+    void *outside_context;
 };
 struct blob_writer {
     const struct blob_engine *engine;
 };
 
+/* Signs a URL below the public address; bucket NULL: the address has it. */
+int blob_sign(const struct blob_store *store, const struct sigv4_credentials *credentials,
+              const struct blob_presign *what, const char *bucket, const char *key, char *out,
+              size_t out_size);
+
+/* The head of what an opened object of a remote store has beside, or instead of, a descriptor.
+ * Counted: copies of a source share it. It keeps no longer than its store. */
+struct blob_remote {
+    atomic_uint references;
+    /* Some bytes from offset on, which is before the end: as blob_reader_read. */
+    ssize_t (*read)(struct blob_remote *remote, void *bytes, size_t length, uint64_t offset);
+    /* All of it in an unlinked file. */
+    int (*fetch)(struct blob_remote *remote, int *ret_fd);
+    void (*free)(struct blob_remote *remote);
+};
+
 extern const struct blob_engine blob_file_engine;
+extern const struct blob_engine blob_s3_engine;

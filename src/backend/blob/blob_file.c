@@ -145,12 +145,13 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
     return 0;
 }
 
-static int file_ping(struct blob_store *head)
+static int file_ping(struct blob_store *head, struct problem *problem)
 {
     struct stat status;
     return fstatat(file_store_of(head)->root, "temporary", &status, AT_SYMLINK_NOFOLLOW) == 0
                ? 0
-               : error_from_errno(errno);
+               : problem_set(problem, error_from_errno(errno),
+                             "the object store's folder can't be used: %s", strerror(errno));
 }
 
 /* Buckets. */
@@ -358,6 +359,18 @@ static int file_remove(struct blob_store *head, const char *bucket, const char *
     return 0;
 }
 
+static int file_read_headers(const struct blob_source *source, const struct blob_stat *stat,
+                             char out[BLOB_HEADERS_MAX + 1])
+{
+    return blob_trailer_headers(source->fd, stat, out);
+}
+
+/* 32 lower-case hexadecimal digits. */
+static bool file_upload_id_valid(const char *upload_id)
+{
+    return strlen(upload_id) == 32 && strspn(upload_id, "0123456789abcdef") == 32;
+}
+
 const struct blob_engine blob_file_engine = {
     .scheme = "file:",
     .open = file_open,
@@ -373,12 +386,13 @@ const struct blob_engine blob_file_engine = {
     .put_commit = blob_file_put_commit,
     .put_abort = blob_file_put_abort,
     .open_object = blob_file_open_object,
-    .read_headers = blob_trailer_headers,
+    .read_headers = file_read_headers,
     .stat = file_stat,
     .remove = file_remove,
     .copy = blob_file_copy,
     .list = blob_file_list,
     .mirror = blob_file_mirror,
+    .upload_id_valid = file_upload_id_valid,
     .multipart_create = blob_file_multipart_create,
     .multipart_put_open = blob_file_multipart_put_open,
     .multipart_list = blob_file_multipart_list,

@@ -86,6 +86,26 @@ bool sigv4_date_parse(const char *text, int64_t *ret_wall_ms)
     return true;
 }
 
+void sigv4_scope(const char *date, const char *region, char out[SIGV4_SCOPE_SIZE])
+{
+    (void)snprintf(out, SIGV4_SCOPE_SIZE, "%.8s/%s/s3/aws4_request", date, region);
+}
+
+void sigv4_sign(const struct buffer *canonical, const char *date, const char *scope,
+                const struct sigv4_credentials *credentials, char out[SIGV4_HEX_SIZE])
+{
+    char hash[SIGV4_HEX_SIZE];
+    char text[SIGV4_SCOPE_SIZE + SIGV4_HEX_SIZE + 64];
+    unsigned char key[SIGV4_KEY_BYTES];
+    char day[9] = {0};
+    memcpy(day, date, 8);
+    sigv4_hex_sha256(canonical->data, canonical->length, hash);
+    int length = snprintf(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", date, scope, hash);
+    sigv4_signing_key(credentials->secret, day, credentials->region, "s3", key);
+    sigv4_hex_hmac(key, text, (size_t)length, out);
+    sodium_memzero(key, sizeof key);
+}
+
 /* Pre-signing. The query's names are written in byte order, which is what the signature wants. */
 
 struct signer {
@@ -108,8 +128,7 @@ static int start(struct signer *signer)
     signer->host = host + 3;
     signer->host_length = strcspn(signer->host, "/");
     sigv4_date(what->date_ms, signer->date);
-    (void)snprintf(signer->scope, sizeof signer->scope, "%.8s/%s/s3/aws4_request", signer->date,
-                   what->credentials.region);
+    sigv4_scope(signer->date, what->credentials.region, signer->scope);
     bool length = what->content_length >= 0;
     bool type = what->content_type != NULL;
     signer->signed_headers =
@@ -123,8 +142,10 @@ static void write_path(struct signer *signer)
     const struct sigv4_presign *what = signer->what;
     (void)buffer_add(&signer->path, signer->host + signer->host_length);
     (void)buffer_add(&signer->path, "/");
-    sigv4_encode(&signer->path, what->bucket, strlen(what->bucket), false);
-    (void)buffer_add(&signer->path, "/");
+    if (what->bucket != NULL) {
+        sigv4_encode(&signer->path, what->bucket, strlen(what->bucket), false);
+        (void)buffer_add(&signer->path, "/");
+    }
     sigv4_encode(&signer->path, what->key, strlen(what->key), true);
 }
 
@@ -141,6 +162,10 @@ static void write_query(struct signer *signer)
     sigv4_encode(query, signer->signed_headers, strlen(signer->signed_headers), false);
     if (what->part_number > 0) {
         (void)buffer_printf(query, "&partNumber=%u", what->part_number);
+    }
+    if (what->response_type != NULL) {
+        (void)buffer_add(query, "&response-content-type=");
+        sigv4_encode(query, what->response_type, strlen(what->response_type), false);
     }
     if (what->upload_id != NULL) {
         (void)buffer_add(query, "&uploadId=");
@@ -169,18 +194,8 @@ static int sign(const struct signer *signer, char ret_signature[SIGV4_HEX_SIZE])
     write_canonical(signer, &canonical);
     int error = buffer_error(&canonical);
     if (error == 0) {
-        char hash[SIGV4_HEX_SIZE];
-        char text[SIGV4_SCOPE_SIZE + SIGV4_HEX_SIZE + 64];
-        unsigned char key[SIGV4_KEY_BYTES];
-        char day[9] = {0};
-        memcpy(day, signer->date, 8);
-        sigv4_hex_sha256(canonical.data, canonical.length, hash);
-        int length = snprintf(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", signer->date,
-                              signer->scope, hash);
-        sigv4_signing_key(signer->what->credentials.secret, day, signer->what->credentials.region,
-                          "s3", key);
-        sigv4_hex_hmac(key, text, (size_t)length, ret_signature);
-        sodium_memzero(key, sizeof key);
+        sigv4_sign(&canonical, signer->date, signer->scope, &signer->what->credentials,
+                   ret_signature);
     }
     buffer_done(&canonical);
     return error;

@@ -37,10 +37,16 @@ void sigv4_encode(struct buffer *out, const char *text, size_t length, bool keep
 void sigv4_date(int64_t wall_ms, char out[SIGV4_DATE_SIZE]);
 bool sigv4_date_parse(const char *text, int64_t *ret_wall_ms);
 
-/* A pre-signed URL. base_url: "http://host:port/s3" (its host is signed). See struct blob_presign.
- */
+/* What a signature of that date counts for. */
+void sigv4_scope(const char *date, const char *region, char out[SIGV4_SCOPE_SIZE]);
+/* The signature of a canonical request. */
+void sigv4_sign(const struct buffer *canonical, const char *date, const char *scope,
+                const struct sigv4_credentials *credentials, char out[SIGV4_HEX_SIZE]);
+
+/* A pre-signed URL. base_url: "http://host:port/s3" (its host is signed); bucket NULL: base_url
+ * names it already. See struct blob_presign. */
 struct sigv4_presign {
-    const char *method, *base_url, *bucket, *key, *upload_id, *content_type;
+    const char *method, *base_url, *bucket, *key, *upload_id, *content_type, *response_type;
     unsigned part_number;
     int64_t content_length; /* -1: not signed */
     unsigned expires_s;

@@ -34,17 +34,6 @@ struct pair {
 
 /* Taking apart what was sent. */
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    if (digit >= 'a' && digit <= 'f') {
-        return digit - 'a' + 10;
-    }
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
 /* Percent-decodes length bytes; *ret_length is set. NULL: out of memory. A stray % stands for
  * itself. */
 static char *decode(struct arena *arena, const char *text, size_t length, bool plus_is_space,
@@ -53,9 +42,9 @@ static char *decode(struct arena *arena, const char *text, size_t length, bool p
     char *out = arena_alloc(arena, length + 1);
     size_t used = 0;
     for (size_t i = 0; out != NULL && i < length; i++) {
-        if (text[i] == '%' && i + 2 < length && hex_digit(text[i + 1]) >= 0 &&
-            hex_digit(text[i + 2]) >= 0) {
-            out[used++] = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+        int byte = text_percent_byte(text + i, length - i);
+        if (byte >= 0) {
+            out[used++] = (char)byte;
             i += 2;
         } else {
             out[used++] = text[i] == '+' && plus_is_space ? ' ' : text[i];

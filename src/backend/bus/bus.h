@@ -20,6 +20,9 @@ struct problem;
 
 enum { BUS_TRIES_MAX = 10, BUS_PAYLOAD_BYTES_MAX = 256 * 1024, BUS_NAME_MAX = 64 };
 
+/* At most so many events of a consumer go into one write. */
+enum { BUS_RUN_MAX = 64 };
+
 struct event {
     int64_t id;          /* time-ordered */
     const char *type;    /* "track.uploaded", "media.ready", … */
@@ -28,8 +31,18 @@ struct event {
     int64_t created_ms;
 };
 
-/* url "local:", with options for tests: "local:?retry_ms=5&retry_max_ms=20&lease_ms=300". */
+/* url "local:", or "kafka://[USER:PASSWORD@]HOST:PORT,HOST:PORT" with options (bus_address.h):
+ * "?retry_ms=5&retry_max_ms=20&lease_ms=300". Nothing is connected here: a Kafka that is away is
+ * waited for. ERR_INVALID with words that hold no password. */
 int bus_open(const char *url, struct bus **ret_bus, struct problem *problem);
+/* For readiness: 0, or what keeps events from flowing; they wait in the outbox meanwhile. */
+int bus_ping(struct bus *bus, struct problem *problem);
+/* For `tutti doctor`: connects, and looks whether the topics of these databases (NULL-terminated)
+ * are there as asked for, or could be made, and that of dead letters, whose name ret_dead gets; ""
+ * where the engine has none. Changes nothing. */
+enum { BUS_DEAD_SIZE = 72 };
+int bus_check(const char *url, const char *const *databases, char ret_dead[BUS_DEAD_SIZE],
+              struct problem *problem);
 /* Tells the bus of a database whose outbox it dispatches; runs the outbox's migrations in it. */
 int bus_attach(struct bus *bus, struct db *db, struct problem *problem);
 
@@ -46,7 +59,11 @@ int bus_emit(struct db_session *session, const char *type, const char *key, json
  *              afterwards, so after a crash the last few events come again.
  *   handle_in  inside the write that moves the position, in the database of the event: its effect
  *              there happens exactly once. Quick, no I/O but the session, may be run again after a
- *              rollback. */
+ *              rollback. What waits is handled in runs, up to BUS_RUN_MAX events or 200 ms of them
+ *              in a write; one that fails undoes the run, which is made again without it.
+ * With handle_in, both may be NULL; for what is to follow the effects:
+ *   before     a run begins, maybe the same one again: forget what was noted of the last
+ *   after      it is committed; on a thread of the bus. Not called if the process dies before. */
 struct bus_consumer {
     const char *name;
     const char *const *types;
@@ -54,6 +71,8 @@ struct bus_consumer {
     int (*handle)(void *context, const struct event *event);
     void *context;
     int (*handle_in)(struct db_session *session, void *context, const struct event *event);
+    void (*before)(void *context);
+    void (*after)(void *context);
 };
 /* Before or after bus_start. */
 int bus_subscribe(struct bus *bus, struct db *db, const struct bus_consumer *consumer);
@@ -74,6 +93,10 @@ struct bus_news {
 struct arena;
 int bus_news(struct db_session *session, struct arena *arena, int64_t *place,
              struct bus_news **ret_news, unsigned *ret_count);
+
+/* How many events stand behind place: right after bus_news gave fewer than it may, those that
+ * committed before others which still run. */
+int bus_news_left(struct db_session *session, int64_t place, int64_t *ret_left);
 
 /* Parked events, for people (`tutti doctor`). */
 struct bus_parked {

@@ -32,7 +32,8 @@ static int read_oldest(struct db_session *session, void *argument)
 static int64_t ask_lag(void *argument)
 {
     struct look look = {.worker = argument};
-    if (db_read(look.worker->source->db, read_standing, &look) != 0) {
+    if (bus_worker_look(argument) != 0 ||
+        db_read(look.worker->source->db, read_standing, &look) != 0) {
         return METRIC_UNKNOWN;
     }
     int64_t seen = atomic_load(&look.worker->seen);
@@ -50,7 +51,8 @@ static int64_t ask_parked(void *argument)
 static int64_t ask_oldest(void *argument)
 {
     struct look look = {.worker = argument};
-    int r = db_read(look.worker->source->db, read_oldest, &look);
+    int r = bus_worker_look(argument);
+    r = r == 0 ? db_read(look.worker->source->db, read_oldest, &look) : r;
     if (r < 0) {
         return r == ERR_NOT_FOUND ? 0 : METRIC_UNKNOWN;
     }

@@ -8,9 +8,8 @@
 
 #include <string.h>
 
-/* Runs a query whose one row holds integers. 1: there was a row, 0: none. */
-static int one_row(struct db_session *session, const char *sql, const struct db_value *binds,
-                   unsigned count, int64_t *ret_numbers, unsigned numbers)
+int bus_store_row(struct db_session *session, const char *sql, const struct db_value *binds,
+                  unsigned count, int64_t *ret_numbers, unsigned numbers)
 {
     DB_ROWS rows = NULL;
     int r = db_query(session, &rows, sql, binds, count);
@@ -25,28 +24,45 @@ static int one_row(struct db_session *session, const char *sql, const struct db_
 
 int bus_store_newest(struct db_session *session, int64_t *ret_newest, int64_t *ret_due)
 {
-    int r = one_row(session, "SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox", DB_NO_BIND,
-                    ret_newest, 1);
+    int64_t settled;
+    int r = db_place_settled(session, &settled);
+    if (r >= 0) {
+        r = bus_store_row(session,
+                          "SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox WHERE sequence < $1",
+                          DB_BIND(db_int(settled)), ret_newest, 1);
+    }
     if (r < 0) {
         return r;
     }
-    return one_row(session, "SELECT COALESCE(MIN(next_at), 9223372036854775807) FROM bus_waiting",
-                   DB_NO_BIND, ret_due, 1);
+    return bus_store_row(session,
+                         "SELECT COALESCE(MIN(next_at), 9223372036854775807) FROM bus_waiting",
+                         DB_NO_BIND, ret_due, 1);
+}
+
+int bus_store_last(struct db_session *session, int64_t *ret_sequence)
+{
+    int r = bus_store_row(session, "SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox", DB_NO_BIND,
+                          ret_sequence, 1);
+    return r < 0 ? r : 0;
 }
 
 int bus_store_standing(struct db_session *session, const char *consumer,
                        struct bus_standing *ret_standing)
 {
-    int64_t numbers[6];
-    int r = one_row(session,
-                    "SELECT c.position, c.owner, c.lease_until,"
-                    " (SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox),"
-                    " (SELECT COALESCE(MIN(next_at), 9223372036854775807) FROM bus_waiting"
-                    "  WHERE consumer = $1),"
-                    " (SELECT COUNT(*) FROM bus_waiting"
-                    "  WHERE consumer = $1 AND parked_at IS NOT NULL)"
-                    " FROM bus_consumer c WHERE c.name = $1",
-                    DB_BIND(db_text(consumer)), numbers, 6);
+    int64_t numbers[6], settled;
+    int r = db_place_settled(session, &settled);
+    if (r < 0) {
+        return r;
+    }
+    r = bus_store_row(session,
+                      "SELECT c.position, c.owner, c.lease_until,"
+                      " (SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox WHERE sequence < $2),"
+                      " (SELECT COALESCE(MIN(next_at), 9223372036854775807) FROM bus_waiting"
+                      "  WHERE consumer = $1),"
+                      " (SELECT COUNT(*) FROM bus_waiting"
+                      "  WHERE consumer = $1 AND parked_at IS NOT NULL)"
+                      " FROM bus_consumer c WHERE c.name = $1",
+                      DB_BIND(db_text(consumer), db_int(settled)), numbers, 6);
     if (r <= 0) {
         return r < 0 ? r : ERR_NOT_FOUND;
     }
@@ -62,40 +78,64 @@ int bus_store_standing(struct db_session *session, const char *consumer,
 int bus_store_oldest(struct db_session *session, const char *consumer, int64_t seen,
                      int64_t *ret_created_ms)
 {
-    int r = one_row(session,
-                    "SELECT created_at FROM bus_outbox WHERE sequence >"
-                    " (SELECT CASE WHEN position > $1 THEN position ELSE $1 END"
-                    "  FROM bus_consumer WHERE name = $2) ORDER BY sequence LIMIT 1",
-                    DB_BIND(db_int(seen), db_text(consumer)), ret_created_ms, 1);
+    int r = bus_store_row(session,
+                          "SELECT created_at FROM bus_outbox WHERE sequence >"
+                          " (SELECT CASE WHEN position > $1 THEN position ELSE $1 END"
+                          "  FROM bus_consumer WHERE name = $2) ORDER BY sequence LIMIT 1",
+                          DB_BIND(db_int(seen), db_text(consumer)), ret_created_ms, 1);
     return r < 0 ? r : r > 0 ? 0 : ERR_NOT_FOUND;
 }
 
-/* The newest row is never pruned, so MAX + 1 never gives a number again; the one writer gives them
- * in the order of commits. */
+/* Where there is one writer: the newest row is never pruned, so MAX + 1 never gives a number again,
+ * and numbers come in the order of commits. */
+static int emit_counted(struct db_session *session, const struct event *event)
+{
+    return db_exec(session,
+                   "INSERT INTO bus_outbox (sequence, id, type, entity_key, payload, created_at)"
+                   " VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM bus_outbox),"
+                   " $1, $2, $3, $4, $5)",
+                   DB_BIND(db_int(event->id), db_text(event->type), db_text(event->key),
+                           db_text(event->payload), db_int(event->created_ms)));
+}
+
+/* Where there are many: the number is the place of the write, which makes no two wait for each
+ * other. Readers stop at what is settled. */
+static int emit_placed(struct db_session *session, const struct event *event, int64_t place)
+{
+    return db_exec(session,
+                   "INSERT INTO bus_outbox (sequence, id, type, entity_key, payload, created_at)"
+                   " VALUES ($1, $2, $3, $4, $5, $6)",
+                   DB_BIND(db_int(place), db_int(event->id), db_text(event->type),
+                           db_text(event->key), db_text(event->payload),
+                           db_int(event->created_ms)));
+}
+
 int bus_store_emit(struct db_session *session, const struct event *event)
 {
-    int r = db_exec(session,
-                    "INSERT INTO bus_outbox (sequence, id, type, entity_key, payload, created_at)"
-                    " VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM bus_outbox),"
-                    " $1, $2, $3, $4, $5)",
-                    DB_BIND(db_int(event->id), db_text(event->type), db_text(event->key),
-                            db_text(event->payload), db_int(event->created_ms)));
+    int64_t place;
+    int r = db_place_next(session, &place);
+    if (r >= 0) {
+        r = place == 0 ? emit_counted(session, event) : emit_placed(session, event, place);
+    }
     return r < 0 ? r : 0;
 }
 
 int bus_store_subscribe(struct db_session *session, const char *consumer, int from_start)
 {
-    int r = db_exec(session,
+    int64_t settled;
+    int r = db_place_settled(session, &settled);
+    if (r >= 0) {
+        r = db_exec(session,
                     "INSERT INTO bus_consumer (name, position, owner, lease_until)"
                     " VALUES ($1, CASE WHEN CAST($2 AS BIGINT) = 1 THEN 0 ELSE"
-                    " (SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox) END, 0, 0)"
-                    " ON CONFLICT (name) DO NOTHING",
-                    DB_BIND(db_text(consumer), db_int(from_start != 0)));
+                    " (SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox WHERE sequence < $3) END,"
+                    " 0, 0) ON CONFLICT (name) DO NOTHING",
+                    DB_BIND(db_text(consumer), db_int(from_start != 0), db_int(settled)));
+    }
     return r < 0 ? r : 0;
 }
 
-/* Columns: sequence, id, type, entity_key, payload, created_at, tries, behind. */
-static int read_items(struct db_rows *rows, struct bus_batch *batch)
+int bus_store_read_items(struct db_rows *rows, struct bus_batch *batch)
 {
     int r;
     batch->count = 0;
@@ -119,14 +159,20 @@ static int read_items(struct db_rows *rows, struct bus_batch *batch)
 int bus_store_events(struct db_session *session, const char *consumer, int64_t after,
                      struct bus_batch *batch)
 {
+    int64_t settled;
+    int r = db_place_settled(session, &settled);
+    if (r < 0) {
+        return r;
+    }
     DB_ROWS rows = NULL;
-    int r = db_query(session, &rows,
-                     "SELECT o.sequence, o.id, o.type, o.entity_key, o.payload, o.created_at, 0,"
-                     " CASE WHEN EXISTS (SELECT 1 FROM bus_waiting w WHERE w.consumer = $1"
-                     "  AND w.entity_key = o.entity_key) THEN 1 ELSE 0 END"
-                     " FROM bus_outbox o WHERE o.sequence > $2 ORDER BY o.sequence LIMIT $3",
-                     DB_BIND(db_text(consumer), db_int(after), db_int(BUS_BATCH_MAX)));
-    return r < 0 ? r : read_items(rows, batch);
+    r = db_query(session, &rows,
+                 "SELECT o.sequence, o.id, o.type, o.entity_key, o.payload, o.created_at, 0,"
+                 " CASE WHEN EXISTS (SELECT 1 FROM bus_waiting w WHERE w.consumer = $1"
+                 "  AND w.entity_key = o.entity_key) THEN 1 ELSE 0 END"
+                 " FROM bus_outbox o WHERE o.sequence > $2 AND o.sequence < $4"
+                 " ORDER BY o.sequence LIMIT $3",
+                 DB_BIND(db_text(consumer), db_int(after), db_int(BUS_BATCH_MAX), db_int(settled)));
+    return r < 0 ? r : bus_store_read_items(rows, batch);
 }
 
 int bus_store_due(struct db_session *session, const char *consumer, int64_t now_ms,
@@ -140,7 +186,7 @@ int bus_store_due(struct db_session *session, const char *consumer, int64_t now_
                      " WHERE w.consumer = $1 AND w.next_at <= $2 ORDER BY w.next_at, w.sequence"
                      " LIMIT $3",
                      DB_BIND(db_text(consumer), db_int(now_ms), db_int(BUS_BATCH_MAX)));
-    return r < 0 ? r : read_items(rows, batch);
+    return r < 0 ? r : bus_store_read_items(rows, batch);
 }
 
 int bus_store_lease(struct db_session *session, const char *consumer, int64_t owner, int64_t now_ms,
@@ -208,10 +254,29 @@ int bus_store_park(struct db_session *session, const char *consumer, int64_t seq
                    int64_t tries, int64_t now_ms, const char *error)
 {
     int r = db_exec(session,
-                    "UPDATE bus_waiting SET tries = $3, parked_at = $4, error = $5,"
+                    "UPDATE bus_waiting SET tries = $3, parked_at = $4, error = $5, told_at = NULL,"
                     " next_at = 9223372036854775807 WHERE consumer = $1 AND sequence = $2",
                     DB_BIND(db_text(consumer), db_int(sequence), db_int(tries), db_int(now_ms),
                             db_text(error)));
+    return r < 0 ? r : 0;
+}
+
+int bus_store_untold(struct db_session *session, int64_t *ret_count)
+{
+    int r = bus_store_row(session,
+                          "SELECT COUNT(*) FROM bus_waiting"
+                          " WHERE parked_at IS NOT NULL AND told_at IS NULL",
+                          DB_NO_BIND, ret_count, 1);
+    return r < 0 ? r : 0;
+}
+
+int bus_store_told(struct db_session *session, const struct bus_letter *letter, int64_t now_ms)
+{
+    int r = db_exec(session,
+                    "UPDATE bus_waiting SET told_at = $4"
+                    " WHERE consumer = $1 AND sequence = $2 AND parked_at = $3",
+                    DB_BIND(db_text(letter->parked.consumer), db_int(letter->sequence),
+                            db_int(letter->parked.parked_ms), db_int(now_ms)));
     return r < 0 ? r : 0;
 }
 
@@ -233,17 +298,17 @@ int bus_store_waited(struct db_session *session, const char *consumer, int64_t s
     return r < 0 ? r : make_next_due(session, consumer, key);
 }
 
-int bus_store_prune(struct db_session *session, int64_t before_ms)
+int bus_store_prune(struct db_session *session, int64_t before_ms, bool relays)
 {
     return db_exec(session,
                    "DELETE FROM bus_outbox WHERE created_at < $1"
-                   " AND sequence < (SELECT MIN(sequence) + 1000 FROM bus_outbox)"
+                   " AND sequence IN (SELECT sequence FROM bus_outbox ORDER BY sequence LIMIT 1000)"
                    " AND sequence < (SELECT MAX(sequence) FROM bus_outbox)"
                    " AND sequence <= (SELECT COALESCE(MIN(position), 9223372036854775807)"
-                   "  FROM bus_consumer)"
+                   "  FROM bus_consumer WHERE CAST($2 AS BIGINT) = 1 OR name NOT LIKE $3)"
                    " AND NOT EXISTS (SELECT 1 FROM bus_waiting w"
                    "  WHERE w.sequence = bus_outbox.sequence)",
-                   DB_BIND(db_int(before_ms)));
+                   DB_BIND(db_int(before_ms), db_int(relays), db_text(BUS_RELAY "%")));
 }
 
 static int read_parked(struct db_rows *rows, struct arena *arena, struct bus_parked *ret_parked)
@@ -287,6 +352,26 @@ int bus_store_parked(struct db_session *session, struct arena *arena, unsigned l
     return r < 0 ? r : 0;
 }
 
+int bus_store_letters(struct db_session *session, struct arena *arena, unsigned limit,
+                      struct bus_letter *ret_letters, unsigned *ret_count)
+{
+    DB_ROWS rows = NULL;
+    int r = db_query(session, &rows,
+                     "SELECT w.consumer, o.id, o.type, o.entity_key, o.payload, o.created_at,"
+                     " w.tries, w.parked_at, w.error, 0, w.sequence"
+                     " FROM bus_waiting w JOIN bus_outbox o ON o.sequence = w.sequence"
+                     " WHERE w.parked_at IS NOT NULL AND w.told_at IS NULL"
+                     " ORDER BY w.parked_at, w.sequence LIMIT $1",
+                     DB_BIND(db_int(limit)));
+    unsigned count = 0;
+    while (r >= 0 && count < limit && (r = db_next(rows)) == 1) {
+        ret_letters[count].sequence = db_get_int(rows, 10);
+        r = read_parked(rows, arena, &ret_letters[count++].parked);
+    }
+    *ret_count = count;
+    return r < 0 ? r : 0;
+}
+
 int bus_store_unpark(struct db_session *session, const char *consumer, int64_t event_id)
 {
     int r = db_exec(session,
@@ -324,6 +409,10 @@ int bus_store_forget(struct db_session *session, const char *consumer)
     if (r < 0) {
         return r;
     }
+    r = db_exec(session, "DELETE FROM bus_lane WHERE consumer = $1", DB_BIND(db_text(consumer)));
+    if (r < 0) {
+        return r;
+    }
     r = db_exec(session, "DELETE FROM bus_consumer WHERE name = $1", DB_BIND(db_text(consumer)));
     return r == 0 ? ERR_NOT_FOUND : r < 0 ? r : 0;
 }
@@ -332,12 +421,12 @@ int bus_store_unseen(struct db_session *session, const char *consumer, const cha
                      struct bus_unseen *ret_unseen)
 {
     int64_t numbers[2];
-    int r = one_row(session,
-                    "SELECT (SELECT COUNT(*) FROM bus_outbox WHERE sequence > c.position"
-                    " AND type = $2), (SELECT COALESCE(MIN(created_at), 0) FROM bus_outbox"
-                    " WHERE sequence > c.position AND type = $2)"
-                    " FROM bus_consumer c WHERE c.name = $1",
-                    DB_BIND(db_text(consumer), db_text(type)), numbers, 2);
+    int r = bus_store_row(session,
+                          "SELECT (SELECT COUNT(*) FROM bus_outbox WHERE sequence > c.position"
+                          " AND type = $2), (SELECT COALESCE(MIN(created_at), 0) FROM bus_outbox"
+                          " WHERE sequence > c.position AND type = $2)"
+                          " FROM bus_consumer c WHERE c.name = $1",
+                          DB_BIND(db_text(consumer), db_text(type)), numbers, 2);
     if (r <= 0) {
         return r < 0 ? r : ERR_NOT_FOUND;
     }
@@ -347,7 +436,7 @@ int bus_store_unseen(struct db_session *session, const char *consumer, const cha
 
 int bus_store_newest_time(struct db_session *session, int64_t *ret_ms)
 {
-    int r = one_row(session, "SELECT COALESCE(MAX(created_at), 0) FROM bus_outbox", DB_NO_BIND,
-                    ret_ms, 1);
+    int r = bus_store_row(session, "SELECT COALESCE(MAX(created_at), 0) FROM bus_outbox",
+                          DB_NO_BIND, ret_ms, 1);
     return r < 0 ? r : 0;
 }

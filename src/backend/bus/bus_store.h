@@ -10,7 +10,7 @@ struct arena;
 /* next_at of what is not due by itself: parked, or behind an earlier event of its key. */
 #define BUS_NEVER INT64_MAX
 
-enum { BUS_BATCH_MAX = 64 };
+enum { BUS_BATCH_MAX = BUS_RUN_MAX };
 
 struct bus_item {
     struct event event;
@@ -33,6 +33,9 @@ struct bus_standing {
     int64_t parked;                       /* how many of its events are */
 };
 
+/* Events have a sequence: the order in which every consumer sees them. Those at or above
+ * db_place_settled are there for nobody yet: a smaller one may still come. */
+
 /* What the dispatcher looks at after commits: the newest event, the earliest due one of all. */
 int bus_store_newest(struct db_session *session, int64_t *ret_newest, int64_t *ret_due);
 /* When the oldest event was emitted that stands behind both seen and the consumer's position.
@@ -41,8 +44,15 @@ int bus_store_oldest(struct db_session *session, const char *consumer, int64_t s
                      int64_t *ret_created_ms);
 int bus_store_standing(struct db_session *session, const char *consumer,
                        struct bus_standing *ret_standing);
+/* The highest sequence of all, settled or not. */
+int bus_store_last(struct db_session *session, int64_t *ret_sequence);
 int bus_store_emit(struct db_session *session, const struct event *event);
 int bus_store_subscribe(struct db_session *session, const char *consumer, int from_start);
+/* Runs a query whose one row holds integers. 1: there was a row, 0: none. */
+int bus_store_row(struct db_session *session, const char *sql, const struct db_value *binds,
+                  unsigned count, int64_t *ret_numbers, unsigned numbers);
+/* Reads a query's rows of sequence, id, type, entity_key, payload, created_at, tries, behind. */
+int bus_store_read_items(struct db_rows *rows, struct bus_batch *batch);
 /* Events after a position, in order; waiting ones that are due, the earliest first. */
 int bus_store_events(struct db_session *session, const char *consumer, int64_t after,
                      struct bus_batch *batch);
@@ -69,11 +79,25 @@ int bus_store_park(struct db_session *session, const char *consumer, int64_t seq
 /* Takes a waiting event out and makes the next of its key due. */
 int bus_store_waited(struct db_session *session, const char *consumer, int64_t sequence,
                      const char *key);
-/* Deletes some events that all consumers have passed and that are older; returns how many. */
-int bus_store_prune(struct db_session *session, int64_t before_ms);
+/* Names of the relays of kafka: begin so, followed by the topic. */
+#define BUS_RELAY "kafka."
+/* Deletes some events that all consumers have passed and that are older; returns how many. Relays
+ * count where they are in use. */
+int bus_store_prune(struct db_session *session, int64_t before_ms, bool relays);
 
 int bus_store_parked(struct db_session *session, struct arena *arena, unsigned limit,
                      struct bus_parked *ret_parked, unsigned *ret_count);
+/* A parked event that the dead-letter topic was not told of. */
+struct bus_letter {
+    struct bus_parked parked;
+    int64_t sequence;
+};
+/* The first given up first, at most limit; strings in the arena. */
+int bus_store_letters(struct db_session *session, struct arena *arena, unsigned limit,
+                      struct bus_letter *ret_letters, unsigned *ret_count);
+int bus_store_untold(struct db_session *session, int64_t *ret_count);
+/* Unless it was tried again, and parked again, meanwhile. */
+int bus_store_told(struct db_session *session, const struct bus_letter *letter, int64_t now_ms);
 int bus_store_newest_time(struct db_session *session, int64_t *ret_ms);
 /* Events of one type behind the consumer's position. */
 int bus_store_unseen(struct db_session *session, const char *consumer, const char *type,

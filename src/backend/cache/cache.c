@@ -1,13 +1,16 @@
-/* The cache (cache.h): picks the engine by the URL's scheme, keeps entries' references, and makes
- * one load serve all who wait for its key. Any thread.
+/* The cache (cache.h): the level in process, behind it the shared one where there is a Redis; keeps
+ * entries' references, and makes one load serve all who wait for its key. Any thread.
  *
  * Loads in flight hang in FLIGHT_LISTS lists by hash of the key. The loader's put and a drop of its
  * key both happen under the list's lock, so either the drop comes first and the result is not kept,
- * or it comes second and removes it.
+ * or it comes second and removes it. A drop reaches the shared level first: a load that begins in
+ * between finds nothing old there.
  */
 #include "backend/cache/cache.h"
 
 #include "backend/cache/cache_engine.h"
+#include "backend/cache/cache_shared.h"
+#include "backend/redis/redis.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -22,8 +25,6 @@
 #include <string.h>
 
 enum { FLIGHT_LISTS = 16, CACHE_MAGIC = 0x63616301 };
-
-static const struct cache_engine *const engines[] = {&cache_engine_memory};
 
 /* A load in progress; freed by the last who waits for it. */
 struct flight {
@@ -45,6 +46,8 @@ struct cache {
     unsigned magic;
     const struct cache_engine *engine;
     struct cache_store *store;
+    struct cache_shared *shared; /* NULL: this process alone */
+    struct redis *redis;         /* what cache_open opened for it */
     struct cache_metrics metrics;
     unsigned char hash_key[crypto_shorthash_KEYBYTES];
     struct flight_list lists[FLIGHT_LISTS];
@@ -66,30 +69,21 @@ static void register_metrics(struct cache_metrics *metrics, const char *name)
     metrics->entries = metric_get(METRIC_GAUGE, "tutti_cache_entries", "Entries held", labels);
 }
 
-int cache_open(const char *url, const char *name, size_t bytes_max, struct cache **ret_cache,
-               struct problem *problem)
+int cache_new(const struct cache_config *config, struct cache **ret_cache, struct problem *problem)
 {
-    const struct cache_engine *engine = NULL;
-    for (size_t i = 0; i < COUNT_OF(engines); i++) {
-        if (strncmp(url, engines[i]->scheme, strlen(engines[i]->scheme)) == 0 &&
-            url[strlen(engines[i]->scheme)] == ':') {
-            engine = engines[i];
-        }
-    }
-    if (engine == NULL) {
-        return problem_set(problem, ERR_INVALID,
-                           "The cache %s has an unknown store; use memory:", name);
-    }
     struct cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL) {
-        return problem_set(problem, ERR_NO_MEMORY, "Can't open the cache %s: out of memory", name);
+        return problem_set(problem, ERR_NO_MEMORY, "Can't open the cache %s: out of memory",
+                           config->name);
     }
     cache->magic = CACHE_MAGIC;
-    cache->engine = engine;
-    register_metrics(&cache->metrics, name);
+    cache->engine = &cache_engine_memory;
+    register_metrics(&cache->metrics, config->name);
     crypto_shorthash_keygen(cache->hash_key);
-    int r = engine->open(url, bytes_max, &cache->metrics, &cache->store, problem);
+    int r = config->redis != NULL ? cache_shared_new(config, &cache->shared) : 0;
+    r = r < 0 ? r : cache->engine->open(config->bytes_max, &cache->metrics, &cache->store, problem);
     if (r < 0) {
+        cache_shared_free(cache->shared);
         free(cache);
         return r;
     }
@@ -101,6 +95,28 @@ int cache_open(const char *url, const char *name, size_t bytes_max, struct cache
     return 0;
 }
 
+int cache_open(const char *url, const char *name, size_t bytes_max, struct cache **ret_cache,
+               struct problem *problem)
+{
+    struct redis *redis = NULL;
+    int r = 0;
+    if (strncmp(url, "redis:", 6) == 0) {
+        r = redis_open(url, &redis, problem);
+    } else if (strcmp(url, "memory:") != 0) {
+        r = problem_set(problem, ERR_INVALID,
+                        "The cache %s has an unknown store; it should be memory: or redis://HOST",
+                        name);
+    }
+    const struct cache_config config = {name, bytes_max, redis, url, 0};
+    r = r < 0 ? r : cache_new(&config, ret_cache, problem);
+    if (r < 0) {
+        redis_close(redis);
+        return r;
+    }
+    (*ret_cache)->redis = redis;
+    return 0;
+}
+
 void cache_close(struct cache *cache)
 {
     if (cache == NULL) {
@@ -108,6 +124,8 @@ void cache_close(struct cache *cache)
     }
     assert(cache->magic == CACHE_MAGIC);
     cache->engine->close(cache->store);
+    cache_shared_free(cache->shared);
+    redis_close(cache->redis);
     for (unsigned i = 0; i < FLIGHT_LISTS; i++) {
         assert(cache->lists[i].first == NULL);
         (void)pthread_cond_destroy(&cache->lists[i].landed);
@@ -184,7 +202,7 @@ static struct flight *find_flight(const struct flight_list *list, const char *ke
     return flight;
 }
 
-void cache_drop(struct cache *cache, const char *key)
+static void drop_here(struct cache *cache, const char *key)
 {
     struct flight_list *list = list_of(cache, key);
     (void)pthread_mutex_lock(&list->lock);
@@ -194,6 +212,22 @@ void cache_drop(struct cache *cache, const char *key)
     }
     cache->engine->drop(cache->store, key);
     (void)pthread_mutex_unlock(&list->lock);
+}
+
+void cache_drop_all(struct cache *cache, const char *const *keys, unsigned count)
+{
+    assert(cache->magic == CACHE_MAGIC);
+    if (cache->shared != NULL) {
+        cache_shared_drop(cache->shared, keys, count);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        drop_here(cache, keys[i]);
+    }
+}
+
+void cache_drop(struct cache *cache, const char *key)
+{
+    cache_drop_all(cache, &key, 1);
 }
 
 /* Takes the flight's result; the last one frees it. With the list locked. */
@@ -229,30 +263,83 @@ static void take_off_list(struct flight_list *list, const struct flight *flight)
     *link = flight->next;
 }
 
-/* Runs the load with the list unlocked, keeps what it brings, wakes all. */
-static int fly(struct cache *cache, struct flight_list *list, struct flight *flight, int64_t ttl_ms,
-               cache_load_function *load, void *argument, struct cache_entry **ret_entry)
+/* What a load brings, and what is still to be said of it to the shared level. */
+struct brought {
+    struct cache_entry *entry;
+    int64_t ttl_ms;
+    bool leased;
+    struct cache_lease lease;
+};
+
+static int run_load(struct cache *cache, cache_load_function *load, void *argument,
+                    struct brought *brought)
 {
-    (void)pthread_mutex_unlock(&list->lock);
     void *bytes = NULL;
     size_t length = 0;
     int r = load(argument, &bytes, &length);
     metric_add(cache->metrics.loads, 1);
-    struct cache_entry *entry = NULL;
-    if (r >= 0) {
-        entry = entry_new(bytes != NULL ? bytes : malloc(1), length);
-        r = entry != NULL ? 0 : ERR_NO_MEMORY;
+    if (r < 0) {
+        return r;
     }
+    brought->entry = entry_new(bytes != NULL ? bytes : malloc(1), length);
+    return brought->entry != NULL ? 0 : ERR_NO_MEMORY;
+}
+
+/* From another process's load, else from one's own. */
+static int bring(struct cache *cache, const char *key, cache_load_function *load, void *argument,
+                 struct brought *brought)
+{
+    struct cache_finding finding = {.ttl_ms = 0};
+    enum cache_found found =
+        cache->shared != NULL ? cache_shared_find(cache->shared, key, &finding) : CACHE_NOTHING;
+    if (found == CACHE_ENTRY) {
+        brought->entry = entry_new(finding.bytes, finding.length);
+        brought->ttl_ms = finding.ttl_ms;
+        return brought->entry != NULL ? 0 : ERR_NO_MEMORY;
+    }
+    brought->leased = found == CACHE_LEASE;
+    brought->lease = finding.lease;
+    return run_load(cache, load, argument, brought);
+}
+
+/* Told after the waiters here were woken. The entry is kept by nobody but its holders, so a
+ * reference is held. */
+static void tell_shared(struct cache *cache, const char *key, const struct brought *brought,
+                        int64_t ttl_ms)
+{
+    if (brought->leased && brought->entry != NULL) {
+        cache_shared_put(cache->shared, key, &brought->lease, brought->entry->bytes,
+                         brought->entry->length, ttl_ms);
+    } else if (brought->leased) {
+        cache_shared_release(cache->shared, key, &brought->lease);
+    }
+}
+
+/* Runs the load with the list unlocked, keeps what it brings, wakes all. */
+static int fly(struct cache *cache, struct flight_list *list, struct flight *flight, int64_t ttl_ms,
+               cache_load_function *load, void *argument, struct cache_entry **ret_entry)
+{
+    const char *key = flight->key; /* the caller's, so it outlives the flight */
+    struct brought brought = {.ttl_ms = ttl_ms};
+    (void)pthread_mutex_unlock(&list->lock);
+    int r = bring(cache, key, load, argument, &brought);
     (void)pthread_mutex_lock(&list->lock);
     if (r >= 0 && !flight->dropped) {
-        cache->engine->put(cache->store, flight->key, entry, ttl_ms);
+        cache->engine->put(cache->store, key, brought.entry, brought.ttl_ms);
     }
     take_off_list(list, flight);
-    flight->entry = entry;
+    flight->entry = brought.entry;
     flight->result = r;
     flight->landed = true;
     (void)pthread_cond_broadcast(&list->landed);
-    return leave(flight, ret_entry);
+    r = leave(flight, ret_entry);
+    if (brought.leased) {
+        (void)pthread_mutex_unlock(&list->lock);
+        brought.entry = r >= 0 ? *ret_entry : NULL;
+        tell_shared(cache, key, &brought, ttl_ms);
+        (void)pthread_mutex_lock(&list->lock);
+    }
+    return r;
 }
 
 int cache_load(struct cache *cache, const char *key, int64_t ttl_ms, cache_load_function *load,

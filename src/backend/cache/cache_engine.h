@@ -1,4 +1,4 @@
-/* What a cache engine fills in. Included by cache*.c alone. */
+/* What a cache's level in process fills in. Included by cache*.c alone. */
 #pragma once
 
 #include "backend/cache/cache.h"
@@ -21,8 +21,7 @@ struct cache_metrics {
 };
 
 struct cache_engine {
-    const char *scheme;
-    int (*open)(const char *url, size_t bytes_max, const struct cache_metrics *metrics,
+    int (*open)(size_t bytes_max, const struct cache_metrics *metrics,
                 struct cache_store **ret_store, struct problem *problem);
     void (*close)(struct cache_store *store);
     /* asked: somebody wants it, so it counts for its popularity (a second look does not). */

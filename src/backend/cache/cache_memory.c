@@ -360,12 +360,9 @@ static int shard_init(struct shard *shard, size_t bytes_max)
     return shard->buckets == NULL ? ERR_NO_MEMORY : cache_sketch_init(&shard->sketch);
 }
 
-static int memory_open(const char *url, size_t bytes_max, const struct cache_metrics *metrics,
+static int memory_open(size_t bytes_max, const struct cache_metrics *metrics,
                        struct cache_store **ret_store, struct problem *problem)
 {
-    if (strcmp(url, "memory:") != 0) {
-        return problem_set(problem, ERR_INVALID, "The cache in memory takes no address: memory:");
-    }
     unsigned count = SHARDS_MAX;
     while (count > 1 && bytes_max / count < SHARD_BYTES_MIN) {
         count /= 2;
@@ -391,7 +388,6 @@ static int memory_open(const char *url, size_t bytes_max, const struct cache_met
 }
 
 const struct cache_engine cache_engine_memory = {
-    .scheme = "memory",
     .open = memory_open,
     .close = memory_close,
     .get = memory_get,

@@ -3,6 +3,7 @@
 #include "backend/db/db.h"
 
 #include "backend/db/db_engine.h"
+#include "base/call.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -13,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct db_engine *const engines[] = {&db_engine_sqlite};
+static const struct db_engine *const engines[] = {&db_engine_sqlite, &db_engine_postgres,
+                                                  &db_engine_postgres_short};
 
 static _Thread_local char last_words[DB_WORDS_MAX];
 
@@ -39,15 +41,34 @@ static const struct db_engine *find_engine(const char *url)
     return NULL;
 }
 
-int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem)
+static int no_engine(const char *name, struct problem *problem)
+{
+    return problem_set(problem, ERR_INVALID,
+                       "The database %s has a URL of an unknown kind; use sqlite:PATH or "
+                       "postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE",
+                       name);
+}
+
+int db_open_with(const struct db_config *config, const char *name, struct db **ret_db,
+                 struct problem *problem)
 {
     assert(strlen(name) < DB_NAME_MAX);
+    const struct db_engine *engine = find_engine(config->url);
+    return engine != NULL ? engine->open(config, name, ret_db, problem) : no_engine(name, problem);
+}
+
+int db_url_check(const char *url, const char *name, struct problem *problem)
+{
     const struct db_engine *engine = find_engine(url);
     if (engine == NULL) {
-        return problem_set(problem, ERR_INVALID,
-                           "The database %s has a URL of an unknown kind; use sqlite:PATH", name);
+        return no_engine(name, problem);
     }
-    return engine->open(url, name, ret_db, problem);
+    return engine->check_url != NULL ? engine->check_url(url, name, problem) : 0;
+}
+
+int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem)
+{
+    return db_open_with(&(const struct db_config){.url = url}, name, ret_db, problem);
 }
 
 bool db_in_use(const char *url)
@@ -95,9 +116,23 @@ const char *db_name(const struct db *db)
     return db->name;
 }
 
+const char *db_where(const struct db *db)
+{
+    return db->engine->where(db);
+}
+
+static int refuse_late(void)
+{
+    db_words_set("its caller's deadline had passed");
+    return ERR_BUSY;
+}
+
 int db_read(struct db *db, db_work *work, void *argument)
 {
     assert(db->magic == DB_MAGIC);
+    if (call_is_late()) {
+        return refuse_late();
+    }
     return db->engine->read(db, work, argument);
 }
 
@@ -135,6 +170,9 @@ static int write_traced(struct db *db, db_work *work, void *argument)
 int db_write(struct db *db, db_work *work, void *argument)
 {
     assert(db->magic == DB_MAGIC);
+    if (call_is_late()) {
+        return refuse_late();
+    }
     return trace_current() != NULL ? write_traced(db, work, argument)
                                    : db->engine->write(db, work, argument);
 }
@@ -163,7 +201,7 @@ int db_query(struct db_session *session, struct db_rows **ret_rows, const char *
 {
     assert(session->magic == DB_SESSION_MAGIC);
     assert(*ret_rows == NULL);
-    if (session->error != 0) {
+    if (session->error < 0) {
         return session->error;
     }
     return note(session, session->engine->query(session, ret_rows, sql, binds, count));
@@ -258,6 +296,30 @@ void db_wake_listeners(struct db *db)
     (void)pthread_mutex_unlock(&db->listeners_lock);
 }
 
+int db_place_next(struct db_session *session, int64_t *ret_place)
+{
+    assert(session->writes);
+    *ret_place = 0;
+    if (session->error != 0 || session->engine->place_next == NULL) {
+        return session->error;
+    }
+    return note(session, session->engine->place_next(session, ret_place));
+}
+
+int db_place_settled(struct db_session *session, int64_t *ret_place)
+{
+    *ret_place = INT64_MAX;
+    if (session->error != 0 || session->engine->place_settled == NULL) {
+        return session->error;
+    }
+    return note(session, session->engine->place_settled(session, ret_place));
+}
+
+int db_place_raise(struct db *db, int64_t above)
+{
+    return db->engine->place_raise != NULL ? db->engine->place_raise(db, above) : 0;
+}
+
 int db_alive_mark(struct db *db, int64_t mark)
 {
     return db->engine->alive_mark(db, mark);
@@ -278,6 +340,40 @@ int db_snapshot_copy(struct db_snapshot *snapshot, const char *path,
                      const struct db_progress *progress, struct problem *problem)
 {
     return snapshot->engine->snapshot_copy(snapshot, path, progress, problem);
+}
+
+int db_snapshot_transfer(struct db_snapshot *snapshot, struct db *to,
+                         const struct db_progress *progress, struct problem *problem)
+{
+    return snapshot->engine->snapshot_transfer(snapshot, to, progress, problem);
+}
+
+int db_hold(struct db_session *session)
+{
+    return session->engine->hold != NULL ? note(session, session->engine->hold(session)) : 0;
+}
+
+/* Only the tables of the layer itself: nothing was ever migrated. */
+static int count_migrations(struct db_session *session, void *argument)
+{
+    DB_ROWS rows = NULL;
+    int r = db_query(session, &rows, "SELECT COUNT(*) FROM db_migration", DB_NO_BIND);
+    r = r < 0 ? r : db_next(rows);
+    *(bool *)argument = r > 0 && db_get_int(rows, 0) == 0;
+    return r < 0 ? r : 0;
+}
+
+int db_is_empty(struct db *db, bool *ret_empty)
+{
+    return db_read(db, count_migrations, ret_empty);
+}
+
+int db_put_aside(struct db *db, const char *name, struct problem *problem)
+{
+    int r = db->engine->put_aside != NULL ? db->engine->put_aside(db, name) : ERR_UNSUPPORTED;
+    return r < 0 ? problem_set(problem, r, "What is in the database %s can't be put aside: %s",
+                               db->name, db_words())
+                 : 0;
 }
 
 void db_snapshot_free(struct db_snapshot *snapshot)
@@ -304,6 +400,16 @@ int db_check(struct db *db, struct problem *problem)
 int db_ping(struct db *db)
 {
     return db->engine->ping(db);
+}
+
+bool db_is_degraded(struct db *db, struct problem *problem)
+{
+    return db->engine->is_degraded != NULL && db->engine->is_degraded(db, problem);
+}
+
+bool db_clock_is_off(struct db *db, struct problem *problem)
+{
+    return db->engine->clock_is_off != NULL && db->engine->clock_is_off(db, problem);
 }
 
 void db_words_set(const char *words)

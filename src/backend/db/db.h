@@ -1,4 +1,4 @@
-/* Relational data: one header, one file an engine (db_sqlite.c; PostgreSQL joins behind the same).
+/* Relational data: one header, an engine a group of files (db_sqlite*.c, db_postgres*.c).
  *
  * All work is given as a function that gets a session. Reads run on the calling thread (a
  * connection a thread); writes run in order on the writer, many in one commit, each in a savepoint
@@ -61,13 +61,28 @@ static inline struct db_value db_int_or_null(int64_t integer)
         (unsigned)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
 #define DB_NO_BIND NULL, 0 /* db_query(session, &rows, "SELECT …", DB_NO_BIND) */
 
-/* url: "sqlite:PATH" (or "sqlite::memory:" in tests). name: "catalog", "users", "activity", … also
- * names its metrics. ERR_VERSION: made by a newer version; ERR_UNAVAILABLE; ERR_INVALID: bad url.
- */
+/* Where a database is and how it is used. What is 0 or NULL has its default; SQLite takes the URL
+ * alone. Texts are borrowed for the call. */
+struct db_config {
+    const char *url;      /* "sqlite:PATH", "sqlite::memory:" (tests), "postgresql://…" */
+    const char *replicas; /* URLs of read replicas, separated by spaces */
+    const char *direct;   /* past a pooler: for sessions, locks and migrations; else url */
+    unsigned connections_max;
+    unsigned statement_ms, lock_ms; /* how long a statement may run, and wait for a lock */
+    unsigned wait_ms; /* for a free connection; for a primary that is being replaced */
+    unsigned lag_ms;  /* a replica that is further behind is not asked */
+};
+/* name: "catalog", "users", "activity", … also names its metrics. ERR_VERSION: made by a newer
+ * version, or the server is too old; ERR_UNAVAILABLE; ERR_INVALID: bad url. Words never hold the
+ * password. */
+int db_open_with(const struct db_config *config, const char *name, struct db **ret_db,
+                 struct problem *problem);
 int db_open(const char *url, const char *name, struct db **ret_db, struct problem *problem);
 /* Ends the writer after what is queued. NULL is fine. */
 void db_close(struct db *db);
 const char *db_name(const struct db *db);
+/* Where it is, for people: a path, or a URL without secrets. */
+const char *db_where(const struct db *db);
 
 /* A numbered migration; its SHA-256 is kept, and a changed text of an applied one stops the start.
  */
@@ -85,7 +100,9 @@ int db_migrate(struct db *db, const struct db_migration *migrations, unsigned co
 int db_migrate_pending(struct db *db, const struct db_migration *migrations, unsigned count,
                        unsigned *ret_pending, struct problem *problem);
 
-/* Work: 0 commits, negative rolls back and is returned. */
+/* Work: 0 commits, negative rolls back and is returned. Both keep the deadline of the calling
+ * thread (base/call.h): what has not begun by then is not begun (ERR_BUSY: nothing was done), a
+ * read that goes on beyond it is ended (ERR_TIMEOUT). A write that has begun is not. */
 typedef int db_work(struct db_session *session, void *argument);
 int db_read(struct db *db, db_work *work, void *argument);
 int db_write(struct db *db, db_work *work, void *argument);
@@ -113,9 +130,43 @@ static inline void db_rows_done_p(struct db_rows **rows)
 
 /* True when this is a session of a write. */
 bool db_session_writes(const struct db_session *session);
-/* The position of this write in the database's order (Tutti-Seen): valid after db_write returned.
- */
+/* The newest commit known to this process, as a number that grows with commits: after db_write
+ * returned it is at least that write's. */
 int64_t db_position(struct db *db);
+
+/* Places order what writes tell others (the outbox). Two writes of which the later saw the earlier
+ * have places in that order; of writes at the same time none knows. A read that goes through places
+ * in order must stop before db_place_settled: a write below it may not have committed yet, and what
+ * it tells would be passed over. After it moved on the listeners of db_on_commit are woken.
+ *   db_place_next     a fresh place, in a write. 0: this engine has one writer, count yourself.
+ *   db_place_settled  all writes with places below it have ended, as this session sees it.
+ *   db_place_raise    from now on fresh places are above this one, at most once at start: a
+ *                     database that was restored elsewhere counts anew. */
+int db_place_next(struct db_session *session, int64_t *ret_place);
+int db_place_settled(struct db_session *session, int64_t *ret_place);
+int db_place_raise(struct db *db, int64_t above);
+
+/* What a thread works for: which reads may go to replicas, what they must have seen, and what was
+ * written meanwhile. Without one, reads go where writes go. */
+enum { DB_VIEW_MAX = 4 };
+struct db_mark {
+    const struct db *db;
+    int64_t position; /* 0: none */
+};
+struct db_view {
+    bool replicas;                     /* reads may go to a replica that has the marks */
+    struct db_mark seen[DB_VIEW_MAX];  /* reads see these; writes raise them */
+    struct db_mark wrote[DB_VIEW_MAX]; /* the newest write of each database */
+};
+/* Sets this thread's view (NULL: none) and returns the one before, for the end. */
+struct db_view *db_view_enter(struct db_view *view);
+/* What this thread's reads of db must have seen, 0: nothing. */
+int64_t db_view_seen(const struct db *db);
+void db_view_see(struct db_view *view, const struct db *db, int64_t position);
+/* This thread's reads of db must have seen a position, too. */
+void db_view_need(const struct db *db, int64_t position);
+/* Whether there are replicas that reads may go to. */
+bool db_is_replicated(const struct db *db);
 /* Calls wake(argument) after every commit that wrote, of this process or (within 100 ms) of another
  * on the same database. From the writer's or a watcher's thread; must be quick. */
 void db_on_commit(struct db *db, void (*wake)(void *argument), void *argument);
@@ -143,14 +194,35 @@ struct db_progress {
 };
 int db_snapshot_copy(struct db_snapshot *snapshot, const char *path,
                      const struct db_progress *progress, struct problem *problem);
+/* Copies its rows into a database that has the same tables and nothing in them, for an engine whose
+ * databases are no files (db_is_file). What tells of the database itself (migrations, positions) is
+ * left out. progress: bytes of values so far, of 0. */
+int db_snapshot_transfer(struct db_snapshot *snapshot, struct db *to,
+                         const struct db_progress *progress, struct problem *problem);
 void db_snapshot_free(struct db_snapshot *snapshot);
+/* Nothing else of this database is committed until this write ends. */
+int db_hold(struct db_session *session);
+/* False: there are tables of people's data. */
+int db_is_empty(struct db *db, bool *ret_empty);
+/* Puts what is there aside under a name, so that the database is empty. ERR_UNSUPPORTED for files.
+ */
+int db_put_aside(struct db *db, const char *name, struct problem *problem);
 /* Both at once. */
 int db_backup(struct db *db, const char *path, struct problem *problem);
 /* Goes through the whole database: ERR_CORRUPT with the first damage in problem. */
 int db_check(struct db *db, struct problem *problem);
+/* Whether a URL parses, by words that call the database name; nothing is opened. */
+int db_url_check(const char *url, const char *name, struct problem *problem);
 /* A small probe for readiness. ERR_UNAVAILABLE once a commit failed to reach the disk: nothing is
  * written any more, since nobody knows what is there, until the process starts anew. */
 int db_ping(struct db *db);
+/* Whether our clock was more than a minute off the server's own at the last ping, so that what one
+ * machine signs is not yet or no longer good at another: by how much, in problem. A file has no
+ * other clock than ours. */
+bool db_clock_is_off(struct db *db, struct problem *problem);
+/* All work is done, but a replica that should be asked is away or too far behind: which, and why,
+ * in problem. */
+bool db_is_degraded(struct db *db, struct problem *problem);
 /* What the engine said when the last call of this thread failed, for logs ("UNIQUE constraint
  * failed: …"); "" if it said nothing. Never for people outside. */
 const char *db_words(void);

@@ -118,9 +118,15 @@ static int refuse_newer(struct db *db, const struct db_migration *migrations, un
         return 0;
     }
     return problem_set(problem, ERR_VERSION,
-                       "The database %s was made by a newer version of Tutti (%s is at step %lld, "
-                       "this version knows %u): run that version, or restore an older backup",
-                       db->name, component, (long long)newest.number, known);
+                       "The database %s at %s was made by a newer version of Tutti (%s is at step "
+                       "%lld, this version knows %u): run that version, or restore an older backup",
+                       db->name, db_where(db), component, (long long)newest.number, known);
+}
+
+static int write_alone(struct db *db, db_work *work, void *argument)
+{
+    return db->engine->write_alone != NULL ? db->engine->write_alone(db, work, argument)
+                                           : db_write(db, work, argument);
 }
 
 /* Goes through the list: applies what is missing, or only counts it. */
@@ -140,7 +146,7 @@ static int walk(struct db *db, const struct db_migration *migrations, unsigned c
         }
         if (r >= 0 && (r = db_read(db, check, &step)) == 0) {
             pending++;
-            r = ret_pending == NULL ? db_write(db, apply, &step) : 0;
+            r = ret_pending == NULL ? write_alone(db, apply, &step) : 0;
         }
     }
     if (r < 0 && problem->code == 0) {

@@ -10,6 +10,7 @@
 #include "backend/db/db_sqlite.h"
 
 #include "backend/folder.h"
+#include "base/call.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -26,6 +27,8 @@
 #include <unistd.h>
 
 static const int64_t HEAP_BYTES_SOFT = 16 << 20;
+
+enum { STEPS_BETWEEN_LOOKS = 10 * 1000 }; /* of SQLite's machine: a millisecond or less */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_result;
@@ -66,6 +69,13 @@ static int wait_for_lock(void *argument, int tries)
     return 1;
 }
 
+/* SQLite asks every so often while a reader's statement runs: not 0 ends it (SQLITE_INTERRUPT). */
+static int is_late(void *argument)
+{
+    (void)argument;
+    return call_is_late();
+}
+
 static int run(sqlite3 *handle, const char *sql)
 {
     int code = sqlite3_exec(handle, sql, NULL, NULL, NULL);
@@ -86,6 +96,9 @@ int sqlite_connect(struct sqlite_db *db, bool for_writing, struct sqlite_connect
     (void)snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", SQLITE_CACHE_KIB);
     (void)sqlite3_extended_result_codes(handle, 1);
     (void)sqlite3_busy_handler(handle, wait_for_lock, NULL);
+    if (!for_writing) {
+        sqlite3_progress_handler(handle, STEPS_BETWEEN_LOOKS, is_late, NULL);
+    }
     (void)sqlite3_wal_autocheckpoint(handle, 0); /* the writer does it after its answers */
     int r = run(handle, cache);
     if (r >= 0) {
@@ -276,9 +289,10 @@ static int start(struct sqlite_db *db, const char *url)
     return watch(db);
 }
 
-static int sqlite_open(const char *url, const char *name, struct db **ret_db,
+static int sqlite_open(const struct db_config *config, const char *name, struct db **ret_db,
                        struct problem *problem)
 {
+    const char *url = config->url;
     (void)pthread_once(&once, configure);
     struct sqlite_db *db = once_result == SQLITE_OK ? calloc(1, sizeof *db) : NULL;
     if (db == NULL) {
@@ -320,6 +334,11 @@ static int sqlite_ping(struct db *base)
     return r < 0 ? r : 0;
 }
 
+static const char *sqlite_where(const struct db *base)
+{
+    return ((const struct sqlite_db *)base)->path;
+}
+
 const struct db_engine db_engine_sqlite = {
     .scheme = "sqlite",
     .open = sqlite_open,
@@ -344,4 +363,5 @@ const struct db_engine db_engine_sqlite = {
     .snapshot_free = sqlite_snapshot_free,
     .check = sqlite_check,
     .ping = sqlite_ping,
+    .where = sqlite_where,
 };

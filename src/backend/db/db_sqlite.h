@@ -56,7 +56,7 @@ struct sqlite_request {
     db_work *work;
     void *argument;
     int result;
-    int64_t asked_us;
+    int64_t asked_us, deadline_ms; /* its caller's, 0: none */
     char words[DB_WORDS_MAX];
     sem_t done;
 };

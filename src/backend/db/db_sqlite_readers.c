@@ -9,6 +9,7 @@
  */
 #include "backend/db/db_sqlite.h"
 
+#include "base/call.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -84,7 +85,7 @@ static struct timespec deadline_in(int64_t ms)
 static int take_or_reserve(struct sqlite_readers *readers,
                            struct sqlite_connection **ret_connection)
 {
-    struct timespec deadline = deadline_in(SQLITE_WAIT_MS_MAX);
+    struct timespec deadline = deadline_in(call_remaining_ms(SQLITE_WAIT_MS_MAX));
     int r = 0;
     (void)pthread_mutex_lock(&readers->lock);
     while (readers->idle == NULL && readers->count == readers->count_max && r == 0) {

@@ -65,8 +65,8 @@ int sqlite_error(sqlite3 *handle, int code)
         return ERR_UNAVAILABLE;
     case SQLITE_TOOBIG:
         return ERR_TOO_LARGE;
-    case SQLITE_INTERRUPT:
-        return ERR_CANCELLED;
+    case SQLITE_INTERRUPT: /* a reader past its deadline: nothing else interrupts */
+        return ERR_TIMEOUT;
     default:
         return ERR_INTERNAL;
     }

@@ -19,6 +19,7 @@
  */
 #include "backend/db/db_sqlite.h"
 
+#include "base/call.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/metrics.h"
@@ -105,6 +106,19 @@ static void run_request(struct sqlite_db *db, struct sqlite_request *request, bo
     }
     *scripted = *scripted || session.scripted;
     request->result = r;
+}
+
+/* Nobody waits for it any more. */
+static bool is_late(const struct sqlite_request *request)
+{
+    return request->deadline_ms != 0 && clock_monotonic_ms() >= request->deadline_ms;
+}
+
+static void refuse_late(struct sqlite_request *request)
+{
+    request->result = ERR_BUSY;
+    (void)snprintf(request->words, sizeof request->words,
+                   "its caller's deadline passed before its turn");
 }
 
 static struct sqlite_request *take_first(struct sqlite_writer *writer)
@@ -201,6 +215,8 @@ static void write_group(struct sqlite_db *db)
     while (group.count < GROUP_MAX && (request = take_first(writer)) != NULL) {
         if (r < 0) {
             request->result = 0; /* did not run: it gets what BEGIN got */
+        } else if (is_late(request)) {
+            refuse_late(request);
         } else {
             run_request(db, request, &scripted);
         }
@@ -314,7 +330,11 @@ int sqlite_write(struct db *base, db_work *work, void *argument)
         return ERR_INTERNAL;
     }
     struct sqlite_request request = {
-        .work = work, .argument = argument, .asked_us = clock_monotonic_us()};
+        .work = work,
+        .argument = argument,
+        .asked_us = clock_monotonic_us(),
+        .deadline_ms = call_deadline_ms(),
+    };
     (void)sem_init(&request.done, 0, 0);
     (void)pthread_mutex_lock(&writer->lock);
     int r = writer->ending ? ERR_CANCELLED : writer->depth >= QUEUE_MAX ? ERR_BUSY : 0;
@@ -330,6 +350,9 @@ int sqlite_write(struct db *base, db_work *work, void *argument)
         } /* EINTR */
         db_words_set(request.words);
         r = request.result;
+        if (r >= 0) {
+            db_view_wrote(base, db_position(base));
+        }
     }
     (void)sem_destroy(&request.done);
     return r;

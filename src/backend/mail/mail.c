@@ -3,7 +3,9 @@
 #include "backend/mail/mail.h"
 
 #include "backend/mail/mail_message.h"
+#include "base/breaker.h"
 #include "base/buffer.h"
+#include "base/call.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/problem.h"
@@ -25,6 +27,7 @@ struct mailer {
     char *url;
     struct mail_sender sender;
     bool need_tls; /* a password goes over the line to another machine */
+    struct breaker *breaker;
 };
 
 /* Parses by curl's own parser, so that what is checked is what is used. */
@@ -75,6 +78,9 @@ int mail_open(const char *url, const char *from, struct mailer **ret_mailer,
                                 from);
         }
     }
+    if (error == 0) {
+        error = breaker_new(&(struct breaker_config){.name = "mail"}, &mailer->breaker);
+    }
     if (error != 0) {
         mail_close(mailer);
         if (mailer == NULL) {
@@ -95,6 +101,7 @@ void mail_close(struct mailer *mailer)
         sodium_memzero(mailer->url, strlen(mailer->url));
     }
     free(mailer->url);
+    breaker_free(mailer->breaker);
     free(mailer);
     curl_global_cleanup();
 }
@@ -125,7 +132,7 @@ static void aim(CURL *curl, const struct mailer *mailer)
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call_remaining_ms(TIMEOUT_S * 1000));
     /* Alone counts while the conversation is ended, which may follow upon a failure. */
     (void)curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)ANSWER_TIMEOUT_S);
 }
@@ -156,18 +163,41 @@ static int error_of(CURLcode code)
     }
 }
 
+/* A server that refuses a recipient or a mail (RFC 5321 section 4.2.1: 5yz for good, 4yz for now,
+ * 421 when it goes away) does its work all the same. */
+static enum breaker_outcome outcome_of(CURL *curl, int error)
+{
+    long reply = 0;
+    if (curl != NULL && error == ERR_UNAVAILABLE) {
+        (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply);
+    }
+    return reply > 421 && reply < 600 ? BREAKER_OK : breaker_outcome(error);
+}
+
 static int send_message(const struct mailer *mailer, const char *to, const struct buffer *message)
 {
     struct reading reading = {.message = message};
+    struct breaker_pass pass;
+    int error = breaker_enter(mailer->breaker, &pass);
+    if (error != 0) {
+        return error;
+    }
     CURL *curl = curl_easy_init();
     struct curl_slist *recipients = curl_slist_append(NULL, to);
     CURLcode code = CURLE_OUT_OF_MEMORY;
     if (curl != NULL && recipients != NULL) {
         code = transfer(curl, mailer, recipients, &reading);
     }
+    error = error_of(code);
+    breaker_leave(mailer->breaker, &pass, outcome_of(curl, error));
     curl_slist_free_all(recipients);
     curl_easy_cleanup(curl);
-    return error_of(code);
+    return error;
+}
+
+bool mail_is_up(struct mailer *mailer)
+{
+    return mailer != NULL && breaker_lets_in(mailer->breaker);
 }
 
 int mail_check(struct mailer *mailer, struct problem *problem)

@@ -1,6 +1,7 @@
 /* The thread that sends spans away (trace_send.h). */
 #include "backend/trace/trace_send.h"
 
+#include "base/breaker.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -27,6 +28,7 @@ struct trace_sender {
     struct curl_slist *headers;
     struct span batch[TRACE_BATCH_MAX];
     struct metric *sent, *failed;
+    struct breaker *breaker;
 };
 
 static size_t ignore(char *bytes, size_t size, size_t count, void *argument)
@@ -61,6 +63,19 @@ static long post(struct trace_sender *sender, const char *body)
     return status;
 }
 
+/* As post; 0 at once where the collector is not to be asked. */
+static long post_guarded(struct trace_sender *sender, const char *body)
+{
+    struct breaker_pass pass;
+    if (breaker_enter(sender->breaker, &pass) != 0) {
+        return 0;
+    }
+    long status = post(sender, body);
+    bool failed = status == 0 || status >= 500;
+    breaker_leave(sender->breaker, &pass, failed ? BREAKER_FAILED : BREAKER_OK);
+    return status;
+}
+
 static bool may_come_again(long status)
 {
     return status == 0 || status == 429 || status == 502 || status == 503 || status == 504;
@@ -76,7 +91,7 @@ static void send_batch(struct trace_sender *sender, unsigned count)
         if (i > 0 && !atomic_load(&sender->ending)) {
             (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
         }
-        status = post(sender, body);
+        status = post_guarded(sender, body);
     }
     metric_add(status >= 200 && status < 300 ? sender->sent : sender->failed, count);
 }
@@ -120,6 +135,10 @@ static int start(struct trace_sender *sender, double ratio)
         trace_begin(ratio, TRACE_QUEUE_MAX) != 0) {
         return ERR_NO_MEMORY;
     }
+    int error = breaker_new(&(struct breaker_config){.name = "traces"}, &sender->breaker);
+    if (error != 0) {
+        return error;
+    }
     register_metrics(sender);
     return pthread_create(&sender->thread, NULL, run, sender) == 0 ? 0 : ERR_NO_MEMORY;
 }
@@ -128,6 +147,7 @@ static void sender_free(struct trace_sender *sender)
 {
     metric_ask_end(sender);
     trace_end();
+    breaker_free(sender->breaker);
     curl_slist_free_all(sender->headers);
     curl_easy_cleanup(sender->curl);
     curl_global_cleanup();

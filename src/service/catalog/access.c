@@ -4,13 +4,44 @@
 
 #include "base/error.h"
 #include "service/catalog/access_store.h"
+#include "service/catalog/shelves.h"
 
-bool catalog_sees(const struct actor *actor, int64_t owner_user_id, bool published)
+enum seen catalog_sees(const struct actor *actor, const struct sight *sight)
 {
-    if (published || (actor->roles & (unsigned)(ROLE_ADMIN | ROLE_SYSTEM)) != 0) {
-        return true;
+    if ((actor->roles & (unsigned)(ROLE_ADMIN | ROLE_SYSTEM)) != 0 ||
+        (actor->user_id != 0 && actor->user_id == sight->owner_user_id)) {
+        return SIGHT_YES;
     }
-    return actor->user_id != 0 && actor->user_id == owner_user_id;
+    if (!sight->published) {
+        return SIGHT_NO;
+    }
+    return sight->shelf_id == 0 ? SIGHT_YES : actor->user_id != 0 ? SIGHT_ASK : SIGHT_NO;
+}
+
+int catalog_sees_in(struct db_session *session, const struct actor *actor,
+                    const struct sight *sight)
+{
+    bool open = false;
+    enum seen seen = catalog_sees(actor, sight);
+    int error = seen == SIGHT_ASK ? shelf_is_open(session, sight->shelf_id, actor, &open) : 0;
+    return error != 0 ? error : seen == SIGHT_YES || open ? 0 : ERR_NOT_FOUND;
+}
+
+struct entering {
+    const struct actor *actor;
+    const struct sight *sight;
+};
+
+static int enter_work(struct db_session *session, void *argument)
+{
+    const struct entering *entering = argument;
+    return catalog_sees_in(session, entering->actor, entering->sight);
+}
+
+int catalog_enters(struct catalog *catalog, const struct actor *actor, const struct sight *sight)
+{
+    struct entering entering = {actor, sight};
+    return db_read(catalog->db, enter_work, &entering);
 }
 
 /* For something that may be seen. */
@@ -34,28 +65,26 @@ static int permit_change(struct call *call, int64_t owner_user_id, enum catalog_
 int catalog_permit(struct db_session *session, struct call *call, enum catalog_kind kind,
                    int64_t id, enum catalog_want want)
 {
-    int64_t owner_user_id = 0;
-    bool published = false;
-    int error = access_find(session, kind, id, &owner_user_id, &published);
+    struct sight sight;
+    int error = access_find(session, kind, id, &sight);
+    error = error != 0 ? error : catalog_sees_in(session, &call->actor, &sight);
     if (error != 0) {
         return error;
     }
-    if (!catalog_sees(&call->actor, owner_user_id, published)) {
-        return ERR_NOT_FOUND;
-    }
-    return want == CATALOG_SEE ? 0 : permit_change(call, owner_user_id, want);
+    return want == CATALOG_SEE ? 0 : permit_change(call, sight.owner_user_id, want);
 }
 
 int catalog_permit_drafts(struct db_session *session, struct call *call, int64_t artist_id,
                           bool *ret_drafts)
 {
-    int64_t owner_user_id = 0;
-    bool published = false;
-    int error = access_find(session, CATALOG_ARTIST, artist_id, &owner_user_id, &published);
+    struct sight sight;
+    int error = access_find(session, CATALOG_ARTIST, artist_id, &sight);
+    error = error != 0 ? error : catalog_sees_in(session, &call->actor, &sight);
     if (error != 0) {
         return error;
     }
-    *ret_drafts = catalog_sees(&call->actor, owner_user_id, false);
+    sight.published = false;
+    *ret_drafts = catalog_sees(&call->actor, &sight) == SIGHT_YES;
     return 0;
 }
 

@@ -3,5 +3,6 @@
 
 #include "service/catalog/catalog.h"
 
+struct sight;
 int access_find(struct db_session *session, enum catalog_kind kind, int64_t id,
-                int64_t *ret_owner_user_id, bool *ret_published);
+                struct sight *ret_sight);

@@ -4,6 +4,7 @@
 
 #include "backend/db/db.h"
 #include "service/catalog/catalog_rows.h"
+#include "service/catalog/emptied.h"
 #include "service/catalog/loudness.h"
 
 #include <math.h>
@@ -42,5 +43,6 @@ int album_refresh(struct db_session *session, int64_t id)
     if (error == 0) {
         error = sum_loudness(session, id, &tally);
     }
-    return error != 0 ? error : album_set_tally(session, id, &tally);
+    error = error != 0 ? error : album_set_tally(session, id, &tally);
+    return error != 0 || tally.tracks == 0 ? error : emptied_album_refill(session, id);
 }

@@ -2,16 +2,15 @@
 #include "service/catalog/catalog_http.h"
 
 #include "base/error.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/change.h"
-#include "service/catalog/fields.h"
-#include "service/catalog/page.h"
 #include "service/catalog/removal.h"
 #include "service/catalog/resource.h"
+#include "service/fields.h"
+#include "service/page.h"
 
 #include <string.h>
 
@@ -182,6 +181,11 @@ static int album_create_work(struct db_session *session, struct change *change)
 {
     const struct album_fields *fields = change->fields;
     struct album_row row = {.id = change->id,
+                            .sort_title = "",
+                            .original_date = "",
+                            .mbid = "",
+                            .group_mbid = "",
+                            .disc_titles = "{}",
                             .revision = 1,
                             .created_at = change->now_ms,
                             .updated_at = change->now_ms};
@@ -208,16 +212,7 @@ int album_post(struct request *request)
 {
     struct album_fields fields;
     int error = album_fields_read(request, true, &fields);
-    if (error != 0) {
-        return error;
-    }
-    struct change change = {.catalog = request->context,
-                            .request = request,
-                            .id = id_next(),
-                            .fields = &fields,
-                            .work = album_create_work,
-                            .status = 201};
-    return change_run(&change);
+    return error != 0 ? error : change_create(request, &fields, album_create_work, NULL);
 }
 
 int album_get_one(struct request *request)
@@ -284,16 +279,8 @@ static int album_patch_work(struct db_session *session, struct change *change)
 int album_patch(struct request *request)
 {
     struct album_fields fields;
-    struct change change = {.catalog = request->context,
-                            .request = request,
-                            .fields = &fields,
-                            .work = album_patch_work,
-                            .status = 200};
-    int error = request_param_id(request, "id", &change.id);
-    if (error == 0) {
-        error = album_fields_read(request, false, &fields);
-    }
-    return error != 0 ? error : change_run(&change);
+    int error = album_fields_read(request, false, &fields);
+    return error != 0 ? error : change_patch(request, &fields, album_patch_work, NULL);
 }
 
 static int album_delete_work(struct db_session *session, struct change *change)

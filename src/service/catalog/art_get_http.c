@@ -5,6 +5,7 @@
 
 #include "backend/blob/blob.h"
 #include "base/error.h"
+#include "service/catalog/access_store.h"
 #include "service/catalog/change.h"
 
 #include <inttypes.h>
@@ -19,6 +20,7 @@ struct art_read {
     struct call *call;
     int64_t id;
     struct art_row row;
+    bool open; /* to everybody, so that any cache may keep it */
 };
 
 /* Who may see the owner may see its picture. */
@@ -29,9 +31,13 @@ static int art_read_work(struct db_session *session, void *argument)
     if (error != 0) {
         return error;
     }
+    struct sight sight;
     bool album = strcmp(read->row.owner_kind, "album") == 0;
-    return catalog_permit(session, read->call, album ? CATALOG_ALBUM : CATALOG_ARTIST,
-                          read->row.owner_id, CATALOG_SEE);
+    error =
+        access_find(session, album ? CATALOG_ALBUM : CATALOG_ARTIST, read->row.owner_id, &sight);
+    error = error != 0 ? error : catalog_sees_in(session, &read->call->actor, &sight);
+    read->open = error == 0 && sight.published && sight.shelf_id == 0;
+    return error;
 }
 
 /* The smallest size that holds as many pixels as asked for. */
@@ -44,6 +50,11 @@ static unsigned size_for(int64_t wanted)
         }
     }
     return sizes[count - 1];
+}
+
+static void art_key(char key[64], int64_t id, unsigned size, bool webp)
+{
+    (void)snprintf(key, 64, "art/%" PRId64 "/%u.%s", id, size, webp ? "webp" : "jpg");
 }
 
 static bool takes_webp(struct request *request)
@@ -63,11 +74,11 @@ static int not_ready(struct request *request, const struct art_row *row)
                        "The picture's sizes are being made; ask again");
 }
 
-static int art_reply(struct request *request, int64_t id, unsigned size, bool webp)
+static int art_reply(struct request *request, const struct art_read *read, unsigned size, bool webp)
 {
     struct catalog *catalog = request->context;
     char key[64], etag[BLOB_ETAG_MAX + 2];
-    (void)snprintf(key, sizeof key, "art/%" PRId64 "/%u.%s", id, size, webp ? "webp" : "jpg");
+    art_key(key, read->id, size, webp);
     struct blob_source source;
     struct blob_stat stat;
     int error = blob_open(catalog->blobs, BLOB_MEDIA, key, &source, &stat);
@@ -75,10 +86,11 @@ static int art_reply(struct request *request, int64_t id, unsigned size, bool we
         return error;
     }
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    const struct reply_file file = {.content_type = webp ? "image/webp" : "image/jpeg",
-                                    .etag = etag,
-                                    .modified_ms = stat.modified_ms,
-                                    .cache_control = "public, max-age=31536000, immutable"};
+    const struct reply_file file = {
+        .content_type = webp ? "image/webp" : "image/jpeg",
+        .etag = etag,
+        .modified_ms = stat.modified_ms,
+        .cache_control = read->open ? "public, max-age=31536000, immutable" : "private, no-cache"};
     error = reply_header(request, "Vary", "Accept");
     if (error != 0) {
         blob_source_close(&source);
@@ -105,5 +117,31 @@ int art_get_one(struct request *request)
     if (strcmp(read.row.status, "ready") != 0) {
         return not_ready(request, &read.row);
     }
-    return art_reply(request, read.id, size_for(wanted), takes_webp(request));
+    return art_reply(request, &read, size_for(wanted), takes_webp(request));
+}
+
+int catalog_art_bytes(struct catalog *catalog, struct arena *arena, int64_t art_id, unsigned wanted,
+                      const void **ret_bytes, size_t *ret_length)
+{
+    char key[64];
+    struct blob_source source;
+    struct blob_stat stat;
+    struct blob_reader *reader = NULL;
+    art_key(key, art_id, size_for(wanted), false);
+    int error = blob_open(catalog->blobs, BLOB_MEDIA, key, &source, &stat);
+    error = error != 0 ? error : blob_reader_new(&source, &reader);
+    char *bytes = error == 0 ? arena_alloc(arena, stat.bytes + 1) : NULL;
+    size_t length = 0;
+    ssize_t got = 1;
+    while (bytes != NULL && length < stat.bytes && got > 0) {
+        got = blob_reader_read(reader, bytes + length, stat.bytes - length, length);
+        length += got > 0 ? (size_t)got : 0;
+    }
+    blob_reader_free(reader);
+    if (error != 0 || bytes == NULL || got < 0) {
+        return error != 0 ? error : bytes == NULL ? ERR_NO_MEMORY : (int)got;
+    }
+    *ret_bytes = bytes;
+    *ret_length = length;
+    return length == stat.bytes ? 0 : ERR_CORRUPT;
 }

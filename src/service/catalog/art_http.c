@@ -19,6 +19,7 @@
 #include "service/catalog/removal.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct art_upload {
     char key[48];
     struct blob_writer *writer; /* NULL once committed or aborted */
     uint64_t bytes;
+    crypto_hash_sha256_state digest;
     struct art_info info;
 };
 
@@ -49,6 +51,7 @@ static int art_sink_open(struct request *request, void **ret_state)
     }
     upload->catalog = catalog;
     upload->art_id = id_next();
+    (void)crypto_hash_sha256_init(&upload->digest);
     upload->owner_kind =
         strstr(request->route->pattern, "/albums/") != NULL ? CATALOG_ALBUM : CATALOG_ARTIST;
     (void)snprintf(upload->key, sizeof upload->key, "art/%" PRId64 "/original", upload->art_id);
@@ -77,6 +80,7 @@ static int art_sink_write(struct request *request, void *state, const void *byte
     (void)request;
     struct art_upload *upload = state;
     upload->bytes += length;
+    (void)crypto_hash_sha256_update(&upload->digest, bytes, length);
     return blob_put_write(upload->writer, bytes, length);
 }
 
@@ -231,14 +235,17 @@ static int art_put(struct request *request)
     if (error != 0) {
         return error;
     }
+    unsigned char digest[CHANGE_DIGEST_BYTES];
+    (void)crypto_hash_sha256_final(&upload->digest, digest);
     struct change change = {.catalog = upload->catalog,
                             .request = request,
                             .id = upload->owner_id,
                             .fields = upload,
+                            .digest = digest,
                             .work = art_put_work,
                             .status = 202};
     error = change_run(&change);
-    if (error != 0 || change.once.replayed) { /* no row names these bytes */
+    if (error_is_refusal(error) || change.once.replayed) { /* no row names these bytes */
         (void)blob_delete(upload->catalog->blobs, BLOB_MEDIA, upload->key);
     }
     return error;

@@ -1,7 +1,7 @@
 /* SQL of pictures and of objects that wait for their removal (catalog_rows.h). */
 #include "service/catalog/catalog_rows.h"
 
-#include "service/catalog/store_util.h"
+#include "service/store_util.h"
 
 int art_insert(struct db_session *session, const struct art_row *row)
 {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "service/catalog/catalog_rows.h"
 #include "service/catalog/gone.h"
+#include "service/catalog/shelves.h"
 #include "service/catalog/watch.h"
 #include "service/idempotency.h"
 
@@ -60,6 +61,8 @@ int catalog_open(const struct catalog_config *config, struct catalog **ret_catal
     catalog->identity = config->identity;
     catalog->gone = gone_new();
     error = catalog->gone != NULL ? recall_gone(catalog) : ERR_NO_MEMORY;
+    error = error != 0 ? error : catalog_index_fill(catalog->db);
+    error = error != 0 ? error : shelves_look(catalog);
     if (error == 0) {
         error = watch_start(catalog, &catalog->watch);
     }
@@ -76,6 +79,7 @@ void catalog_close(struct catalog *catalog)
     if (catalog != NULL) {
         watch_stop(catalog->watch);
         gone_free(catalog->gone);
+        free(catalog->media_run);
         free(catalog);
     }
 }

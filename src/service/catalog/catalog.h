@@ -115,6 +115,52 @@ struct playable {
  * what the actor may not know of (deleted, a draft of another). Tracks, albums and artists. */
 enum catalog_kind { CATALOG_ARTIST, CATALOG_ALBUM, CATALOG_TRACK };
 int catalog_may_see(struct catalog *catalog, struct call *call, enum catalog_kind kind, int64_t id);
+/* What lists of other roles show: for each id the object as its route answers it, or null where the
+ * caller may not see it (any more). *ret_objects is an array of count, the caller's to release. At
+ * most CATALOG_DESCRIBE_MAX ids. */
+enum { CATALOG_DESCRIBE_MAX = 501 };
+int catalog_describe(struct catalog *catalog, struct call *call, enum catalog_kind kind,
+                     const int64_t *ids, unsigned count, json_t **ret_objects);
+/* A picture as JPEG in the smallest size that holds as many pixels as wanted: what pictures of
+ * several are made of. Whose it is was asked before: its id stands in what the caller may see. The
+ * bytes are the arena's. ERR_NOT_FOUND: there is none. */
+int catalog_art_bytes(struct catalog *catalog, struct arena *arena, int64_t art_id, unsigned wanted,
+                      const void **ret_bytes, size_t *ret_length);
+/* Tracks that somebody else's words name, such as a playlist of another program: by our own id,
+ * else MusicBrainz's id of the recording, else the ISRC, else artist and title, where lengths that
+ * are both known are at most 3 s apart. Only what the actor may see; by words, only what is
+ * published. */
+struct catalog_wanted {
+    int64_t id;                         /* 0: not said */
+    const char *mbid, *isrc;            /* "" not said */
+    const char *artist, *title, *album; /* clean text, "" not said */
+    int64_t duration_ms;                /* 0: not said */
+    int64_t track_id;                   /* the answer; 0: none */
+    const char *by;                     /* "id", "recording", "isrc", "name"; "" none */
+};
+enum { CATALOG_MATCH_MAX = 500 };
+int catalog_match(struct catalog *catalog, struct call *call, struct catalog_wanted *wanted,
+                  unsigned count);
+/* What rules ask of tracks (smart playlists): of published ones. Text in the arena. Who shows them
+ * asks catalog_describe. */
+struct catalog_fact {
+    int64_t id, duration_ms, added_ms;
+    int64_t year; /* 0: not known */
+    const char *title, *artist, *album;
+    const char *genres;  /* the album's: a JSON array of names */
+    const char *details; /* struct catalog_track_facts */
+};
+struct catalog_facts {
+    struct catalog_fact *rows;
+    unsigned count, capacity;
+};
+/* The next portion, the newest first; genre_key (folded, NULL: all): of albums with that genre, the
+ * newest album first. *before is INT64_MAX at first, and 0 after the last portion. */
+int catalog_facts_before(struct catalog *catalog, struct arena *arena, const char *genre_key,
+                         int64_t *before, struct catalog_facts *ret_facts);
+/* Those of ids that there are, in no order. */
+int catalog_facts_of(struct catalog *catalog, struct arena *arena, const int64_t *ids,
+                     unsigned count, struct catalog_facts *ret_facts);
 /* Who may change it: the owner (or ROLE_SYSTEM). 0, ERR_NOT_FOUND, ERR_FORBIDDEN. An admin
  * moderates: may delete, not edit. */
 int catalog_may_edit(struct catalog *catalog, struct call *call, enum catalog_kind kind,
@@ -123,6 +169,103 @@ int catalog_may_edit(struct catalog *catalog, struct call *call, enum catalog_ki
 enum catalog_want { CATALOG_SEE, CATALOG_EDIT, CATALOG_DELETE };
 int catalog_permit(struct db_session *session, struct call *call, enum catalog_kind kind,
                    int64_t id, enum catalog_want want);
+
+/* ---- music that is imported: what its files say of themselves, for ingest, inside its own writes.
+ * The actor is ROLE_SYSTEM; owner_user_id is whose it is. Texts are clean, of any length (they are
+ * cut to the catalog's limits); NULL and "" mean none. What is made here is published. ---- */
+struct catalog_artist_facts {
+    int64_t owner_user_id;
+    int64_t shelf_id; /* the library that it and all of its music are in; 0: none */
+    const char *name, *sort_name, *mbid;
+};
+int catalog_artist_add(struct db_session *session, struct call *call, int64_t id,
+                       const struct catalog_artist_facts *facts);
+/* Music is put under an artist that was there before: it is in the index, if it was taken out. */
+int catalog_artist_again(struct db_session *session, struct call *call, int64_t id);
+struct catalog_album_facts {
+    int64_t artist_id;
+    const char *title, *sort_title, *type; /* "album", "compilation" … */
+    const char *date, *original_date;      /* YYYY, YYYY-MM or YYYY-MM-DD */
+    const char *mbid, *group_mbid;
+    const json_t *genres;      /* names */
+    const json_t *disc_titles; /* {"2":"…"}; null: that disc has none; others stay as they are */
+};
+int catalog_album_add(struct db_session *session, struct call *call, int64_t id,
+                      const struct catalog_album_facts *facts);
+/* The folders whose music goes into libraries: absolute, as paths of imports are written; "" is the
+ * root. Inside a read. */
+struct catalog_shelf_folder {
+    const char *path;
+    int64_t shelf_id;
+};
+int catalog_shelf_folders(struct db_session *session, struct arena *arena,
+                          struct catalog_shelf_folder **ret_folders, unsigned *ret_count);
+/* An artist or album of imports goes if nothing is left with it. */
+int catalog_artist_forsake(struct db_session *session, struct call *call, int64_t id);
+int catalog_album_forsake(struct db_session *session, struct call *call, int64_t id);
+int catalog_album_artist(struct db_session *session, struct call *call, int64_t id,
+                         int64_t *ret_artist_id, int64_t *ret_shelf_id);
+/* Where anything of it is another now. ERR_NOT_FOUND: it was deleted. */
+int catalog_album_follow(struct db_session *session, struct call *call, int64_t id,
+                         const struct catalog_album_facts *facts);
+/* Once a write has changed tracks of the album: its sums, and album.changed. */
+int catalog_album_settle(struct db_session *session, int64_t id);
+struct catalog_track_facts {
+    int64_t album_id, artist_id;
+    const int64_t *artist_ids; /* all that it is credited to */
+    unsigned artist_count;
+    const char *title, *isrc, *lyrics;
+    int64_t track_number, disc_number; /* 0: the next one; 1 */
+    /* {"artists":[{"id","name"}],"credit","genres":[…],"sortTitle","composer",
+     *  "musicbrainzTrackId","replayGain":{…}}: what answers show as it is */
+    const json_t *details;
+};
+/* The file of an imported track: it plays as it is, and other renditions are made when somebody
+ * wants them (catalog_track_want), or at once. */
+struct catalog_sound {
+    const char *key, *filename, *codec, *mime;
+    int64_t bytes, rate, channels, duration_ms;
+    bool lossless;
+    bool cut;     /* a part of the file (catalog_cut_read): nothing plays before it is encoded */
+    bool outside; /* it stays where it is: the store has no object under the key */
+    bool at_once;
+};
+int catalog_track_add(struct db_session *session, struct call *call, int64_t id,
+                      const struct catalog_track_facts *facts, const struct catalog_sound *sound);
+/* A track that is a part of its file says so in its original's key, "…/original.FROM-TO.EXT": 75ths
+ * of a second; to 0: up to the file's end. False for all other keys. Any thread. */
+bool catalog_cut_read(const char *key, int64_t *ret_from, int64_t *ret_to);
+/* Metadata alone, where it is another. */
+int catalog_track_follow(struct db_session *session, struct call *call, int64_t id,
+                         const struct catalog_track_facts *facts);
+/* Another sound: it takes over at once as the version that was reserved. */
+int catalog_track_sound(struct db_session *session, struct call *call, int64_t id, int version,
+                        const struct catalog_sound *sound);
+/* The same sound in a file of another name or size (it was moved, or its tags were written anew).
+ */
+int catalog_track_file(struct db_session *session, int64_t id, int version, const char *filename,
+                       int64_t bytes);
+/* It goes: its file is another track's, which came back. */
+int catalog_track_forsake(struct db_session *session, struct call *call, int64_t id);
+/* Its file is not where it was, or is again. */
+int catalog_track_missing(struct db_session *session, int64_t id, bool missing);
+/* What was made beside originals that stay outside, of a track's version; those of which can be
+ * made again. */
+struct catalog_rungs {
+    int64_t track_id, version, bytes;
+    int64_t made_ms; /* when the last of them was; 0: not known */
+};
+/* Those that were made first, at most limit. */
+int catalog_rungs_list(struct catalog *catalog, struct arena *arena, unsigned limit,
+                       struct catalog_rungs **ret_list, unsigned *ret_count);
+/* Takes them away: the track goes on as another version of the same file, with its original alone,
+ * and what plays goes on for CATALOG_OBJECT_GRACE_MS. The number of that version. ERR_CONFLICT: the
+ * track has another version by now, or is at work; nothing was done. */
+int catalog_rungs_remove(struct db_session *session, struct call *call,
+                         const struct catalog_rungs *rungs, int64_t *ret_version);
+/* Somebody would play renditions that nobody has made: transcode is told, unless it is at it or
+ * failed before. For what is there already, and for any track that was uploaded, does nothing. */
+int catalog_track_want(struct catalog *catalog, int64_t track_id);
 
 /* A track with its ready version's renditions, through the cache (try: never blocks, ERR_BUSY where
  * it would have to load; then run again on the pool with try = false). */
@@ -193,12 +336,44 @@ int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t ar
 
 /* Removes objects whose grace is over, at most limit prefixes; *ret_removed counts keys. */
 int catalog_cleanup_sweep(struct catalog *catalog, unsigned limit, unsigned *ret_removed);
+/* Removes a deleted track's objects now: its tokens are good for nothing, but an edge could still
+ * fetch by them from a store that knows no tokens. */
+int catalog_track_objects_remove(struct catalog *catalog, int64_t track_id);
+/* The tracks that play of published albums whose release date is since_day ("2026-03-31") or later,
+ * the earliest album first: ids[limit]. Inside a read. */
+int catalog_announced_tracks(struct db_session *session, const char *since_day, unsigned limit,
+                             int64_t *ids, unsigned *ret_count);
 /* Whether a row names the object of the media bucket (for the collection of orphans). Inside a
  * read. */
 int catalog_object_named(struct db_session *session, const char *key, bool *ret_named);
 /* The other way round: tells visit every object of the media bucket that a row needs (originals,
- * renditions, pictures), with its length, -1 where the row doesn't say. Reads in portions, visits
- * between them; visit not 0 ends it and is returned. */
-int catalog_objects_walk(struct db *db,
+ * renditions, pictures), with its length, -1 where the row doesn't say; with outside also those of
+ * files that stay where they are, as a store that is not beside the files needs them. Reads in
+ * portions, visits between them; visit not 0 ends it and is returned. */
+int catalog_objects_walk(struct db *db, bool outside,
                          int (*visit)(void *argument, const char *key, int64_t bytes),
                          void *argument);
+
+/* For search, inside a read: the names of what may be found (published, and a track that plays), by
+ * everybody or by who sees its library. Text in the arena, "" where there is none; genres a JSON
+ * array. */
+struct catalog_name {
+    int64_t id;
+    int64_t shelf_id; /* of its library; 0: none */
+    const char *name, *artist, *album, *genres, *release_date, *original_date, *lyrics;
+};
+/* Those of a kind whose ids are above after_id, in their order, at most limit. */
+int catalog_names_after(struct db_session *session, struct arena *arena, enum catalog_kind kind,
+                        int64_t after_id, unsigned limit, struct catalog_name **ret_names,
+                        unsigned *ret_count);
+/* ERR_NOT_FOUND: it is not to be found (any more). */
+int catalog_name_find(struct db_session *session, struct arena *arena, enum catalog_kind kind,
+                      int64_t id, struct catalog_name *ret_name);
+/* The libraries in which the actor may find something, the rule of sight being asked for each: at
+ * most CATALOG_SHELVES_MAX. *ret_all: nothing is hidden from it, and there is no list. */
+enum { CATALOG_SHELVES_MAX = 32 };
+int catalog_shelves_seen(struct catalog *catalog, const struct actor *actor,
+                         int64_t ret_ids[CATALOG_SHELVES_MAX], unsigned *ret_count, bool *ret_all);
+/* What shows its name: an artist's albums, an album's tracks. */
+int catalog_ids_under(struct db_session *session, struct arena *arena, enum catalog_kind kind,
+                      int64_t id, int64_t **ret_ids, unsigned *ret_count);

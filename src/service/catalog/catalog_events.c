@@ -1,6 +1,8 @@
 /* The catalog's consumer of the media pipeline's events (catalog.h lists them): reads a payload,
- * applies it in one write (media.c), then makes the caches forget. Runs on the bus's threads, one
- * event at a time. An event that can't be read is an error of ours, which the bus parks.
+ * applies it (media.c) in the write of the bus that goes over it, and over those that wait behind
+ * it, then makes the caches forget. A process that dies before it does so takes its own cache
+ * along, and others hear of the changes by their watch. An event that can't be read is an error of
+ * ours, which the bus parks.
  */
 #include "service/catalog/catalog_internal.h"
 
@@ -16,6 +18,7 @@
 #include "service/catalog/media.h"
 #include "service/catalog/resource.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct delivery {
@@ -149,10 +152,8 @@ static const char *const types[] = {
     "media.started", "media.probed", "media.rendition", "media.complete",
     "media.failed",  "art.ready",    "art.failed",      NULL};
 
-static int deliver(struct db_session *session, void *argument)
+static int deliver(struct db_session *session, struct delivery *delivery)
 {
-    struct delivery *delivery = argument;
-    delivery->effect.track_id = delivery->effect.album_id = delivery->effect.artist_id = 0;
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         if (strcmp(kinds[i].type, delivery->event->type) == 0) {
             return kinds[i].apply(session, delivery);
@@ -161,34 +162,57 @@ static int deliver(struct db_session *session, void *argument)
     return 0;
 }
 
-static void forget(struct catalog *catalog, const struct media_effect *effect)
+/* ---- A run of events ---- */
+
+enum { NAMES_OF_ONE = 3 /* a track, its album, its artist */ };
+
+/* What the events of a run in one write have changed. */
+struct media_run {
+    struct catalog *catalog;
+    struct resource_name names[BUS_RUN_MAX * NAMES_OF_ONE];
+    unsigned count;
+};
+
+static void note(struct media_run *run, enum catalog_kind kind, int64_t id)
 {
-    if (effect->track_id != 0) {
-        resource_forget(catalog, CATALOG_TRACK, effect->track_id);
+    for (unsigned i = 0; i < run->count; i++) {
+        if (run->names[i].kind == kind && run->names[i].id == id) {
+            return;
+        }
     }
-    if (effect->album_id != 0) {
-        resource_forget(catalog, CATALOG_ALBUM, effect->album_id);
-    }
-    if (effect->artist_id != 0) {
-        resource_forget(catalog, CATALOG_ARTIST, effect->artist_id);
+    if (id != 0) {
+        run->names[run->count++] = (struct resource_name){kind, id};
     }
 }
 
-static int handle_media(void *context, const struct event *event)
+static int handle_media(struct db_session *session, void *context, const struct event *event)
 {
-    struct catalog *catalog = context;
+    struct media_run *run = context;
     CLEANUP_JSON json_t *payload = json_loads(event->payload, 0, NULL);
     struct delivery delivery = {
         .event = event, .payload = payload, .effect = {.now_ms = clock_wall_ms()}};
     delivery.effect.arena = arena_new(0);
     int error = payload == NULL                 ? ERR_CORRUPT
                 : delivery.effect.arena == NULL ? ERR_NO_MEMORY
-                                                : db_write(catalog->db, deliver, &delivery);
+                                                : deliver(session, &delivery);
     if (error == 0) {
-        forget(catalog, &delivery.effect);
+        note(run, CATALOG_TRACK, delivery.effect.track_id);
+        note(run, CATALOG_ALBUM, delivery.effect.album_id);
+        note(run, CATALOG_ARTIST, delivery.effect.artist_id);
     }
     arena_free(delivery.effect.arena);
     return error;
+}
+
+static void begin_run(void *context)
+{
+    ((struct media_run *)context)->count = 0;
+}
+
+static void end_run(void *context)
+{
+    const struct media_run *run = context;
+    resource_forget_all(run->catalog, run->names, run->count);
 }
 
 const struct bus_interest catalog_interests[] = {
@@ -199,11 +223,18 @@ const struct bus_interest catalog_interests[] = {
 
 int catalog_subscribe(struct catalog *catalog)
 {
+    if (catalog->media_run == NULL &&
+        (catalog->media_run = calloc(1, sizeof *catalog->media_run)) == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    catalog->media_run->catalog = catalog;
     const struct bus_consumer consumer = {.name = MEDIA_CONSUMER,
                                           .types = types,
                                           .from_start = 1,
-                                          .handle = handle_media,
-                                          .context = catalog};
+                                          .handle_in = handle_media,
+                                          .before = begin_run,
+                                          .after = end_run,
+                                          .context = catalog->media_run};
     int error = bus_subscribe(catalog->bus, catalog->db, &consumer);
     return error != 0 ? error : art_found_subscribe(catalog);
 }

@@ -7,10 +7,12 @@
 int query_sort(struct request *request, const char *other, bool *ret_created);
 
 int artist_list_get(struct request *request);
+int artist_index_get(struct request *request);
 int artist_post(struct request *request);
 int artist_get_one(struct request *request);
 int artist_patch(struct request *request);
 int artist_delete(struct request *request);
+int artist_owner_put(struct request *request);
 int me_artist_post(struct request *request);
 
 int album_list_get(struct request *request);
@@ -29,6 +31,11 @@ int lyrics_put_one(struct request *request);
 int lyrics_delete_one(struct request *request);
 int waveform_get(struct request *request);
 int genre_list_get(struct request *request);
+
+int shelf_list_get(struct request *request);
+int shelf_post(struct request *request);
+int shelf_patch(struct request *request);
+int shelf_delete(struct request *request);
 
 int cover_put(struct request *request);
 int cover_delete(struct request *request);

@@ -2,6 +2,7 @@
 #include "service/catalog/catalog_json.h"
 
 #include "base/json.h"
+#include "service/catalog/index_key.h"
 
 #include <math.h>
 
@@ -18,11 +19,15 @@ static json_t *real_or_null(bool there, double value)
 
 json_t *artist_json(const struct artist_row *row)
 {
-    return json_pack("{s:o, s:o, s:s, s:s, s:o, s:b, s:I, s:I}", "id", json_id(row->id), "ownerId",
-                     json_id(row->owner_user_id), "name", row->name, "bio", row->bio, "imageArtId",
-                     json_id(row->image_art_id), "imagePending", row->pending_art_id != 0,
-                     "createdAt", (json_int_t)row->created_at, "updatedAt",
-                     (json_int_t)row->updated_at);
+    char letter[INDEX_LETTER_SIZE];
+    return json_pack(
+        "{s:o, s:o, s:b, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:b, s:I, s:I}", "id", json_id(row->id),
+        "ownerId", json_id(row->owner_user_id), "imported", row->imported, "libraryId",
+        json_id(row->shelf_id), "name", row->name, "sortName", text_or_null(row->sort_name),
+        "indexLetter", text_or_null(index_letter(row->index_key, letter)), "musicbrainzId",
+        text_or_null(row->mbid), "bio", row->bio, "imageArtId", json_id(row->image_art_id),
+        "imagePending", row->pending_art_id != 0, "createdAt", (json_int_t)row->created_at,
+        "updatedAt", (json_int_t)row->updated_at);
 }
 
 json_t *album_json(const struct album_row *row)
@@ -32,12 +37,17 @@ json_t *album_json(const struct album_row *row)
         return NULL;
     }
     json_t *album = json_pack(
-        "{s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:I, s:I, s:{s:o, s:o}, s:I, s:I}",
-        "id", json_id(row->id), "artistId", json_id(row->artist_id), "artistName", row->artist_name,
-        "title", row->title, "type", row->type, "status", row->status, "releaseDate",
-        text_or_null(row->release_date), "genres", genres, "coverArtId", json_id(row->cover_art_id),
-        "coverPending", row->pending_art_id != 0, "trackCount", (json_int_t)row->track_count,
-        "durationMs", (json_int_t)row->duration_ms, "loudness", "albumLufs",
+        "{s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, "
+        "s:I, s:{s:o, s:o}, s:I, s:I}",
+        "id", json_id(row->id), "libraryId", json_id(row->shelf_id), "artistId",
+        json_id(row->artist_id), "artistName", row->artist_name, "title", row->title, "sortTitle",
+        text_or_null(row->sort_title), "type", row->type, "status", row->status, "releaseDate",
+        text_or_null(row->release_date), "originalDate", text_or_null(row->original_date),
+        "musicbrainzAlbumId", text_or_null(row->mbid), "musicbrainzReleaseGroupId",
+        text_or_null(row->group_mbid), "discTitles", json_loads(row->disc_titles, 0, NULL),
+        "genres", genres, "coverArtId", json_id(row->cover_art_id), "coverPending",
+        row->pending_art_id != 0, "trackCount", (json_int_t)row->track_count, "durationMs",
+        (json_int_t)row->duration_ms, "loudness", "albumLufs",
         real_or_null(row->has_lufs, row->lufs), "truePeakDb",
         real_or_null(row->has_peak, row->peak_db), "createdAt", (json_int_t)row->created_at,
         "updatedAt", (json_int_t)row->updated_at);
@@ -62,6 +72,34 @@ static int track_add_failure(json_t *track, const struct track_row *row)
         json_pack("{s:s, s:s}", "code", row->failure_code, "reason", row->failure_reason));
 }
 
+/* A detail, or what stands for none of it. */
+static int set_detail(json_t *track, const json_t *details, const char *name, json_t *none)
+{
+    json_t *value = json_object_get(details, name);
+    if (value == NULL) {
+        return json_object_set_new(track, name, none);
+    }
+    json_decref(none);
+    return json_object_set(track, name, value);
+}
+
+/* What is known of a track beyond what artists write: credits, genres, gains (catalog.h). */
+static int add_details(json_t *track, const struct track_row *row)
+{
+    CLEANUP_JSON json_t *details = json_loads(row->details, 0, NULL);
+    json_t *self =
+        json_pack("[{s:o, s:s}]", "id", json_id(row->artist_id), "name", row->artist_name);
+    return set_detail(track, details, "artists", self) |
+           set_detail(track, details, "credit", json_string(row->artist_name)) |
+           set_detail(track, details, "genres", json_array()) |
+           set_detail(track, details, "sortTitle", json_null()) |
+           set_detail(track, details, "composer", json_null()) |
+           set_detail(track, details, "musicbrainzTrackId", json_null()) |
+           set_detail(track, details, "replayGain", json_null()) |
+           json_object_set_new(track, "libraryId", json_id(row->shelf_id)) |
+           json_object_set_new(track, "missing", json_boolean(row->missing));
+}
+
 json_t *track_json(const struct track_row *row)
 {
     json_t *renditions = row->summary[0] != '\0' ? json_loads(row->summary, 0, NULL) : json_array();
@@ -82,7 +120,7 @@ json_t *track_json(const struct track_row *row)
         real_or_null(row->has_true_peak, row->true_peak_db), "source", track_source_json(row),
         "renditions", renditions, "createdAt", (json_int_t)row->created_at, "updatedAt",
         (json_int_t)row->updated_at);
-    if (track != NULL && track_add_failure(track, row) != 0) {
+    if (track != NULL && (track_add_failure(track, row) | add_details(track, row)) != 0) {
         json_decref(track);
         return NULL;
     }

@@ -68,6 +68,9 @@ int change_run(struct change *change)
     if (error != 0) {
         return error;
     }
+    if (change->digest != NULL) {
+        idempotency_add(&change->once, change->digest, CHANGE_DIGEST_BYTES);
+    }
     error = db_write(change->catalog->db, run_work, change);
     if (error != 0) {
         json_decref(change->answer);
@@ -99,6 +102,32 @@ int change_by_id(struct request *request, change_work *work, int status)
 {
     struct change change = {
         .catalog = request->context, .request = request, .work = work, .status = status};
+    int error = request_param_id(request, "id", &change.id);
+    return error != 0 ? error : change_run(&change);
+}
+
+int change_create(struct request *request, const void *fields, change_work *work,
+                  change_finish *finish)
+{
+    struct change change = {.catalog = request->context,
+                            .request = request,
+                            .id = id_next(),
+                            .fields = fields,
+                            .work = work,
+                            .finish = finish,
+                            .status = 201};
+    return change_run(&change);
+}
+
+int change_patch(struct request *request, const void *fields, change_work *work,
+                 change_finish *finish)
+{
+    struct change change = {.catalog = request->context,
+                            .request = request,
+                            .fields = fields,
+                            .work = work,
+                            .finish = finish,
+                            .status = 200};
     int error = request_param_id(request, "id", &change.id);
     return error != 0 ? error : change_run(&change);
 }

@@ -10,19 +10,23 @@
 
 struct change;
 typedef int change_work(struct db_session *session, struct change *change);
+typedef int change_finish(struct change *change);
+
+enum { CHANGE_DIGEST_BYTES = 32 };
 
 struct change {
     struct catalog *catalog;
     struct request *request;
     struct call *call;
-    int64_t id;         /* of the path, or of what is made */
-    const void *fields; /* the body, checked */
+    int64_t id;                  /* of the path, or of what is made */
+    const void *fields;          /* the body, checked */
+    const unsigned char *digest; /* CHANGE_DIGEST_BYTES of a body that a sink took, or NULL */
     int64_t now_ms;
     struct idempotency once;
     /* Runs on the writer's thread, perhaps more than once. Sets answer (NULL: 204) and revision. */
     change_work *work;
     /* After the commit, before the reply; may add to the answer. NULL: nothing to do. */
-    int (*finish)(struct change *change);
+    change_finish *finish;
     int status;       /* of a success with an answer */
     json_t *answer;   /* owned by the change */
     int64_t revision; /* 0: no ETag */
@@ -38,6 +42,12 @@ struct change {
 int change_run(struct change *change);
 /* A whole handler: the change of what the path's id names, asked for without a body. */
 int change_by_id(struct request *request, change_work *work, int status);
+/* The rest of a handler that has read the body into fields: something new is made of them (201), or
+ * what the path's id names is changed by them (200). finish: may be NULL. */
+int change_create(struct request *request, const void *fields, change_work *work,
+                  change_finish *finish);
+int change_patch(struct request *request, const void *fields, change_work *work,
+                 change_finish *finish);
 /* Ends a change with the object it answers. NULL object: ERR_NO_MEMORY. */
 int change_answer(struct change *change, json_t *object, int64_t revision);
 int change_touch(struct change *change, enum catalog_kind kind, int64_t id);

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "service/catalog/catalog_rows.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { KEYS_AT_ONCE = 256 };
@@ -40,16 +42,24 @@ static int remove_prefix(struct catalog *catalog, const struct cleanup_row *row,
         int error = keys.arena != NULL ? blob_list(catalog->blobs, row->bucket, row->prefix, "",
                                                    KEYS_AT_ONCE, keep_key, &keys)
                                        : ERR_NO_MEMORY;
-        for (unsigned i = 0; error == 0 && i < keys.count; i++) {
-            error = blob_delete(catalog->blobs, row->bucket, keys.names[i]);
-            *ret_removed += error == 0 ? 1 : 0;
-        }
+        error = error != 0 ? error
+                           : blob_delete_many(catalog->blobs, row->bucket, keys.names, keys.count);
+        *ret_removed += error == 0 ? keys.count : 0;
         bool last = keys.count < KEYS_AT_ONCE;
         arena_free(keys.arena);
         if (error != 0 || last) {
             return error;
         }
     }
+}
+
+int catalog_track_objects_remove(struct catalog *catalog, int64_t track_id)
+{
+    char prefix[64];
+    unsigned removed = 0;
+    (void)snprintf(prefix, sizeof prefix, "m/%" PRId64 "/", track_id);
+    const struct cleanup_row row = {.bucket = BLOB_MEDIA, .prefix = prefix};
+    return remove_prefix(catalog, &row, &removed);
 }
 
 struct sweep {
@@ -101,7 +111,10 @@ int catalog_cleanup_sweep(struct catalog *catalog, unsigned limit, unsigned *ret
 {
     struct sweep sweep = {.arena = arena_new(0), .limit = limit};
     unsigned removed = 0;
-    int error = sweep.arena != NULL ? db_read(catalog->db, sweep_find, &sweep) : ERR_NO_MEMORY;
+    int error = catalog_index_fill(catalog->db);
+    if (error == 0) {
+        error = sweep.arena != NULL ? db_read(catalog->db, sweep_find, &sweep) : ERR_NO_MEMORY;
+    }
     for (unsigned i = 0; error == 0 && i < sweep.count; i++) {
         sweep.done = &sweep.rows[i];
         error = remove_prefix(catalog, sweep.done, &removed);

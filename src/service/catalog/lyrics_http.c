@@ -1,11 +1,13 @@
 /* Routes of a track's lyrics. They are part of what clients write on a track, so its revision
- * counts them. Handlers run on the pool. */
+ * counts them. What is written in the form of an LRC file is kept so, and answered as lines with
+ * their times and the words apart. Handlers run on the pool. */
 #include "service/catalog/catalog_http.h"
 
 #include "base/error.h"
 #include "base/json.h"
 #include "service/catalog/change.h"
-#include "service/catalog/fields.h"
+#include "service/catalog/lrc.h"
+#include "service/fields.h"
 
 struct lyrics_read {
     struct call *call;
@@ -14,10 +16,27 @@ struct lyrics_read {
     const char *text;
 };
 
-static json_t *lyrics_json(int64_t track_id, const char *text, int64_t updated_at)
+static json_t *lines_json(const struct lrc *lrc)
 {
-    return json_pack("{s:o, s:s, s:I}", "trackId", json_id(track_id), "text", text, "updatedAt",
-                     (json_int_t)updated_at);
+    json_t *lines = lrc->count > 0 ? json_array() : json_null();
+    for (unsigned i = 0; i < lrc->count; i++) {
+        (void)json_array_append_new(lines,
+                                    json_pack("{s:I, s:s}", "atMs", (json_int_t)lrc->lines[i].at_ms,
+                                              "text", lrc->lines[i].text));
+    }
+    return lines;
+}
+
+/* NULL: out of memory. */
+static json_t *lyrics_json(struct arena *arena, int64_t track_id, const char *text,
+                           int64_t updated_at)
+{
+    struct lrc lrc;
+    if (lrc_read(arena, text, &lrc) != 0) {
+        return NULL;
+    }
+    return json_pack("{s:o, s:s, s:o, s:I}", "trackId", json_id(track_id), "text", lrc.text,
+                     "lines", lines_json(&lrc), "updatedAt", (json_int_t)updated_at);
 }
 
 static int lyrics_get_work(struct db_session *session, void *argument)
@@ -52,7 +71,8 @@ int lyrics_get_one(struct request *request)
     }
     return error != 0 ? error
                       : reply_resource(request, 200,
-                                       lyrics_json(read.track_id, read.text, read.updated_at),
+                                       lyrics_json(request->call.arena, read.track_id, read.text,
+                                                   read.updated_at),
                                        read.revision);
 }
 
@@ -87,7 +107,8 @@ static int lyrics_write_work(struct db_session *session, struct change *change)
     if (error != 0 || text == NULL) {
         return error;
     }
-    return change_answer(change, lyrics_json(row.id, text, change->now_ms), row.revision + 1);
+    return change_answer(change, lyrics_json(change->call->arena, row.id, text, change->now_ms),
+                         row.revision + 1);
 }
 
 int lyrics_put_one(struct request *request)

@@ -36,6 +36,16 @@ static int find(struct db_session *session, struct arena *arena, int64_t track_i
     return error;
 }
 
+/* What is shown of the track is another. */
+static int tell(struct db_session *session, struct media_effect *effect,
+                const struct track_row *row)
+{
+    effect->track_id = row->id;
+    effect->album_id = row->album_id;
+    return change_emit(session, CATALOG_TRACK, row->id, "track.changed");
+}
+
+/* The track's state is another, and so may be what its album sums up. */
 static int finish(struct db_session *session, struct media_effect *effect,
                   const struct track_row *row)
 {
@@ -43,12 +53,7 @@ static int finish(struct db_session *session, struct media_effect *effect,
     if (error == 0) {
         error = album_refresh(session, row->album_id);
     }
-    if (error == 0) {
-        error = change_emit(session, CATALOG_TRACK, row->id, "track.changed");
-    }
-    effect->track_id = row->id;
-    effect->album_id = row->album_id;
-    return error;
+    return error != 0 ? error : tell(session, effect, row);
 }
 
 static void set_processing(struct track_row *row)
@@ -174,9 +179,10 @@ int media_rendition(struct db_session *session, struct media_effect *effect, int
         error = count_renditions(session, effect->arena, track_id, version, &playable);
     }
     bool begins = row.pending_version == version || strcmp(row.status, ready) != 0;
-    if (error == 0 && playable && begins) {
-        error = take_over(session, effect, &row, version);
+    if (error != 0 || !playable || !begins) {
+        return error != 0 ? error : tell(session, effect, &row);
     }
+    error = take_over(session, effect, &row, version);
     return error != 0 ? error : finish(session, effect, &row);
 }
 
@@ -188,7 +194,7 @@ int media_complete(struct db_session *session, struct media_effect *effect, int6
     if (error != 0 || row.id == 0) {
         return error;
     }
-    error = version_set_complete(session, track_id, version);
+    error = version_set_complete(session, track_id, version, effect->now_ms);
     row.working = row.pending_version != 0;
     return error != 0 ? error : finish(session, effect, &row);
 }

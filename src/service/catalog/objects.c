@@ -70,10 +70,11 @@ static int read_portion(struct db_session *session, void *argument)
                                &portion->rows, &portion->count);
 }
 
-static int walk_kind(struct db *db, const struct kind *kind, visit_key *visit, void *argument)
+static int walk_kind(struct db *db, const struct kind *kind, bool outside, visit_key *visit,
+                     void *argument)
 {
     char file[BLOB_KEY_MAX + 1] = "";
-    struct portion portion = {.kind = kind, .place = {.file = file}};
+    struct portion portion = {.kind = kind, .place = {.file = file, .outside = outside}};
     int error = 0;
     do {
         portion.arena = arena_new(0);
@@ -85,18 +86,18 @@ static int walk_kind(struct db *db, const struct kind *kind, visit_key *visit, v
         if (error == 0 && portion.count > 0) {
             const struct object_row *last = &portion.rows[portion.count - 1];
             (void)snprintf(file, sizeof file, "%s", last->name);
-            portion.place = (struct object_place){last->id, last->version, file};
+            portion.place = (struct object_place){last->id, last->version, file, outside};
         }
         arena_free(portion.arena);
     } while (error == 0 && portion.count == ROWS_AT_ONCE);
     return error;
 }
 
-int catalog_objects_walk(struct db *db, visit_key *visit, void *argument)
+int catalog_objects_walk(struct db *db, bool outside, visit_key *visit, void *argument)
 {
     int error = 0;
     for (unsigned i = 0; error == 0 && i < COUNT_OF(kinds); i++) {
-        error = walk_kind(db, &kinds[i], visit, argument);
+        error = walk_kind(db, &kinds[i], outside, visit, argument);
     }
     return error;
 }

@@ -1,7 +1,7 @@
 /* SQL of the objects that rows need (objects_store.h). */
 #include "service/catalog/objects_store.h"
 
-#include "service/catalog/store_util.h"
+#include "service/store_util.h"
 
 /* Columns: id, version, name, bytes, ready. */
 static int object_read(struct db_rows *rows, struct arena *arena, void *ret_row)
@@ -33,11 +33,12 @@ int objects_originals(struct db_session *session, struct arena *arena,
                       struct object_row **ret_rows, unsigned *ret_count)
 {
     struct db_rows *rows = NULL;
-    int error = db_query(session, &rows,
-                         "SELECT track_id, version, source_key, source_bytes, 0 "
-                         "FROM track_version WHERE removed_at IS NULL "
-                         "AND (track_id, version) > ($1, $2) ORDER BY track_id, version LIMIT $3",
-                         DB_BIND(db_int(place->id), db_int(place->version), db_int(limit)));
+    int error = db_query(
+        session, &rows,
+        "SELECT track_id, version, source_key, source_bytes, 0 "
+        "FROM track_version WHERE removed_at IS NULL AND outside <= $4 "
+        "AND (track_id, version) > ($1, $2) ORDER BY track_id, version LIMIT $3",
+        DB_BIND(db_int(place->id), db_int(place->version), db_int(limit), db_int(place->outside)));
     return collect(error, rows, arena, limit, ret_rows, ret_count);
 }
 
@@ -50,7 +51,8 @@ int objects_renditions(struct db_session *session, struct arena *arena,
         session, &rows,
         "SELECT r.track_id, r.version, r.file, r.bytes, 0 FROM rendition r "
         "JOIN track_version v ON v.track_id = r.track_id AND v.version = r.version "
-        "WHERE v.removed_at IS NULL AND (r.track_id, r.version, r.file) > ($1, $2, $3) "
+        "WHERE v.removed_at IS NULL AND (v.outside = 0 OR r.format <> 'original') "
+        "AND (r.track_id, r.version, r.file) > ($1, $2, $3) "
         "ORDER BY r.track_id, r.version, r.file LIMIT $4",
         DB_BIND(db_int(place->id), db_int(place->version), db_text(place->file), db_int(limit)));
     return collect(error, rows, arena, limit, ret_rows, ret_count);

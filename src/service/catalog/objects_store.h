@@ -12,6 +12,7 @@ struct db_session;
 struct object_place {
     int64_t id, version;
     const char *file; /* "" before the first */
+    bool outside;     /* originals that stay where they are, too */
 };
 
 struct object_row {

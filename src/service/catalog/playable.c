@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "service/catalog/catalog_rows.h"
 #include "service/catalog/gone.h"
+#include "service/catalog/watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,8 +20,7 @@
 enum { PLAYABLE_TTL_MS = 5000 }; /* bounds what a change in another process leaves stale here */
 
 struct playable_head {
-    int64_t owner_user_id;
-    int64_t published;
+    struct sight sight;
     struct playable playable; /* pointers are meaningless here */
     uint64_t title_at, album_title_at, artist_name_at, renditions_at;
 };
@@ -106,9 +106,10 @@ static uint64_t pack(char *block, size_t *at, const void *bytes, size_t length)
 static size_t pack_all(const struct load *load, char *block)
 {
     const struct playable *playable = &load->playable;
-    struct playable_head head = {.owner_user_id = load->row.owner_user_id,
-                                 .published = load->row.published,
-                                 .playable = *playable};
+    const struct track_row *row = &load->row;
+    struct playable_head head = {
+        .sight = {row->owner_user_id, row->published, row->shelved ? row->shelf_id : 0},
+        .playable = *playable};
     size_t at = (sizeof head + 7) & ~(size_t)7;
     head.title_at = pack(block, &at, playable->title, strlen(playable->title) + 1);
     head.album_title_at =
@@ -135,6 +136,7 @@ static size_t pack_all(const struct load *load, char *block)
 static int load_playable(void *argument, void **ret_bytes, size_t *ret_length)
 {
     struct load *load = argument;
+    db_view_need(load->catalog->db, watch_position(load->catalog->watch));
     int error = db_read(load->catalog->db, load_work, load);
     if (error != 0) {
         return error;
@@ -151,19 +153,22 @@ static int load_playable(void *argument, void **ret_bytes, size_t *ret_length)
 }
 
 /* The block copied into the arena, its offsets made addresses again. */
-static int unpack(struct call *call, const struct cache_entry *entry,
-                  struct playable **ret_playable)
+static int unpack(struct catalog *catalog, struct call *call, const void *bytes, size_t length,
+                  bool try, struct playable **ret_playable)
 {
-    size_t length = 0;
-    const void *bytes = cache_entry_bytes(entry, &length);
     char *block = arena_alloc(call->arena, length);
     if (block == NULL) {
         return ERR_NO_MEMORY;
     }
     memcpy(block, bytes, length);
     struct playable_head *head = (struct playable_head *)block;
-    if (!catalog_sees(&call->actor, head->owner_user_id, head->published != 0)) {
-        return ERR_NOT_FOUND;
+    enum seen seen = catalog_sees(&call->actor, &head->sight);
+    int error = seen == SIGHT_YES          ? 0
+                : seen == SIGHT_ASK && try ? ERR_BUSY
+                : seen == SIGHT_ASK        ? catalog_enters(catalog, &call->actor, &head->sight)
+                                           : ERR_NOT_FOUND;
+    if (error != 0) {
+        return error;
     }
     struct playable *playable = &head->playable;
     playable->title = block + head->title_at;
@@ -180,11 +185,28 @@ static int unpack(struct call *call, const struct cache_entry *entry,
     return 0;
 }
 
+/* For who has written what the caches have not heard of. */
+static int uncached(struct catalog *catalog, struct call *call, int64_t track_id,
+                    struct playable **ret_playable)
+{
+    struct load load = {.catalog = catalog, .track_id = track_id, .arena = arena_new(0)};
+    void *bytes = NULL;
+    size_t length = 0;
+    int error = load.arena != NULL ? load_playable(&load, &bytes, &length) : ERR_NO_MEMORY;
+    arena_free(load.arena);
+    error = error != 0 ? error : unpack(catalog, call, bytes, length, false, ret_playable);
+    free(bytes);
+    return error;
+}
+
 int catalog_playable(struct catalog *catalog, struct call *call, int64_t track_id, bool try,
                      struct playable **ret_playable)
 {
+    if (watch_is_behind(catalog->watch)) {
+        return try ? ERR_BUSY : uncached(catalog, call, track_id, ret_playable);
+    }
     char key[40];
-    (void)snprintf(key, sizeof key, "play:%" PRId64, track_id);
+    (void)snprintf(key, sizeof key, "play2:%" PRId64, track_id);
     struct cache_entry *entry = cache_get(catalog->cache, key);
     if (entry == NULL && try) {
         return ERR_BUSY;
@@ -199,7 +221,9 @@ int catalog_playable(struct catalog *catalog, struct call *call, int64_t track_i
             return error;
         }
     }
-    int error = unpack(call, entry, ret_playable);
+    size_t length = 0;
+    const void *bytes = cache_entry_bytes(entry, &length);
+    int error = unpack(catalog, call, bytes, length, try, ret_playable);
     cache_entry_unref(entry);
     return error;
 }

@@ -3,9 +3,12 @@
 
 #include "backend/blob/blob.h"
 #include "service/catalog/album.h"
+#include "service/catalog/emptied.h"
+#include "service/catalog/import_store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 int remove_version_objects(struct db_session *session, int64_t track_id, int64_t version,
                            int64_t now_ms)
@@ -41,6 +44,9 @@ static int bury_track(struct db_session *session, struct change *change, int64_t
         error = lyrics_delete(session, id);
     }
     if (error == 0) {
+        error = track_artist_delete(session, id);
+    }
+    if (error == 0) {
         error = version_remove_all(session, id, change->now_ms);
     }
     if (error == 0) {
@@ -53,10 +59,23 @@ static int bury_track(struct db_session *session, struct change *change, int64_t
     return error != 0 ? error : change_touch_gone(change, id);
 }
 
+/* What was imported has credits; an artist may take back what was uploaded, and the album stays. */
+static int hide_emptied(struct db_session *session, const struct track_row *row,
+                        const struct emptied_artists *artists)
+{
+    bool imported = strcmp(row->details, "{}") != 0;
+    int error = imported ? emptied_album(session, row->album_id) : 0;
+    return error != 0 ? error : emptied_artists_hide(session, artists);
+}
+
 int remove_track(struct db_session *session, struct change *change, int64_t id)
 {
     struct track_row row;
+    struct emptied_artists artists = {0};
     int error = track_get(session, change->call->arena, id, &row);
+    if (error == 0) {
+        error = emptied_artists_of_track(session, change->call->arena, id, &artists);
+    }
     if (error == 0) {
         error = track_stale_of_album(session, row.album_id, id);
     }
@@ -70,6 +89,9 @@ int remove_track(struct db_session *session, struct change *change, int64_t id)
         error = album_refresh(session, row.album_id);
     }
     if (error == 0) {
+        error = hide_emptied(session, &row, &artists);
+    }
+    if (error == 0) {
         error = change_emit(session, CATALOG_ALBUM, row.album_id, "album.changed");
     }
     return error != 0 ? error : change_touch(change, CATALOG_ALBUM, row.album_id);
@@ -80,7 +102,11 @@ int remove_album(struct db_session *session, struct change *change, int64_t id)
     struct album_row row;
     int64_t *tracks = NULL;
     unsigned count = 0;
+    struct emptied_artists artists = {0};
     int error = album_get(session, change->call->arena, id, &row);
+    if (error == 0) {
+        error = emptied_artists_of_album(session, change->call->arena, id, &artists);
+    }
     if (error == 0) {
         error = track_ids_of_album(session, change->call->arena, id, &tracks, &count);
     }
@@ -98,6 +124,9 @@ int remove_album(struct db_session *session, struct change *change, int64_t id)
     }
     if (error == 0) {
         error = album_bury(session, id, change->now_ms);
+    }
+    if (error == 0) {
+        error = emptied_artists_hide(session, &artists);
     }
     if (error == 0) {
         error = change_emit(session, CATALOG_ALBUM, id, "album.deleted");

@@ -8,20 +8,29 @@
 #pragma once
 
 #include "service/catalog/catalog_internal.h"
+#include "service/catalog/shelves.h"
 
 /* GET of one artist, album or track, by the path's {id}; for ROUTE_LOOP rows. */
 int resource_get(struct request *request, enum catalog_kind kind);
-/* Forgets what this process has cached of it, after the change was committed. */
+/* Forgets what is cached of it, here and in what processes share, after the change was committed.
+ * May block. */
 void resource_forget(struct catalog *catalog, enum catalog_kind kind, int64_t id);
+struct resource_name {
+    enum catalog_kind kind;
+    int64_t id;
+};
+void resource_forget_all(struct catalog *catalog, const struct resource_name *names,
+                         unsigned count);
 
 /* A list that looks the same to all who may see it. key names the list, its filters and its page.
  */
 struct list_answer {
-    char key[512];         /* list_key; "" where it is not to be cached */
-    int64_t owner_user_id; /* whose, where it hangs on something that may be a draft */
-    bool published;
+    char key[512];          /* list_key; "" where it is not to be cached */
+    struct sight sight;     /* of what it hangs on, where that may be a draft */
+    struct shelves shelves; /* that the list shows beside what everybody sees; by list_key */
 };
-/* Joins what sets a page apart, the generation in front; "" when it is too long. */
+/* Joins what sets a page apart, the generation in front; "" when it is too long, and for people who
+ * see shelves that others don't. */
 void list_key(struct request *request, struct list_answer *answer, const char *name, int64_t parent,
               const char *filter);
 /* From the cache: 0 with the reply set, REQUEST_TO_POOL (loop) or ERR_NOT_FOUND (pool: load it). */

@@ -34,10 +34,12 @@ enum {
 static const struct route routes[] = {
     CACHED("/api/v1/artists", SIGNED_IN, artist_list_get),
     WRITE("POST", "/api/v1/artists", CHANGES, artist_post),
+    CACHED("/api/v1/artists/index", SIGNED_IN, artist_index_get),
     WRITE("POST", "/api/v1/me/artist", SIGNED_IN, me_artist_post),
     CACHED("/api/v1/artists/{id}", SIGNED_IN, artist_get_one),
     WRITE("PATCH", "/api/v1/artists/{id}", CHANGES, artist_patch),
     REMOVE("/api/v1/artists/{id}", REMOVES, artist_delete),
+    WRITE("PUT", "/api/v1/artists/{id}/owner", ROLE_ADMIN, artist_owner_put),
     CACHED("/api/v1/artists/{id}/albums", SIGNED_IN, album_list_of_artist_get),
     {"PUT", "/api/v1/artists/{id}/image", CHANGES, ROUTE_POOL, ART_BYTES_MAX, RATE_UPLOAD,
      image_put, &art_sink, 0},
@@ -63,7 +65,13 @@ static const struct route routes[] = {
     READ("/api/v1/tracks/{id}/waveform", SIGNED_IN, waveform_get),
 
     CACHED("/api/v1/genres", SIGNED_IN, genre_list_get),
-    READ("/api/v1/art/{id}", 0, art_get_one),
+
+    READ("/api/v1/libraries", ROLE_ADMIN, shelf_list_get),
+    WRITE("POST", "/api/v1/libraries", ROLE_ADMIN, shelf_post),
+    WRITE("PATCH", "/api/v1/libraries/{id}", ROLE_ADMIN, shelf_patch),
+    REMOVE("/api/v1/libraries/{id}", ROLE_ADMIN, shelf_delete),
+
+    {"GET", "/api/v1/art/{id}", 0, ROUTE_POOL, 0, RATE_READ, art_get_one, NULL, ROUTE_ANY_ORIGIN},
 };
 
 const struct route *catalog_routes(unsigned *ret_count)

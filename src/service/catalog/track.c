@@ -18,9 +18,9 @@
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/catalog_rows.h"
 #include "service/catalog/change.h"
-#include "service/catalog/fields.h"
 #include "service/catalog/removal.h"
 #include "service/catalog/resource.h"
+#include "service/fields.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,9 +10,9 @@
 #include "service/catalog/access_store.h"
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/change.h"
-#include "service/catalog/page.h"
 #include "service/catalog/removal.h"
 #include "service/catalog/resource.h"
+#include "service/page.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -87,8 +87,7 @@ static int list_of_artist(struct db_session *session, struct track_page *page)
 
 static int list_of_album(struct db_session *session, struct track_page *page)
 {
-    int error = access_find(session, CATALOG_ALBUM, page->parent_id, &page->answer.owner_user_id,
-                            &page->answer.published);
+    int error = access_find(session, CATALOG_ALBUM, page->parent_id, &page->answer.sight);
     if (error == 0) {
         error = catalog_permit(session, page->call, CATALOG_ALBUM, page->parent_id, CATALOG_SEE);
     }
@@ -97,38 +96,71 @@ static int list_of_album(struct db_session *session, struct track_page *page)
                                             &page->place, &page->list);
 }
 
+static int list_of_shelf(struct db_session *session, void *context, int64_t shelf_id,
+                         void **ret_rows, unsigned *ret_count)
+{
+    struct track_page *page = context;
+    struct track_list list = {0};
+    int error = (page->order == 'n' ? track_list_newest : track_list_by_title)(
+        session, page->call->arena, shelf_id, &page->place, &list);
+    *ret_rows = list.rows;
+    *ret_count = list.count;
+    return error;
+}
+
+static int compare_titles(const void *context, const void *a, const void *b)
+{
+    (void)context;
+    const struct track_row *left = a, *right = b;
+    int order = strcmp(left->title_key, right->title_key);
+    return order != 0 ? order : left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int compare_newest(const void *context, const void *a, const void *b)
+{
+    (void)context;
+    const struct track_row *left = a, *right = b;
+    return left->id > right->id ? -1 : left->id < right->id;
+}
+
+static int list_of_all(struct db_session *session, struct track_page *page)
+{
+    void *rows = NULL;
+    const struct shelf_merge merge = {
+        .arena = page->call->arena,
+        .shelves = &page->answer.shelves,
+        .limit = page->place.limit,
+        .row_bytes = sizeof *page->list.rows,
+        .list = list_of_shelf,
+        .compare = page->order == 'n' ? compare_newest : compare_titles,
+        .context = page,
+    };
+    int error = shelves_merge(session, &merge, &rows, &page->list.count);
+    page->list.rows = rows;
+    return error;
+}
+
 static int track_list_work(struct db_session *session, void *argument)
 {
     struct track_page *page = argument;
-    struct arena *arena = page->call->arena;
     switch (page->order) {
     case 'd':
         return list_of_album(session, page);
     case 'r':
         return list_of_artist(session, page);
-    case 'n':
-        return track_list_newest(session, arena, &page->place, &page->list);
     default:
-        return track_list_by_title(session, arena, &page->place, &page->list);
+        return list_of_all(session, page);
     }
 }
 
 static json_t *track_page_json(const struct track_page *page)
 {
-    unsigned shown = page->place.limit - 1;
-    bool more = page->list.count > shown;
-    unsigned count = more ? shown : page->list.count;
+    unsigned shown = page_shown(page->list.count, &page->place);
     json_t *items = json_array();
-    for (unsigned i = 0; items != NULL && i < count; i++) {
-        if (json_array_append_new(items, track_json(&page->list.rows[i])) != 0) {
-            json_decref(items);
-            items = NULL;
-        }
+    for (unsigned i = 0; i < shown; i++) {
+        page_add(&items, track_json(&page->list.rows[i]));
     }
-    if (items == NULL) {
-        return NULL;
-    }
-    const struct track_row *row = more ? &page->list.rows[count - 1] : NULL;
+    const struct track_row *row = page->list.count > shown ? &page->list.rows[shown - 1] : NULL;
     struct list_place last = {.key = ""};
     if (row != NULL) {
         last = (struct list_place){.key = page->order == 'y' ? row->title_key : "",
@@ -149,7 +181,7 @@ static int track_list_reply(struct request *request, struct track_page *page)
     if (error != 0) {
         return error;
     }
-    page->answer.published = true;
+    page->answer.sight.published = true;
     if (page->order != 'r') { /* an artist's may hold drafts that only some see */
         const char filter[] = {page->order, '\0'};
         list_key(request, &page->answer, "tracks", page->parent_id, filter);

@@ -1,7 +1,7 @@
 /* SQL of track versions and their renditions (catalog_rows.h). */
 #include "service/catalog/catalog_rows.h"
 
-#include "service/catalog/store_util.h"
+#include "service/store_util.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -95,11 +95,13 @@ int version_set_progress(struct db_session *session, int64_t track_id, int64_t v
                                        db_text(summary), db_int(playable))));
 }
 
-int version_set_complete(struct db_session *session, int64_t track_id, int64_t version)
+int version_set_complete(struct db_session *session, int64_t track_id, int64_t version,
+                         int64_t now_ms)
 {
-    return changed_one(db_exec(
-        session, "UPDATE track_version SET complete = 1 WHERE track_id = $1 AND version = $2",
-        DB_BIND(db_int(track_id), db_int(version))));
+    return changed_one(db_exec(session,
+                               "UPDATE track_version SET complete = 1, completed_at = $3 "
+                               "WHERE track_id = $1 AND version = $2",
+                               DB_BIND(db_int(track_id), db_int(version), db_int(now_ms))));
 }
 
 int version_remove(struct db_session *session, int64_t track_id, int64_t version, int64_t now_ms)
@@ -139,7 +141,7 @@ int version_bytes_of_owner(struct db_session *session, int64_t user_id, int64_t 
     struct db_rows *rows = NULL;
     int error = db_query(session, &rows,
                          "SELECT CAST(COALESCE(SUM(source_bytes), 0) AS BIGINT) FROM track_version "
-                         "WHERE owner_user_id = $1 AND removed_at IS NULL",
+                         "WHERE owner_user_id = $1 AND removed_at IS NULL AND outside = 0",
                          DB_BIND(db_int(user_id)));
     return error != 0 ? error : rows_number(rows, ret_bytes);
 }

@@ -16,8 +16,10 @@
 #include "service/catalog/catalog_rows.h"
 #include "service/catalog/gone.h"
 #include "service/catalog/resource.h"
+#include "service/catalog/shelves.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -26,7 +28,8 @@ enum { WATCH_PAUSE_MS = 50 };
 
 struct watch {
     struct catalog *catalog;
-    int64_t place; /* in the outbox */
+    int64_t place;            /* in the outbox */
+    _Atomic int64_t position; /* all events up to here were heard */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -36,10 +39,32 @@ struct watch {
 struct look {
     struct catalog *catalog;
     struct arena *arena;
-    int64_t place;
+    int64_t from, place; /* in the outbox */
     struct bus_news *news;
     unsigned count;
+    int64_t left;                /* events that can't be read yet */
+    struct resource_name *names; /* to be forgotten, once the read is over */
+    unsigned name_count, name_room;
+    bool shelves; /* who sees what is another */
 };
+
+static int note(struct look *look, enum catalog_kind kind, int64_t id)
+{
+    if (look->name_count == look->name_room) {
+        unsigned wider = look->name_room > 0 ? 2 * look->name_room : 32;
+        struct resource_name *copy = arena_array(look->arena, wider, sizeof *copy);
+        if (copy == NULL) {
+            return ERR_NO_MEMORY;
+        }
+        if (look->name_count > 0) {
+            memcpy(copy, look->names, look->name_count * sizeof *copy);
+        }
+        look->names = copy;
+        look->name_room = wider;
+    }
+    look->names[look->name_count++] = (struct resource_name){kind, id};
+    return 0;
+}
 
 /* "track:5" → 5 where the key is of that kind. */
 static bool key_is(const char *key, const char *kind, int64_t *ret_id)
@@ -56,10 +81,9 @@ static int forget_album(struct db_session *session, struct look *look, int64_t a
     unsigned count = 0;
     int error = track_ids_of_album(session, look->arena, album_id, &ids, &count);
     for (unsigned i = 0; error == 0 && i < count; i++) {
-        resource_forget(look->catalog, CATALOG_TRACK, ids[i]);
+        error = note(look, CATALOG_TRACK, ids[i]);
     }
-    resource_forget(look->catalog, CATALOG_ALBUM, album_id);
-    return error;
+    return error != 0 ? error : note(look, CATALOG_ALBUM, album_id);
 }
 
 static int forget_artist(struct db_session *session, struct look *look, int64_t artist_id)
@@ -70,8 +94,7 @@ static int forget_artist(struct db_session *session, struct look *look, int64_t 
     for (unsigned i = 0; error == 0 && i < count; i++) {
         error = forget_album(session, look, ids[i]);
     }
-    resource_forget(look->catalog, CATALOG_ARTIST, artist_id);
-    return error;
+    return error != 0 ? error : note(look, CATALOG_ARTIST, artist_id);
 }
 
 static int forget_one(struct db_session *session, struct look *look, const struct bus_news *news)
@@ -84,23 +107,25 @@ static int forget_one(struct db_session *session, struct look *look, const struc
         if (strcmp(news->type, "track.deleted") == 0) {
             gone_add(look->catalog->gone, id, clock_wall_ms());
         }
-        resource_forget(look->catalog, CATALOG_TRACK, id);
-        return 0;
+        return note(look, CATALOG_TRACK, id);
     }
     if (key_is(news->key, "album", &id)) {
         return forget_album(session, look, id);
     }
+    look->shelves = look->shelves || key_is(news->key, "library", &id);
     return key_is(news->key, "artist", &id) ? forget_artist(session, look, id) : 0;
 }
 
 static int look_work(struct db_session *session, void *argument)
 {
     struct look *look = argument;
+    look->name_count = 0;
+    look->place = look->from; /* also when it is run again */
     int error = bus_news(session, look->arena, &look->place, &look->news, &look->count);
     for (unsigned i = 0; error == 0 && i < look->count; i++) {
         error = forget_one(session, look, &look->news[i]);
     }
-    return error;
+    return error != 0 ? error : bus_news_left(session, look->place, &look->left);
 }
 
 /* All that came since the last look. */
@@ -108,17 +133,36 @@ static void look_round(struct watch *watch)
 {
     unsigned count = BUS_NEWS_MAX;
     while (count == BUS_NEWS_MAX) {
-        struct look look = {
-            .catalog = watch->catalog, .arena = arena_new(0), .place = watch->place};
+        struct look look = {.catalog = watch->catalog, .arena = arena_new(0), .from = watch->place};
+        int64_t position = db_position(watch->catalog->db); /* what is committed by then is read */
         int error =
             look.arena != NULL ? db_read(watch->catalog->db, look_work, &look) : ERR_NO_MEMORY;
+        if (error == 0 && look.shelves) {
+            error = shelves_look(watch->catalog);
+        }
+        if (error == 0) {
+            resource_forget_all(watch->catalog, look.names, look.name_count);
+        }
         arena_free(look.arena);
         if (error != 0) {
             return;
         }
         watch->place = look.place;
         count = look.count;
+        if (look.left == 0) {
+            atomic_store(&watch->position, position);
+        }
     }
+}
+
+int64_t watch_position(const struct watch *watch)
+{
+    return atomic_load(&watch->position);
+}
+
+bool watch_is_behind(const struct watch *watch)
+{
+    return db_view_seen(watch->catalog->db) > atomic_load(&watch->position);
 }
 
 static void committed(void *argument)

@@ -85,6 +85,10 @@ struct representation {
     size_t length;
 };
 
+/* The app asks for none of these; playing by itself is its trade. */
+#define PERMISSIONS                                                                                \
+    "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()"
+
 static int reply_representation(struct request *request, const struct representation *r)
 {
     const struct {
@@ -93,9 +97,9 @@ static int reply_representation(struct request *request, const struct representa
         {"ETag", r->etag},
         {"Cache-Control", r->cache_control},
         {"Vary", "Accept-Encoding"},
-        {"X-Content-Type-Options", "nosniff"},
         {"Referrer-Policy", "same-origin"},
         {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Permissions-Policy", PERMISSIONS},
         {"Content-Encoding", r->content_encoding},
         {"Content-Security-Policy", r->policy},
     };

@@ -287,11 +287,11 @@ static int check_current(struct identity *identity, struct call *call, const str
     }
     int error = passwords_verify(password, user->password_hash, &matches, &outdated);
     if (error == 0 && !matches) {
-        delays_failed(identity->delays, &keys, clock_monotonic_ms());
+        notices_failed(identity, &keys);
         return problem_field(&call->problem, field, "is not your present password");
     }
     if (error == 0) {
-        delays_succeeded(identity->delays, &keys);
+        notices_succeeded(identity, &keys);
     }
     return error;
 }

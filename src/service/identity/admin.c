@@ -220,3 +220,35 @@ int identity_grant(struct identity *identity, struct call *call, int64_t user_id
     }
     return db_write(identity->users, write_grant, &grant);
 }
+
+static int read_grant(struct db_session *session, void *argument)
+{
+    const struct grant *grant = argument;
+    struct user user = {0};
+    int error = user_store_find(session, grant->call->arena, grant->user_id, &user);
+    return error != 0 || (user.roles & grant->role) == grant->role ? error : ERR_NOT_FOUND;
+}
+
+int identity_has_role(struct identity *identity, struct call *call, int64_t user_id, unsigned role)
+{
+    struct grant grant = {.call = call, .user_id = user_id, .role = role};
+    return db_read(identity->users, read_grant, &grant);
+}
+
+struct first_admin {
+    int64_t user_id;
+};
+
+static int first_admin_work(struct db_session *session, void *argument)
+{
+    struct first_admin *first = argument;
+    return user_store_first_admin(session, &first->user_id);
+}
+
+int identity_first_admin(struct identity *identity, int64_t *ret_user_id)
+{
+    struct first_admin first = {0};
+    int error = db_read(identity->users, first_admin_work, &first);
+    *ret_user_id = first.user_id;
+    return error;
+}

@@ -1,5 +1,5 @@
 /* Growing delays (delays.h): a set-associative table of 16-way sets; a few locks share the sets, so
- * that a table nobody has written to costs no memory. Keys are SipHash of the name under a random
+ * that a table nobody has written to costs no memory. Keys are SipHash of the name under a secret
  * key, so nobody can aim at another's row. */
 #include "service/identity/delays.h"
 
@@ -39,13 +39,14 @@ static const struct {
     [DELAY_ACCOUNT] = {20, 30 * 1000},
 };
 
-int delays_new(struct delays **ret_delays)
+int delays_new(const unsigned char secret[DELAYS_SECRET_BYTES], struct delays **ret_delays)
 {
+    _Static_assert(DELAYS_SECRET_BYTES == crypto_shorthash_KEYBYTES, "it is SipHash's key");
     struct delays *delays = calloc(1, sizeof *delays);
     if (delays == NULL) {
         return ERR_NO_MEMORY;
     }
-    randombytes_buf(delays->secret, sizeof delays->secret);
+    memcpy(delays->secret, secret, sizeof delays->secret);
     for (unsigned i = 0; i < LOCKS; i++) {
         (void)pthread_mutex_init(&delays->locks[i], NULL);
     }

@@ -9,7 +9,8 @@
  * The last one could be used to keep the owner out, so it does not count for an address from which
  * the account has a session (the caller says so). A quiet half hour forgets. Accounts are counted
  * by what was typed, existing or not. The table is bounded; where it is full, the row with the
- * shortest delay left goes. In memory of this process. Any thread, never blocks.
+ * shortest delay left goes. In memory of this process, which hears of failures elsewhere
+ * (notices.c). Any thread, never blocks.
  */
 #pragma once
 
@@ -24,7 +25,9 @@ struct delay_keys {
     uint64_t keys[DELAY_KINDS_];
 };
 
-int delays_new(struct delays **ret_delays);
+enum { DELAYS_SECRET_BYTES = 16 };
+/* secret: where processes tell each other of failures, the same in all; keys are made under it. */
+int delays_new(const unsigned char secret[DELAYS_SECRET_BYTES], struct delays **ret_delays);
 void delays_free(struct delays *delays); /* NULL is fine */
 /* address: as text; of an IPv6 address its /64 counts. account: folded. */
 struct delay_keys delays_keys(const struct delays *delays, const char *account,

@@ -3,6 +3,7 @@
 #include "service/identity/identity.h"
 
 #include "backend/bus/bus.h"
+#include "backend/redis/board.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -26,6 +27,18 @@ extern const unsigned identity_migration_count;
 
 enum { MAIL_THREADS = 1, MAIL_QUEUE_MAX = 64 };
 
+/* The same key in all processes that share the key files. */
+static int open_delays(struct identity *identity)
+{
+    static const unsigned char label[] = "tutti login delays";
+    unsigned char secret[DELAYS_SECRET_BYTES];
+    (void)crypto_generichash(secret, sizeof secret, label, sizeof label,
+                             key_ring_seal_key(identity->keys), SEAL_KEY_BYTES);
+    int error = delays_new(secret, &identity->delays);
+    sodium_memzero(secret, sizeof secret);
+    return error;
+}
+
 static int open_parts(struct identity *identity, const struct identity_config *config,
                       struct problem *problem)
 {
@@ -41,10 +54,13 @@ static int open_parts(struct identity *identity, const struct identity_config *c
         error = token_cache_new(&identity->tokens);
     }
     if (error == 0) {
-        error = delays_new(&identity->delays);
+        error = open_delays(identity);
     }
     if (error == 0) {
         error = strangers_new(&identity->strangers);
+    }
+    if (error == 0) {
+        error = notices_open(identity, config->redis);
     }
     if (error == 0 && identity->mailer != NULL) {
         error = job_pool_new("mail", MAIL_THREADS, MAIL_QUEUE_MAX, &identity->mails);
@@ -90,6 +106,7 @@ void identity_close(struct identity *identity)
         return;
     }
     job_pool_free(identity->mails);
+    board_close(identity->board);
     strangers_free(identity->strangers);
     delays_free(identity->delays);
     token_cache_free(identity->tokens);
@@ -143,6 +160,12 @@ int identity_authenticate(void *context, struct request *request, const char *be
     actor->roles = claims.roles;
     memcpy(actor->plan, claims.plan, sizeof actor->plan);
     return 0;
+}
+
+void identity_export_with(struct identity *identity, identity_export_reply *reply, void *context)
+{
+    identity->export_reply = reply;
+    identity->export_context = context;
 }
 
 int identity_token_for(struct identity *identity, struct call *call, json_t *into)

@@ -13,6 +13,7 @@
 struct db;
 struct bus;
 struct mailer;
+struct redis;
 struct request;
 struct route;
 struct identity;
@@ -20,6 +21,7 @@ struct identity;
 struct identity_config {
     struct db *users;
     struct mailer *mailer;    /* NULL: no mail, an admin sets passwords */
+    struct redis *redis;      /* by which processes tell each other who may no more; NULL: none */
     const char *keys_path;    /* directory of signing keys, 0700, files 0600 */
     const char *data_path;    /* where setup-code is written */
     const char *public_url;   /* issuer, audience, links in mails, Origin of cookie requests */
@@ -36,8 +38,14 @@ int identity_authenticate(void *identity, struct request *request, const char *b
 /* An access token with the session's present roles and plan, as JSON members accessToken and
  * expiresIn set on `into`. For POST /me/artist. */
 int identity_token_for(struct identity *identity, struct call *call, json_t *into);
+/* POST /me/export is answered by reply, which adds what other roles hold of the person to what
+ * account says; without one, account is all. Before the server starts. */
+typedef int identity_export_reply(void *context, struct request *request, const json_t *account);
+void identity_export_with(struct identity *identity, identity_export_reply *reply, void *context);
 /* Gives user a role (ROLE_ARTIST …) in addition; its next token says so. */
 int identity_grant(struct identity *identity, struct call *call, int64_t user_id, unsigned role);
+/* 0: the user is there and has the role. ERR_NOT_FOUND. */
+int identity_has_role(struct identity *identity, struct call *call, int64_t user_id, unsigned role);
 
 /* The command line. password is wiped by the caller. */
 int identity_user_add(struct identity *identity, struct call *call, const char *username,
@@ -46,6 +54,8 @@ int identity_user_add(struct identity *identity, struct call *call, const char *
 int identity_user_set_password(struct identity *identity, struct call *call, const char *username,
                                const char *password);
 int identity_user_list(struct identity *identity, struct call *call, json_t **ret_users);
+/* The admin that was first, to whom what has no owner belongs. ERR_NOT_FOUND: there is none yet. */
+int identity_first_admin(struct identity *identity, int64_t *ret_user_id);
 int identity_keys_rotate(struct identity *identity, struct call *call);
 /* True while no admin exists; the code is then in data_path/setup-code. print: to a terminal too.
  */

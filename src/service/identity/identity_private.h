@@ -24,6 +24,7 @@ enum {
 };
 #define SESSION_LIFE_MS ((int64_t)SESSION_LIFE_DAYS * 86400000)
 
+struct board;
 struct job_pool;
 
 struct identity {
@@ -35,8 +36,11 @@ struct identity {
     struct token_cache *tokens;
     struct delays *delays;
     struct strangers *strangers;
+    struct board *board;          /* NULL: no other process is told (notices.c) */
     _Atomic int64_t sweep_due_ms; /* monotonic */
-    atomic_bool has_admin;        /* once true, true: the last admin can't be taken away */
+    identity_export_reply *export_reply;
+    void *export_context;
+    atomic_bool has_admin; /* once true, true: the last admin can't be taken away */
 };
 
 /* Where a person comes from; address is honoured from trusted proxies by net. */
@@ -135,8 +139,16 @@ struct ended_sessions {
 int sessions_end_others(struct db_session *session, int64_t user_id, int64_t keep_session,
                         struct ended_sessions *ended);
 void sessions_bar(struct identity *identity, const struct ended_sessions *ended);
-/* Tokens of the user made until now are refused here at once. */
+/* Tokens of the user made until now are refused at once. */
 void user_bar(struct identity *identity, int64_t user_id, bool for_ever);
+
+/* notices.c: what is known here at once, and a moment later in every process. */
+struct delay_keys;
+int notices_open(struct identity *identity, struct redis *redis); /* NULL: nobody is told */
+/* Refuses tokens of the session or user `id` made before the token id `before`. */
+void notices_bar(struct identity *identity, int64_t id, int64_t before);
+void notices_failed(struct identity *identity, const struct delay_keys *keys);
+void notices_succeeded(struct identity *identity, const struct delay_keys *keys);
 
 /* setup.c */
 int setup_is_done(struct identity *identity, bool *ret_done);

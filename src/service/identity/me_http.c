@@ -106,11 +106,13 @@ int handle_me_export(struct request *request)
         error =
             reply_header(request, "Content-Disposition", "attachment; filename=\"export.json\"");
     }
-    if (error != 0) {
-        json_decref(export);
-        return error;
+    const struct identity *identity = request->context;
+    if (error == 0 && identity->export_reply == NULL) {
+        return reply_json(request, 200, export);
     }
-    return reply_json(request, 200, export);
+    error = error != 0 ? error : identity->export_reply(identity->export_context, request, export);
+    json_decref(export);
+    return error;
 }
 
 int handle_sessions(struct request *request)

@@ -133,6 +133,10 @@ int recovery_begin(struct identity *identity, struct call *call, const char *ema
 {
     *ret_mail = identity->mailer != NULL;
     const char *login = name_fold_login(call, email);
+    if (identity->mailer != NULL && !mail_is_up(identity->mailer)) { /* whoever asks */
+        call->problem.retry_after_s = 30;
+        return problem_set(&call->problem, ERR_UNAVAILABLE, "Mail can't be sent right now");
+    }
     if (identity->mailer == NULL || login == NULL || asked_lately(identity, login)) {
         return 0;
     }

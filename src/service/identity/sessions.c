@@ -23,7 +23,6 @@
 #include "service/identity/keys.h"
 #include "service/identity/passwords.h"
 #include "service/identity/token.h"
-#include "service/identity/token_cache.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -42,13 +41,13 @@ int delay_refusal(struct problem *problem, int64_t left_ms)
 void sessions_bar(struct identity *identity, const struct ended_sessions *ended)
 {
     for (unsigned i = 0; i < ended->count; i++) {
-        token_cache_bar(identity->tokens, ended->ids[i], INT64_MAX, clock_wall_ms());
+        notices_bar(identity, ended->ids[i], INT64_MAX);
     }
 }
 
 void user_bar(struct identity *identity, int64_t user_id, bool for_ever)
 {
-    token_cache_bar(identity->tokens, user_id, for_ever ? INT64_MAX : id_next(), clock_wall_ms());
+    notices_bar(identity, user_id, for_ever ? INT64_MAX : id_next());
 }
 
 static void note_ended(void *argument, int64_t session_id)
@@ -233,7 +232,7 @@ int session_log_in(struct identity *identity, struct call *call, const char *use
         return error;
     }
     if (!matches) {
-        delays_failed(identity->delays, &keys, clock_monotonic_ms());
+        notices_failed(identity, &keys);
         return problem_set(&call->problem, ERR_UNAUTHENTICATED,
                            "The username or the password is not right");
     }
@@ -241,7 +240,7 @@ int session_log_in(struct identity *identity, struct call *call, const char *use
         return problem_set(&call->problem, ERR_FORBIDDEN,
                            "This account is disabled; an admin can enable it");
     }
-    delays_succeeded(identity->delays, &keys);
+    notices_succeeded(identity, &keys);
     error = db_write(identity->users, write_log_in, &log_in);
     return error != 0 ? error : session_sign(identity, call, ret_signed_in);
 }
@@ -335,7 +334,7 @@ int session_refresh(struct identity *identity, struct call *call, const char *re
         return session_is_over(&call->problem);
     }
     if (error == 0 && refresh.family_ended) {
-        token_cache_bar(identity->tokens, refresh.ticket.session_id, INT64_MAX, clock_wall_ms());
+        notices_bar(identity, refresh.ticket.session_id, INT64_MAX);
         return problem_set(&call->problem, ERR_UNAUTHENTICATED,
                            "This refresh token was used before, so the session has been ended;"
                            " log in again");
@@ -369,7 +368,7 @@ static int end_one(struct identity *identity, struct ending *ending)
 {
     int error = db_write(identity->users, write_ending, ending);
     if (error == 0) {
-        token_cache_bar(identity->tokens, ending->session_id, INT64_MAX, clock_wall_ms());
+        notices_bar(identity, ending->session_id, INT64_MAX);
     }
     return error;
 }

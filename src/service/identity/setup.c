@@ -224,7 +224,7 @@ static int check_code(struct finish *finish, const char *code)
                     ? db_read(identity->users, read_check_code, finish->hash)
                     : ERR_NOT_FOUND;
     if (error == ERR_NOT_FOUND) {
-        delays_failed(identity->delays, &keys, clock_monotonic_ms());
+        notices_failed(identity, &keys);
         return problem_set(&finish->call->problem, ERR_FORBIDDEN,
                            "The code is not right; it is in the file setup-code of the server's"
                            " data directory");

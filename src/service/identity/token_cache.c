@@ -184,11 +184,34 @@ static void sweep(struct token_cache *cache, const struct bar *bar)
     }
 }
 
-void token_cache_bar(struct token_cache *cache, int64_t id, int64_t before, int64_t now_ms)
+int64_t token_cache_bar(struct token_cache *cache, int64_t id, int64_t before, int64_t now_ms)
 {
-    const struct bar bar = {.id = id,
-                            .before = before,
-                            .until_ms = now_ms + (TOKEN_LIFE_S + TOKEN_CLOCK_SKEW_S) * 1000};
+    int64_t until_ms = now_ms + (TOKEN_LIFE_S + TOKEN_CLOCK_SKEW_S) * 1000;
+    token_cache_bar_until(cache, id, before, until_ms);
+    return until_ms;
+}
+
+void token_cache_bar_until(struct token_cache *cache, int64_t id, int64_t before, int64_t until_ms)
+{
+    const struct bar bar = {.id = id, .before = before, .until_ms = until_ms};
     write_bar(cache, &bar);
     sweep(cache, &bar);
+}
+
+void token_cache_each_bar(struct token_cache *cache, int64_t now_ms,
+                          void (*visit)(void *argument, int64_t id, int64_t before,
+                                        int64_t until_ms),
+                          void *argument)
+{
+    for (unsigned set = 0; set < BAR_SETS; set++) {
+        struct bar bars[BAR_WAYS];
+        (void)pthread_mutex_lock(&cache->bar_lock);
+        memcpy(bars, cache->bars[set], sizeof bars);
+        (void)pthread_mutex_unlock(&cache->bar_lock);
+        for (unsigned way = 0; way < BAR_WAYS; way++) {
+            if (bars[way].id != 0 && bars[way].until_ms > now_ms) {
+                visit(argument, bars[way].id, bars[way].before, bars[way].until_ms);
+            }
+        }
+    }
 }

@@ -35,5 +35,13 @@ bool token_cache_find(struct token_cache *cache, struct token_tag tag, int64_t n
 /* Takes a verified token in. False: a bar covers it, it must be refused. */
 bool token_cache_keep(struct token_cache *cache, struct token_tag tag,
                       const struct token_claims *claims);
-/* Refuses tokens of the session or user `id` made before the token id `before` (INT64_MAX: all). */
-void token_cache_bar(struct token_cache *cache, int64_t id, int64_t before, int64_t now_ms);
+/* The bars that hold, oldest or not; visit is called with nothing locked. */
+void token_cache_each_bar(struct token_cache *cache, int64_t now_ms,
+                          void (*visit)(void *argument, int64_t id, int64_t before,
+                                        int64_t until_ms),
+                          void *argument);
+/* Refuses tokens of the session or user `id` made before the token id `before` (INT64_MAX: all).
+ * Returns when the last of them will have run out: the bar holds until then. */
+int64_t token_cache_bar(struct token_cache *cache, int64_t id, int64_t before, int64_t now_ms);
+/* A bar that was made elsewhere. */
+void token_cache_bar_until(struct token_cache *cache, int64_t id, int64_t before, int64_t until_ms);

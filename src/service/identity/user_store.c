@@ -182,6 +182,18 @@ int user_store_has_admin(struct db_session *session, int64_t except_user_id, boo
     return 0;
 }
 
+int user_store_first_admin(struct db_session *session, int64_t *ret_user_id)
+{
+    DB_ROWS rows = NULL;
+    int error = db_query(session, &rows,
+                         "SELECT user_id FROM users WHERE (roles & 4) <> 0 AND deleted_at IS NULL"
+                         " AND disabled_at IS NULL ORDER BY user_id LIMIT 1",
+                         DB_NO_BIND);
+    int more = error != 0 ? error : db_next(rows);
+    *ret_user_id = more > 0 ? db_get_int(rows, 0) : 0;
+    return more < 0 ? more : more == 0 ? ERR_NOT_FOUND : 0;
+}
+
 int reset_store_insert(struct db_session *session, int64_t user_id, const unsigned char *hash,
                        int64_t expires_at)
 {

@@ -49,6 +49,8 @@ int user_store_list(struct db_session *session, struct arena *arena, int64_t bef
                     unsigned limit, struct user *users);
 /* An enabled admin other than except_user_id (0: any). */
 int user_store_has_admin(struct db_session *session, int64_t except_user_id, bool *ret_has);
+/* The enabled admin that was first; ERR_NOT_FOUND: there is none. */
+int user_store_first_admin(struct db_session *session, int64_t *ret_user_id);
 
 int reset_store_insert(struct db_session *session, int64_t user_id, const unsigned char *hash,
                        int64_t expires_at);

@@ -1,5 +1,6 @@
-/* Ingest's life (ingest.h): limits, migrations, routes, and the thread that sweeps. */
-#include "service/ingest/ingest_internal.h"
+/* Ingest's life (ingest.h): limits, migrations, routes, and the thread that sweeps and makes
+ * fingerprints. */
+#include "service/ingest/prints/prints.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -37,6 +38,15 @@ static const struct route routes[] = {
     {"GET", "/api/v1/uploads/{id}", ARTIST, ROUTE_POOL, 0, RATE_READ, uploads_get, NULL, 0},
     {"POST", "/api/v1/uploads/{id}/complete", ARTIST, ROUTE_POOL, BODY_BYTES_MAX, RATE_UPLOAD,
      uploads_complete, NULL, 0},
+    {"GET", "/api/v1/imports", ROLE_ADMIN, ROUTE_POOL, 0, RATE_READ, imports_get, NULL, 0},
+    {"POST", "/api/v1/imports", ROLE_ADMIN, ROUTE_POOL, BODY_BYTES_MAX, RATE_WRITE, imports_post,
+     NULL, 0},
+    {"GET", "/api/v1/imports/files", ROLE_ADMIN, ROUTE_POOL, 0, RATE_READ, import_files_get, NULL,
+     0},
+    {"GET", "/api/v1/imports/playlists", ROLE_ADMIN, ROUTE_POOL, 0, RATE_READ, import_lists_get,
+     NULL, 0},
+    {"GET", "/api/v1/imports/duplicates", ROLE_ADMIN, ROUTE_POOL, 0, RATE_READ,
+     import_duplicates_get, NULL, 0},
     {"DELETE", "/api/v1/uploads/{id}", ARTIST, ROUTE_POOL, 0, RATE_WRITE, uploads_delete, NULL, 0},
 };
 
@@ -69,13 +79,19 @@ int ingest_open(const struct ingest_config *config, struct ingest **ret_ingest,
     }
     struct ingest *ingest = calloc(1, sizeof *ingest);
     char *objects_url = strdup(config->objects_url);
-    if (ingest == NULL || objects_url == NULL) {
+    char *media_path = strdup(config->media_path != NULL ? config->media_path : "");
+    char *folders = strdup(config->import_folders != NULL ? config->import_folders : "");
+    if (ingest == NULL || objects_url == NULL || media_path == NULL || folders == NULL) {
         free(ingest);
+        free(folders);
         free(objects_url);
+        free(media_path);
         return ERR_NO_MEMORY;
     }
     ingest->config = *config;
     ingest->objects_url = objects_url;
+    ingest->media_path = media_path;
+    ingest->import_folders = folders;
     set_limits(&ingest->config);
     (void)pthread_mutex_init(&ingest->lock, NULL);
     pthread_condattr_t monotonic;
@@ -87,12 +103,21 @@ int ingest_open(const struct ingest_config *config, struct ingest **ret_ingest,
     return 0;
 }
 
-/* Waits until it is time, or the end; false: the end. */
-static bool wait_interval(struct ingest *ingest)
+bool ingest_is_ending(struct ingest *ingest)
+{
+    (void)pthread_mutex_lock(&ingest->lock);
+    bool ending = ingest->ending;
+    (void)pthread_mutex_unlock(&ingest->lock);
+    return ending;
+}
+
+bool ingest_wait(struct ingest *ingest, int64_t wait_ms)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ingest->config.sweep_interval_s;
+    until.tv_nsec += (wait_ms % 1000) * 1000000;
+    until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     (void)pthread_mutex_lock(&ingest->lock);
     while (!ingest->ending &&
            pthread_cond_timedwait(&ingest->wake, &ingest->lock, &until) != ETIMEDOUT) {
@@ -102,18 +127,30 @@ static bool wait_interval(struct ingest *ingest)
     return goes_on;
 }
 
+static void sweep(struct ingest *ingest)
+{
+    struct ingest_swept swept = {0};
+    int error = ingest_sweep(ingest, &swept);
+    if (error != 0) {
+        log_event(LOG_WARNING, "ingest.sweep_failed", log_text("error", error_name(error)));
+    } else if (swept.uploads > 0 || swept.objects > 0 || swept.rungs > 0) {
+        log_event(LOG_INFO, "ingest.swept", log_number("uploads", swept.uploads),
+                  log_number("objects", swept.objects), log_number("rungs", swept.rungs));
+    }
+}
+
 static void *timer_main(void *argument)
 {
     struct ingest *ingest = argument;
-    while (wait_interval(ingest)) {
-        struct ingest_swept swept = {0};
-        int error = ingest_sweep(ingest, &swept);
-        if (error != 0) {
-            log_event(LOG_WARNING, "ingest.sweep_failed", log_text("error", error_name(error)));
-        } else if (swept.uploads > 0 || swept.objects > 0) {
-            log_event(LOG_INFO, "ingest.swept", log_number("uploads", swept.uploads),
-                      log_number("objects", swept.objects));
+    struct prints prints = {0};
+    int64_t interval_ms = (int64_t)ingest->config.sweep_interval_s * 1000;
+    int64_t swept_ms = clock_monotonic_ms();
+    while (ingest_wait(ingest, interval_ms < PRINTS_TICK_MS ? interval_ms : PRINTS_TICK_MS)) {
+        if (clock_monotonic_ms() - swept_ms >= interval_ms) {
+            swept_ms = clock_monotonic_ms();
+            sweep(ingest);
         }
+        prints_tick(ingest, &prints);
     }
     return NULL;
 }
@@ -122,7 +159,7 @@ int ingest_start(struct ingest *ingest)
 {
     int failure = pthread_create(&ingest->timer, NULL, timer_main, ingest);
     ingest->timer_runs = failure == 0;
-    return failure == 0 ? 0 : error_from_errno(failure);
+    return failure == 0 ? import_follow_start(ingest) : error_from_errno(failure);
 }
 
 void ingest_close(struct ingest *ingest)
@@ -132,13 +169,16 @@ void ingest_close(struct ingest *ingest)
     }
     (void)pthread_mutex_lock(&ingest->lock);
     ingest->ending = true;
-    (void)pthread_cond_signal(&ingest->wake);
+    (void)pthread_cond_broadcast(&ingest->wake);
     (void)pthread_mutex_unlock(&ingest->lock);
     if (ingest->timer_runs) {
         (void)pthread_join(ingest->timer, NULL);
     }
+    import_follow_end(ingest);
     (void)pthread_cond_destroy(&ingest->wake);
     (void)pthread_mutex_destroy(&ingest->lock);
     free(ingest->objects_url);
+    free(ingest->media_path);
+    free(ingest->import_folders);
     free(ingest);
 }

@@ -23,12 +23,13 @@ enum {
 
 struct ingest {
     struct ingest_config config;
-    char *objects_url;
+    char *objects_url, *media_path, *import_folders;
     pthread_t timer;
     bool timer_runs;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool ending;
+    struct follower *follower; /* import/follow.c; NULL: it follows nothing */
     char walk_media[BLOB_KEY_MAX + 1], walk_uploads[BLOB_KEY_MAX + 1]; /* where the walk is */
 };
 
@@ -43,6 +44,11 @@ struct upload_row {
     int64_t track_id;
     int64_t created_at, expires_at;
 };
+
+/* Whether ingest_close has begun. */
+bool ingest_is_ending(struct ingest *ingest);
+/* So long, or until ingest_close has begun: then false. */
+bool ingest_wait(struct ingest *ingest, int64_t wait_ms);
 
 /* ingest_store.c */
 int upload_insert(struct db_session *session, const struct upload_row *row);
@@ -104,6 +110,9 @@ int orphans_find(struct db *db, struct blob_store *blobs, const char *bucket, ch
                  int64_t old_ms, struct orphans *orphans);
 void orphans_done(struct orphans *orphans);
 
+/* rungs.c: keeps renditions of imported files to their size; how many tracks lost theirs. */
+int rungs_trim(struct ingest *ingest, unsigned *ret_removed);
+
 /* Handlers. */
 int upload_url_get(struct request *request);
 int update_url_get(struct request *request);
@@ -113,3 +122,20 @@ int uploads_complete(struct request *request);
 int uploads_delete(struct request *request);
 int tracks_post(struct request *request);
 int tracks_patch(struct request *request);
+int imports_get(struct request *request);
+int imports_post(struct request *request);
+int import_files_get(struct request *request);
+int import_lists_get(struct request *request);
+int import_duplicates_get(struct request *request);
+
+/* import/follow.c: begins and ends the thread; now: false, there is none. */
+int import_follow_start(struct ingest *ingest);
+void import_follow_end(struct ingest *ingest);
+bool import_follow_now(struct ingest *ingest, bool accept_missing);
+/* The at-th folder that is followed, as it is now; false: there are no more. */
+struct import_followed {
+    const char *path;                /* the ingest's */
+    const char *by;                  /* waiting, watch, poll, away; static */
+    char reason[PROBLEM_DETAIL_MAX]; /* in words; "" of one that is watched */
+};
+bool import_follow_get(struct ingest *ingest, unsigned at, struct import_followed *ret_one);

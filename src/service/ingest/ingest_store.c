@@ -2,29 +2,24 @@
 #include "service/ingest/ingest_internal.h"
 
 #include "base/error.h"
+#include "service/store_util.h"
 
 #define UPLOAD_SELECT                                                                              \
     "SELECT id, user_id, filename, bytes, part_bytes, object_key, multipart_id, track_url, "       \
     "state, track_id, created_at, expires_at FROM upload "
-
-static const char *text_at(struct arena *arena, struct db_rows *rows, unsigned column)
-{
-    const char *text = db_get_text(rows, column);
-    return arena_strdup(arena, text != NULL ? text : "");
-}
 
 static int upload_read(struct db_rows *rows, struct arena *arena, struct upload_row *row)
 {
     *row = (struct upload_row){
         .id = db_get_int(rows, 0),
         .user_id = db_get_int(rows, 1),
-        .filename = text_at(arena, rows, 2),
+        .filename = row_text(arena, rows, 2),
         .bytes = db_get_int(rows, 3),
         .part_bytes = db_get_int(rows, 4),
-        .object_key = text_at(arena, rows, 5),
-        .multipart_id = text_at(arena, rows, 6),
-        .track_url = text_at(arena, rows, 7),
-        .state = text_at(arena, rows, 8),
+        .object_key = row_text(arena, rows, 5),
+        .multipart_id = row_text(arena, rows, 6),
+        .track_url = row_text(arena, rows, 7),
+        .state = row_text(arena, rows, 8),
         .track_id = db_get_int(rows, 9),
         .created_at = db_get_int(rows, 10),
         .expires_at = db_get_int(rows, 11),
@@ -52,7 +47,7 @@ int upload_insert(struct db_session *session, const struct upload_row *row)
                 db_int(row->part_bytes), db_text(row->object_key), db_text(row->multipart_id),
                 db_text(row->track_url), db_int_or_null(row->track_id), db_int(row->created_at),
                 db_int(row->expires_at)));
-    return changed < 0 ? changed : 0;
+    return changed_any(changed);
 }
 
 int upload_get(struct db_session *session, struct arena *arena, int64_t id, int64_t user_id,
@@ -140,7 +135,7 @@ int upload_forget_ended(struct db_session *session, int64_t before_ms)
                           "DELETE FROM upload WHERE expires_at < $1 "
                           "AND state IN ('used', 'aborted')",
                           DB_BIND(db_int(before_ms)));
-    return changed < 0 ? changed : 0;
+    return changed_any(changed);
 }
 
 int upload_key_lives(struct db_session *session, const char *object_key, bool *ret_lives)

@@ -45,6 +45,22 @@ static int sweep_uploads(struct ingest *ingest, struct ingest_swept *swept)
     return error;
 }
 
+static int remove_orphans(struct ingest *ingest, const char *bucket, const struct orphans *orphans,
+                          struct ingest_swept *swept)
+{
+    const char **keys = arena_array(orphans->arena, orphans->count + 1, sizeof *keys);
+    unsigned count = 0;
+    for (unsigned i = 0; keys != NULL && i < orphans->count; i++) {
+        if (orphans->objects[i].orphan) {
+            keys[count++] = orphans->objects[i].key;
+        }
+    }
+    int error =
+        keys != NULL ? blob_delete_many(ingest->config.blobs, bucket, keys, count) : ERR_NO_MEMORY;
+    swept->objects += error == 0 ? count : 0;
+    return error;
+}
+
 /* One portion of a bucket. Past its end it starts anew. */
 static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
                        struct ingest_swept *swept)
@@ -55,12 +71,7 @@ static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
     }
     int error = orphans_find(ingest->config.db, ingest->config.blobs, bucket, place,
                              clock_wall_ms() - ingest->config.orphan_grace_ms, orphans);
-    for (unsigned i = 0; error == 0 && i < orphans->count; i++) {
-        if (orphans->objects[i].orphan) {
-            error = blob_delete(ingest->config.blobs, bucket, orphans->objects[i].key);
-            swept->objects += error == 0 ? 1 : 0;
-        }
-    }
+    error = error != 0 ? error : remove_orphans(ingest, bucket, orphans, swept);
     if (error != 0) {
         place[0] = '\0';
     }
@@ -86,6 +97,10 @@ static int sweep_rows(struct ingest *ingest, struct ingest_swept *swept)
     if (error == 0) {
         error = catalog_cleanup_sweep(ingest->config.catalog, CLEANUPS_AT_ONCE, &removed);
         swept->objects += removed;
+    }
+    if (error == 0) {
+        error = rungs_trim(ingest, &removed);
+        swept->rungs += error == 0 ? removed : 0;
     }
     return error != 0 ? error : db_write(ingest->config.db, forget_work, NULL);
 }

@@ -170,9 +170,7 @@ static int write_end(struct track_write *write, int error, int status)
     struct ingest *ingest = write->ingest;
     if (error != 0) {
         json_decref(write->answer);
-        /* A refusal is certain; after any other failure the row might be there, and the sweep
-         * looks. */
-        if (write->key[0] != '\0' && error_http_status(error) < 500) {
+        if (write->key[0] != '\0' && error_is_refusal(error)) { /* else the sweep looks */
             (void)blob_delete(ingest->config.blobs, BLOB_MEDIA, write->key);
         }
         return error;

@@ -87,7 +87,7 @@ static int begin_work(struct db_session *session, void *argument)
     if (begin->wish->once != NULL) {
         int error = idempotency_begin(session, begin->call, begin->wish->once);
         if (error != 0 || begin->wish->once->replayed) {
-            return error != 0 ? error : ERR_CONFLICT; /* its twin is being served this moment */
+            return error != 0 ? error : ERR_CONFLICT; /* its twin was faster */
         }
     }
     if (begin->wish->track_id != 0) {
@@ -161,7 +161,8 @@ int upload_begin(struct ingest *ingest, struct call *call, const struct upload_w
     }
     struct begin begin = {.ingest = ingest, .call = call, .wish = wish, .row = &row};
     error = db_write(ingest->config.db, begin_work, &begin);
-    if (error != 0 && wish->parts) {
+    if (wish->parts &&
+        error_is_refusal(error)) { /* else the row may name it, and the sweep looks */
         (void)blob_multipart_abort(ingest->config.blobs, BLOB_UPLOADS, row.object_key,
                                    row.multipart_id);
     }

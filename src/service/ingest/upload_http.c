@@ -243,7 +243,7 @@ int uploads_post(struct request *request)
     struct ingest *ingest = request->context;
     struct upload_wish wish;
     struct upload_row row;
-    struct idempotency once;
+    struct idempotency once = {0};
     bool replayed = false;
     int error = body_wish(request, &wish);
     if (error == 0) {
@@ -254,6 +254,9 @@ int uploads_post(struct request *request)
     }
     wish.once = &once;
     error = upload_begin(ingest, &request->call, &wish, &row);
+    if (once.replayed) { /* its twin was done between the two looks */
+        return reply_again(request, &once);
+    }
     return error != 0 ? error : reply_upload(request, 201, &row);
 }
 

@@ -78,7 +78,8 @@ static const char * override(struct request *request, const char *name, const ch
 }
 
 /* The headers kept with the object, and those the query says instead. */
-static int tell_headers(struct request *request, int fd, const struct blob_stat *stat)
+static int tell_headers(struct request *request, const struct blob_source *source,
+                        const struct blob_stat *stat)
 {
     static const char *const names[][2] = {
         {"response-content-disposition", "Content-Disposition"},
@@ -87,8 +88,8 @@ static int tell_headers(struct request *request, int fd, const struct blob_stat 
         {"response-expires", "Expires"},
     };
     char *kept = arena_alloc(request->call.arena, BLOB_HEADERS_MAX + 1);
-    int error =
-        kept != NULL ? blob_read_headers(s3_store(request)->blobs, fd, stat, kept) : ERR_NO_MEMORY;
+    int error = kept != NULL ? blob_read_headers(s3_store(request)->blobs, source, stat, kept)
+                             : ERR_NO_MEMORY;
     error = error != 0 ? error : s3_meta_reply(request, kept);
     for (unsigned i = 0; error == 0 && i < COUNT_OF(names); i++) {
         const char *value = override(request, names[i][0], NULL);
@@ -107,7 +108,7 @@ static int get_object(struct request *request, const char *bucket, const char *k
     }
     char etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    error = tell_headers(request, source.fd, &stat);
+    error = tell_headers(request, &source, &stat);
     const char *cache = override(request, "response-cache-control", stat.cache_control);
     const struct reply_file file = {
         .content_type = override(request, "response-content-type", stat.content_type),
@@ -291,7 +292,7 @@ static int preflight(struct request *request)
     return error != 0 ? error : reply_empty(request, 204);
 }
 
-#define S3_FLAGS  (ROUTE_NO_AUTH_HEADER | ROUTE_OWN_CORS | ROUTE_XML_ERRORS)
+#define S3_FLAGS  (ROUTE_NO_AUTH_HEADER | ROUTE_OWN_CORS | ROUTE_XML_ERRORS | ROUTE_ANY_ORIGIN)
 #define S3_OBJECT "/s3/{bucket}/{key*}"
 #define S3_ROW(verb, path, body, handler, body_sink)                                               \
     {                                                                                              \

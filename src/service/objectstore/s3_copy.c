@@ -29,20 +29,11 @@ static int read_name(struct request *request, struct source *source)
     if (strstr(text, "?versionId=") != NULL) {
         return s3_fail_with(request, S3_NOT_IMPLEMENTED, "Objects have no versions here");
     }
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        char hex[3] = {from[0] == '%' ? from[1] : '\0', '\0', '\0'};
-        char *end = hex;
-        if (hex[0] != '\0') {
-            hex[1] = from[2];
-            long byte = strtol(hex, &end, 16);
-            if (end == hex + 2 && byte != 0) {
-                *to++ = (char)byte;
-                from += 2;
-                continue;
-            }
-        }
-        *to++ = *from;
+    char *to = text, *end = text + strlen(text);
+    for (const char *from = text; from < end; from++) {
+        int byte = text_percent_byte(from, (size_t)(end - from));
+        *to++ = byte > 0 ? (char)byte : *from;
+        from += byte > 0 ? 2 : 0;
     }
     *to = '\0';
     char *bucket = text + (text[0] == '/');

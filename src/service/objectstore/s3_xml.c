@@ -3,6 +3,7 @@
 
 #include "backend/blob/sigv4.h"
 #include "base/error.h"
+#include "base/xml.h"
 #include "net/http.h"
 
 #include <stdio.h>
@@ -10,25 +11,13 @@
 #include <string.h>
 #include <time.h>
 
-static void add_escaped(struct buffer *out, const char *text)
-{
-    while (*text != '\0') {
-        size_t plain = strcspn(text, "<>&\"\r");
-        (void)buffer_append(out, text, plain);
-        text += plain;
-        if (*text != '\0') {
-            (void)buffer_printf(out, "&#%d;", *text++);
-        }
-    }
-}
-
 void s3_xml_text(struct buffer *out, const char *name, const char *text, bool url)
 {
     (void)buffer_printf(out, "<%s>", name);
     if (url) {
         sigv4_encode(out, text, strlen(text), true);
     } else {
-        add_escaped(out, text);
+        xml_escape(out, text);
     }
     (void)buffer_printf(out, "</%s>", name);
 }

@@ -1,15 +1,12 @@
 /* Reading the XML of requests (s3_xml.h): a root, in it items with fields of text, and options
- * beside them. Expat's, without document types, so that nothing expands; bounded in depth, in the
- * length of a text and, by who takes the items, in their number. Pure functions, any thread. */
+ * beside them. The number of items is bounded by who takes them. Pure functions, any thread. */
 #include "service/objectstore/s3_xml.h"
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/xml.h"
 
-#include <expat.h>
 #include <string.h>
-
-enum { DEPTH_MAX = 8, TEXT_SIZE = BLOB_KEY_MAX + 1 };
 
 /* What a form of document is made of. The functions answer 0 or an error, which ends the reading.
  */
@@ -22,98 +19,46 @@ struct form {
 };
 
 struct reader {
-    XML_Parser parser;
     const struct form *form;
     void *argument;
-    int depth, error;
     bool in_item;
-    size_t length; /* of text; the current element's */
-    char text[TEXT_SIZE];
 };
 
-static void check(struct reader *reader, int error)
+static int begin_element(void *argument, const struct xml_element *element)
 {
-    if (error != 0 && reader->error == 0) {
-        reader->error = error;
-        (void)XML_StopParser(reader->parser, XML_FALSE);
-    }
-}
-
-static void XMLCALL start_element(void *argument, const char *name, const char **attributes)
-{
-    (void)attributes;
     struct reader *reader = argument;
-    reader->length = 0;
-    reader->depth++;
-    if (reader->depth > DEPTH_MAX ||
-        (reader->depth == 1 && strcmp(name, reader->form->root) != 0)) {
-        check(reader, ERR_MALFORMED);
-    } else if (reader->depth == 2 && strcmp(name, reader->form->item) == 0) {
+    if (element->depth == 1) {
+        return strcmp(element->name, reader->form->root) == 0 ? 0 : ERR_MALFORMED;
+    }
+    if (element->depth == 2 && strcmp(element->name, reader->form->item) == 0) {
         reader->in_item = true;
-        check(reader, reader->form->begin(reader->argument));
+        return reader->form->begin(reader->argument);
     }
+    return 0;
 }
 
-/* Text counts in a field of an item and in an option. */
-static void XMLCALL add_text(void *argument, const char *text, int length)
-{
-    struct reader *reader = argument;
-    if (reader->error != 0 || reader->depth != (reader->in_item ? 3 : 2)) {
-        return;
-    }
-    if (reader->length + (size_t)length >= sizeof reader->text) {
-        check(reader, ERR_MALFORMED);
-        return;
-    }
-    memcpy(reader->text + reader->length, text, (size_t)length);
-    reader->length += (size_t)length;
-}
-
-static void XMLCALL end_element(void *argument, const char *name)
+static int end_element(void *argument, const struct xml_element *element)
 {
     struct reader *reader = argument;
     const struct form *form = reader->form;
-    reader->text[reader->length] = '\0';
-    if (reader->error != 0) {
-        return;
+    if (reader->in_item && element->depth == 3) {
+        return form->field(reader->argument, element->name, element->text);
     }
-    if (reader->in_item && reader->depth == 3) {
-        check(reader, form->field(reader->argument, name, reader->text));
-    } else if (reader->in_item && reader->depth == 2) {
+    if (reader->in_item && element->depth == 2) {
         reader->in_item = false;
-        check(reader, form->end(reader->argument));
-    } else if (reader->depth == 2 && form->option != NULL) {
-        check(reader, form->option(reader->argument, name, reader->text));
+        return form->end(reader->argument);
     }
-    reader->depth--;
-    reader->length = 0;
-}
-
-static void XMLCALL refuse_doctype(void *argument, const char *name, const char *system_id,
-                                   const char *public_id, int has_internal_subset)
-{
-    (void)name;
-    (void)system_id;
-    (void)public_id;
-    (void)has_internal_subset;
-    check(argument, ERR_MALFORMED);
+    return element->depth == 2 && form->option != NULL
+               ? form->option(reader->argument, element->name, element->text)
+               : 0;
 }
 
 static int read_form(const void *body, size_t length, const struct form *form, void *argument)
 {
-    struct reader reader = {
-        .form = form, .argument = argument, .parser = XML_ParserCreate("UTF-8")};
-    if (reader.parser == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    XML_SetUserData(reader.parser, &reader);
-    XML_SetElementHandler(reader.parser, start_element, end_element);
-    XML_SetCharacterDataHandler(reader.parser, add_text);
-    XML_SetStartDoctypeDeclHandler(reader.parser, refuse_doctype);
-    bool parsed = length < INT32_MAX &&
-                  XML_Parse(reader.parser, body, (int)length, XML_TRUE) == XML_STATUS_OK;
-    XML_ParserFree(reader.parser);
-    return reader.error != 0 ? reader.error : parsed ? 0 : ERR_MALFORMED;
+    static const struct xml_form xml = {
+        .depth_max = 8, .text_max = BLOB_KEY_MAX, .begin = begin_element, .end = end_element};
+    struct reader reader = {.form = form, .argument = argument};
+    return xml_read(body, length, &xml, &reader, NULL);
 }
 
 /* CompleteMultipartUpload. */

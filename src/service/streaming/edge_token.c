@@ -38,7 +38,8 @@ enum {
 static const char file_name[] = "edge-keys";
 
 struct ring {
-    crypto_auth_hmacsha256_state pads[KEYS_MAX]; /* the first one signs */
+    crypto_auth_hmacsha256_state pads[KEYS_MAX]; /* the newest first */
+    int64_t since_ms;                            /* from when on the newest signs */
     unsigned count;
     struct timespec stamp; /* of the file it was read from */
     struct ring *older;
@@ -58,14 +59,14 @@ static int fail(struct problem *problem, const char *path)
                        path, strerror(cause));
 }
 
-static int append_key(int fd)
+static int append_key(int fd, int64_t since_ms)
 {
     unsigned char random[KEY_TEXT / 2];
     char hex[KEY_TEXT + 1];
     char line[LINE_SIZE];
     randombytes_buf(random, sizeof random);
     (void)sodium_bin2hex(hex, sizeof hex, random, sizeof random);
-    int length = snprintf(line, sizeof line, "%" PRId64 " %s\n", clock_wall_ms(), hex);
+    int length = snprintf(line, sizeof line, "%" PRId64 " %s\n", since_ms, hex);
     bool written = write(fd, line, (size_t)length) == length && fsync(fd) == 0;
     sodium_memzero(line, sizeof line);
     sodium_memzero(hex, sizeof hex);
@@ -81,14 +82,16 @@ static int open_file(const char *keys_path, const char *path)
     }
     int fd CLEANUP_CLOSE = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0 || fstat(fd, &status) != 0 ||
-        (status.st_size == 0 && (append_key(fd) != 0 || folder_sync(keys_path) != 0))) {
+        (status.st_size == 0 &&
+         (append_key(fd, clock_wall_ms()) != 0 || folder_sync(keys_path) != 0))) {
         return -1;
     }
     return TAKE_FD(fd);
 }
 
-static void add_key(struct ring *ring, const char *hex)
+static void add_key(struct ring *ring, const char *line, const char *hex)
 {
+    ring->since_ms = strtoll(line, NULL, 10);
     memmove(&ring->pads[1], &ring->pads[0], (KEYS_MAX - 1) * sizeof ring->pads[0]);
     crypto_auth_hmacsha256_init(&ring->pads[0], (const unsigned char *)hex, KEY_TEXT);
     ring->count += ring->count < KEYS_MAX ? 1 : 0;
@@ -112,7 +115,7 @@ static struct ring *read_ring(int fd)
     while (fgets(line, sizeof line, file) != NULL) {
         const char *hex = strchr(line, ' ');
         if (hex != NULL && strspn(hex + 1, "0123456789abcdef") == KEY_TEXT) {
-            add_key(ring, hex + 1);
+            add_key(ring, line, hex + 1);
         }
     }
     sodium_memzero(line, sizeof line);
@@ -163,12 +166,13 @@ void edge_keys_close(struct edge_keys *keys)
     free(keys);
 }
 
-int edge_keys_rotate(const char *keys_path, struct problem *problem)
+int edge_keys_rotate(const char *keys_path, int64_t delay_ms, struct problem *problem)
 {
     char path[PATH_SIZE];
     int length = snprintf(path, sizeof path, "%s/%s", keys_path, file_name);
     int fd CLEANUP_CLOSE = length < PATH_SIZE ? open_file(keys_path, path) : -1;
-    return fd < 0 || append_key(fd) != 0 ? fail(problem, path) : 0;
+    bool done = fd >= 0 && append_key(fd, clock_wall_ms() + delay_ms) == 0;
+    return done ? 0 : fail(problem, path);
 }
 
 static void refresh_locked(struct edge_keys *keys)
@@ -206,6 +210,12 @@ int64_t edge_token_expiry(int64_t now_ms)
     return now_s - now_s % EDGE_ROUND_S + EDGE_LIFE_S;
 }
 
+/* The newest key once its time has come. */
+static const crypto_auth_hmacsha256_state *signing_pads(const struct ring *ring)
+{
+    return &ring->pads[ring->count > 1 && ring->since_ms > clock_wall_ms() ? 1 : 0];
+}
+
 static void sign(const crypto_auth_hmacsha256_state *pads, const char *text, size_t length,
                  unsigned char out[crypto_auth_hmacsha256_BYTES])
 {
@@ -222,7 +232,7 @@ void edge_token_sign(struct edge_keys *keys, const struct edge_grant *grant,
     refresh(keys);
     int length = snprintf(out, EDGE_TOKEN_SIZE, "%" PRId64 "~%" PRId64 ".%d.%s", grant->expires_s,
                           grant->track_id, grant->version, manifest_ceiling_name(grant->ceiling));
-    sign(&atomic_load(&keys->ring)->pads[0], out, (size_t)length, hmac);
+    sign(signing_pads(atomic_load(&keys->ring)), out, (size_t)length, hmac);
     (void)sodium_bin2hex(hex, sizeof hex, hmac, sizeof hmac);
     (void)snprintf(out + length, EDGE_TOKEN_SIZE - (size_t)length, "~%s", hex);
 }

@@ -9,9 +9,11 @@
  * check it with what they have. It stands in the path, /m/{token}/{track}/{version}/{file}, and is
  * cut off before caching.
  *
- * Keys are lines of KEYS/edge-keys (0600), the last one signs, the one before it is still good, so
- * tokens outlive one rotation. Another process's rotation is noticed within a second. Signing and
- * verifying never block (a stat of a small file at most); any thread.
+ * Keys are lines of KEYS/edge-keys (0600): the time from which it signs (ms), and the key. The last
+ * one signs once its time has come, until then the one before it; both are good, so tokens outlive
+ * one rotation, and edges can be told of a key before anybody meets it. Another process's rotation
+ * is noticed within a second. Signing and verifying never block (a stat of a small file at most);
+ * any thread.
  */
 #pragma once
 
@@ -35,8 +37,9 @@ struct edge_grant {
 /* Opens the keys in the directory, making the first one. */
 int edge_keys_open(const char *keys_path, struct edge_keys **ret_keys, struct problem *problem);
 void edge_keys_close(struct edge_keys *keys); /* NULL is fine */
-/* A new key signs from now on; the former stays good, the one before it no longer is. */
-int edge_keys_rotate(const char *keys_path, struct problem *problem);
+/* A new key is good from now on and signs in delay_ms; the former stays good, the one before it no
+ * longer is. */
+int edge_keys_rotate(const char *keys_path, int64_t delay_ms, struct problem *problem);
 
 /* When a token made now ends: 6 to 7 hours ahead, on the hour, so that users share URLs. */
 int64_t edge_token_expiry(int64_t now_ms);

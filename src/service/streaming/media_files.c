@@ -1,6 +1,7 @@
 /* Open media files (media_files.h): 64 sets of 4, each with its lock; within a set the one used
  * least recently goes. An entry is believed for a time: immutable files a minute (they can only
- * vanish), manifests that grow a second.
+ * vanish), manifests that grow and files outside of the store a second, and of the latter only as
+ * much as is there: who cuts such a file in place would leave a reader waiting for the rest.
  */
 #include "service/streaming/media_files.h"
 
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     SETS = 64,
@@ -96,6 +98,13 @@ static struct entry *find(struct set *set, const char *key, int64_t now_ms)
     return NULL;
 }
 
+static bool is_cut(const struct entry *entry)
+{
+    struct stat status;
+    return strstr(entry->stat.cache_control, "immutable") == NULL && entry->source.fd >= 0 &&
+           fstat(entry->source.fd, &status) == 0 && (uint64_t)status.st_size < entry->stat.bytes;
+}
+
 /* The entry of that key, else a free one, else the one used least recently. Under the lock. */
 static struct entry *place(struct set *set, const char *key)
 {
@@ -144,6 +153,7 @@ int media_files_open(struct media_files *files, const char *key, bool may_block,
     int error = ERR_BUSY;
     pthread_mutex_lock(&set->lock);
     struct entry *entry = find(set, key, now_ms);
+    entry = entry != NULL && is_cut(entry) ? NULL : entry;
     if (entry != NULL) {
         entry->used_ms = now_ms;
         *ret_stat = entry->stat;

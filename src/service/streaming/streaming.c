@@ -2,6 +2,8 @@
  * I/O but signing; any thread. */
 #include "service/streaming/streaming_internal.h"
 
+#include "backend/db/db.h"
+#include "backend/edge/edge.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -15,6 +17,9 @@
 
 enum { URL_SIZE = 1024, LOSSLESS_FROM = 1411, BITRATE_MAX = 1000000 };
 
+extern const struct db_migration streaming_migrations[];
+extern const unsigned streaming_migration_count;
+
 static void register_metrics(struct streaming *streaming)
 {
     char labels[32];
@@ -27,19 +32,38 @@ static void register_metrics(struct streaming *streaming)
                                     "Media addresses that were refused.", "");
 }
 
+static int open_edges(struct streaming *streaming, const struct streaming_config *config,
+                      struct problem *problem)
+{
+    if (config->edge_urls[0] == '\0') {
+        return 0;
+    }
+    streaming->warm_tracks = config->warm_tracks;
+    streaming->warm_interval_ms = config->warm_interval_ms;
+    streaming->edge_urls = strdup(config->edge_urls);
+    int error = streaming->edge_urls != NULL ? answers_new(&streaming->answers) : ERR_NO_MEMORY;
+    return error != 0 ? error : edges_open(config->edge_urls, &streaming->edges, problem);
+}
+
 int streaming_open(const struct streaming_config *config, struct streaming **ret_streaming,
                    struct problem *problem)
 {
-    struct streaming *streaming = calloc(1, sizeof *streaming);
+    int migrated = db_migrate(config->db, streaming_migrations, streaming_migration_count, problem);
+    struct streaming *streaming = migrated == 0 ? calloc(1, sizeof *streaming) : NULL;
     if (streaming == NULL) {
-        return ERR_NO_MEMORY;
+        return migrated != 0 ? migrated : ERR_NO_MEMORY;
     }
     register_metrics(streaming);
     streaming->catalog = config->catalog;
+    streaming->db = config->db;
+    streaming->bus = config->bus;
+    streaming->blobs = config->blobs;
+    streaming->from_store = config->from_store;
     streaming->media_url = strdup(config->media_url);
     int error = streaming->media_url != NULL ? media_files_new(config->blobs, &streaming->files)
                                              : ERR_NO_MEMORY;
     error = error != 0 ? error : edge_keys_open(config->keys_path, &streaming->keys, problem);
+    error = error != 0 ? error : open_edges(streaming, config, problem);
     if (error != 0) {
         streaming_close(streaming);
         return error;
@@ -51,6 +75,10 @@ int streaming_open(const struct streaming_config *config, struct streaming **ret
 void streaming_close(struct streaming *streaming)
 {
     if (streaming != NULL) {
+        warmer_stop(streaming->warmer);
+        edges_close(streaming->edges);
+        answers_free(streaming->answers);
+        free(streaming->edge_urls);
         edge_keys_close(streaming->keys);
         media_files_free(streaming->files);
         free(streaming->media_url);
@@ -58,9 +86,18 @@ void streaming_close(struct streaming *streaming)
     }
 }
 
-int streaming_keys_rotate(const char *keys_path, struct problem *problem)
+int streaming_start(struct streaming *streaming)
 {
-    return edge_keys_rotate(keys_path, problem);
+    const struct warmer_config config = {.streaming = streaming,
+                                         .edge_urls = streaming->edge_urls,
+                                         .tracks_max = streaming->warm_tracks,
+                                         .interval_ms = streaming->warm_interval_ms};
+    return streaming->edges != NULL ? warmer_start(&config, &streaming->warmer) : 0;
+}
+
+int streaming_keys_rotate(const char *keys_path, int64_t delay_ms, struct problem *problem)
+{
+    return edge_keys_rotate(keys_path, delay_ms, problem);
 }
 
 enum manifest_ceiling streaming_plan_ceiling(const char *plan)
@@ -107,21 +144,61 @@ static const struct rendition *best_aac(const struct playable *playable,
     return best;
 }
 
+const struct rendition *streaming_original(const struct playable *playable,
+                                           enum manifest_ceiling ceiling)
+{
+    const struct rendition *original = NULL;
+    for (unsigned i = 0; i < playable->rendition_count; i++) {
+        const struct rendition *rendition = &playable->renditions[i];
+        if (is_aac(rendition)) {
+            return NULL;
+        }
+        if (strcmp(rendition->format, "original") == 0 && manifest_allows(ceiling, rendition)) {
+            original = rendition;
+        }
+    }
+    return playable->status == TRACK_READY ? original : NULL;
+}
+
+bool streaming_is_unmade(const struct playable *playable)
+{
+    return playable->status == TRACK_READY && best_aac(playable, MANIFEST_CEILING_LOSSLESS) == NULL;
+}
+
 bool streaming_is_ready(const struct playable *playable, enum manifest_ceiling ceiling)
 {
     return playable->status == TRACK_READY && best_aac(playable, ceiling) != NULL;
 }
 
-static json_t *url_of(const char *base, const char *file)
+/* Where a version's files are found. */
+struct place {
+    struct streaming *streaming;
+    const struct edge_grant *grant;
+    char base[URL_SIZE]; /* of /m/, with a slash at the end */
+};
+
+static json_t *manifest_url(const struct place *place, const char *kind,
+                            enum manifest_ceiling ceiling, const char *extension)
 {
-    return json_sprintf("%s%s", base, file);
+    return json_sprintf("%s%s-%s.%s", place->base, kind, manifest_ceiling_name(ceiling), extension);
 }
 
-static json_t *file_object(const struct rendition *rendition, const char *base)
+static json_t *file_url(const struct place *place, const char *file)
 {
-    json_t *object = json_pack("{s:s, s:I, s:s, s:I, s:o}", "format", rendition->format, "bitrate",
-                               (json_int_t)rendition->bitrate, "mime", rendition->mime, "bytes",
-                               (json_int_t)rendition->bytes, "url", url_of(base, rendition->file));
+    char url[FROM_STORE_URL_SIZE];
+    if (!place->streaming->from_store) {
+        return json_sprintf("%s%s", place->base, file);
+    }
+    return from_store_url(place->streaming, place->grant, "GET", file, url) == 0 ? json_string(url)
+                                                                                 : NULL;
+}
+
+static json_t *file_object(const struct rendition *rendition, const struct place *place)
+{
+    json_t *object =
+        json_pack("{s:s, s:I, s:s, s:I, s:o}", "format", rendition->format, "bitrate",
+                  (json_int_t)rendition->bitrate, "mime", rendition->mime, "bytes",
+                  (json_int_t)rendition->bytes, "url", file_url(place, rendition->file));
     if (object != NULL && is_aac(rendition)) {
         (void)json_object_set_new(object, "initBytes", json_integer(rendition->init_bytes));
         (void)json_object_set_new(object, "firstFragmentEnd",
@@ -131,13 +208,12 @@ static json_t *file_object(const struct rendition *rendition, const char *base)
     return object;
 }
 
-static json_t *file_list(const struct playable *playable, enum manifest_ceiling ceiling,
-                         const char *base)
+static json_t *file_list(const struct playable *playable, const struct place *place)
 {
     json_t *list = json_array();
     for (unsigned i = 0; i < playable->rendition_count; i++) {
-        if (manifest_allows(ceiling, &playable->renditions[i])) {
-            (void)json_array_append_new(list, file_object(&playable->renditions[i], base));
+        if (manifest_allows(place->grant->ceiling, &playable->renditions[i])) {
+            (void)json_array_append_new(list, file_object(&playable->renditions[i], place));
         }
     }
     return list;
@@ -148,28 +224,23 @@ json_t *streaming_answer(struct streaming *streaming, const struct playable *pla
 {
     const struct edge_grant grant = {playable->track_id, playable->version, ceiling,
                                      edge_token_expiry(now_ms)};
+    struct place place = {.streaming = streaming, .grant = &grant};
     char token[EDGE_TOKEN_SIZE];
-    char base[URL_SIZE];
     char track[ID_TEXT_SIZE];
     char album[ID_TEXT_SIZE];
-    char name[32];
     edge_token_sign(streaming->keys, &grant, token);
-    (void)snprintf(base, sizeof base, "%s/m/%s/%s/%d/", streaming->media_url, token,
+    (void)snprintf(place.base, sizeof place.base, "%s/m/%s/%s/%d/", streaming->media_url, token,
                    id_format(playable->track_id, track), playable->version);
-    json_t *answer =
-        json_pack("{s:o, s:s, s:s, s:I, s:o, s:I}", "trackUrl",
-                  url_of(base, best_aac(playable, ceiling)->file), "albumId",
-                  id_format(playable->album_id, album), "title", playable->title, "durationMs",
-                  (json_int_t)playable->duration_ms, "files", file_list(playable, ceiling, base),
-                  "expiresAt", (json_int_t)grant.expires_s * 1000);
-    if (answer != NULL) {
-        const char *word = manifest_ceiling_name(ceiling);
-        (void)snprintf(name, sizeof name, "hls-%s.m3u8", word);
-        (void)json_object_set_new(answer, "hls", url_of(base, name));
-        (void)snprintf(name, sizeof name, "dash-%s.mpd", word);
-        (void)json_object_set_new(answer, "dash", url_of(base, name));
-    }
-    return answer;
+    const struct rendition *best = best_aac(playable, ceiling);
+    bool made = best != NULL;
+    best = made ? best : streaming_original(playable, ceiling);
+    return json_pack("{s:o, s:s, s:s, s:I, s:o, s:I, s:o, s:o}", "trackUrl",
+                     file_url(&place, best->file), "albumId", id_format(playable->album_id, album),
+                     "title", playable->title, "durationMs", (json_int_t)playable->duration_ms,
+                     "files", file_list(playable, &place), "expiresAt",
+                     (json_int_t)grant.expires_s * 1000, "hls",
+                     made ? manifest_url(&place, "hls", ceiling, "m3u8") : json_null(), "dash",
+                     made ? manifest_url(&place, "dash", ceiling, "mpd") : json_null());
 }
 
 static bool is_original(const char *file)
@@ -179,7 +250,8 @@ static bool is_original(const char *file)
 
 const char *streaming_cache_control(const char *file, const char *stored)
 {
-    return is_original(file) || stored[0] == '\0' ? MANIFEST_CACHE_IMMUTABLE : stored;
+    bool outside = strcmp(stored, "no-cache") == 0; /* an original that stays where it is */
+    return (is_original(file) && !outside) || stored[0] == '\0' ? MANIFEST_CACHE_IMMUTABLE : stored;
 }
 
 const char *streaming_media_type(const char *file, const char *stored)
@@ -187,11 +259,12 @@ const char *streaming_media_type(const char *file, const char *stored)
     static const struct {
         const char *extension, *type;
     } rows[] = {
-        {"wav", "audio/wav"},      {"flac", "audio/flac"}, {"aiff", "audio/aiff"},
-        {"aif", "audio/aiff"},     {"mp3", "audio/mpeg"},  {"aac", "audio/aac"},
-        {"m4a", "audio/mp4"},      {"mp4", "audio/mp4"},   {"alac", "audio/mp4"},
-        {"wv", "audio/x-wavpack"}, {"ogg", "audio/ogg"},   {"oga", "audio/ogg"},
-        {"opus", "audio/ogg"},
+        {"wav", "audio/wav"},      {"flac", "audio/flac"},    {"aiff", "audio/aiff"},
+        {"aif", "audio/aiff"},     {"mp3", "audio/mpeg"},     {"aac", "audio/aac"},
+        {"m4a", "audio/mp4"},      {"mp4", "audio/mp4"},      {"alac", "audio/mp4"},
+        {"wv", "audio/x-wavpack"}, {"ogg", "audio/ogg"},      {"oga", "audio/ogg"},
+        {"opus", "audio/ogg"},     {"ape", "audio/x-ape"},    {"mpc", "audio/x-musepack"},
+        {"tta", "audio/x-tta"},    {"wma", "audio/x-ms-wma"},
     };
     if (!is_original(file)) {
         return stored;

@@ -73,10 +73,17 @@ static int stream(struct request *request)
     }
     enum manifest_ceiling plan = streaming_plan_ceiling(call->actor.plan);
     enum manifest_ceiling ceiling = wanted < plan ? wanted : plan;
-    if (!streaming_is_ready(playable, ceiling)) {
+    if (streaming_is_unmade(playable)) { /* imported; from now on somebody wants it */
+        if (try) {
+            return REQUEST_TO_POOL;
+        }
+        (void)catalog_track_want(streaming->catalog, id); /* its original plays all the same */
+    }
+    if (!streaming_is_ready(playable, ceiling) && streaming_original(playable, ceiling) == NULL) {
         return reply_not_ready(request, playable, ceiling);
     }
     metric_add(streaming->plays[ceiling], 1);
+    answers_count(streaming->answers, id);
     return reply_json(request, 200,
                       streaming_answer(streaming, playable, ceiling, clock_wall_ms()));
 }
@@ -102,7 +109,6 @@ static int reply_media(struct request *request, const char *name, struct blob_so
         .cache_control = streaming_cache_control(name, stat->cache_control),
     };
     int error = media_cors(request);
-    error = error != 0 ? error : reply_header(request, "X-Content-Type-Options", "nosniff");
     if (error != 0) {
         blob_source_close(source);
         return error;
@@ -115,6 +121,24 @@ static int refuse(struct request *request, const char *words)
     struct streaming *streaming = request->context;
     metric_add(streaming->refused, 1);
     return problem_set(&request->call.problem, ERR_FORBIDDEN, "%s", words);
+}
+
+static int refuse_ceiling(struct request *request)
+{
+    return refuse(request, "The address is signed for a lower bit rate");
+}
+
+static int media_from_store(struct request *request, const struct edge_grant *grant,
+                            const char *key, const char *file)
+{
+    if (manifest_file_ceiling(file) > grant->ceiling) {
+        return refuse_ceiling(request);
+    }
+    if (from_store_is_manifest(file) && !request_may_block(request)) {
+        return REQUEST_TO_POOL;
+    }
+    int error = media_cors(request);
+    return error != 0 ? error : from_store_reply(request, grant, key, file);
 }
 
 /* GET /m/{token}/{track}/{version}/{file} */
@@ -138,6 +162,9 @@ static int media(struct request *request)
         catalog_media_gone(streaming->catalog, grant.track_id)) {
         return problem_set(&request->call.problem, ERR_NOT_FOUND, "There is no such file");
     }
+    if (streaming->from_store) {
+        return media_from_store(request, &grant, key, file);
+    }
     struct blob_source source;
     struct blob_stat stat;
     bool may_block = request_may_block(request);
@@ -150,7 +177,7 @@ static int media(struct request *request)
     }
     if (manifest_file_ceiling(file) > grant.ceiling) {
         blob_source_close(&source);
-        return refuse(request, "The address is signed for a lower bit rate");
+        return refuse_ceiling(request);
     }
     return reply_media(request, file, &source, &stat);
 }
@@ -174,7 +201,7 @@ static int preflight(struct request *request)
 }
 
 #define MEDIA_PATH  "/m/{token}/{track}/{version}/{file}"
-#define MEDIA_FLAGS (ROUTE_NO_AUTH_HEADER | ROUTE_OWN_CORS)
+#define MEDIA_FLAGS (ROUTE_NO_AUTH_HEADER | ROUTE_OWN_CORS | ROUTE_ANY_ORIGIN)
 
 static const struct route routes[] = {
     {"GET", "/api/v1/tracks/{id}/stream", ROLE_LISTENER | ROLE_ARTIST | ROLE_ADMIN, ROUTE_LOOP, 0,

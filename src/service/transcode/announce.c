@@ -4,6 +4,7 @@
 #include "backend/bus/bus.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "service/catalog/catalog.h"
 #include "service/transcode/plan.h"
 #include "service/transcode/transcode_internal.h"
 
@@ -40,6 +41,12 @@ int announce_started(struct db_session *session, struct work *work)
     return emit_track(session, work, "media.started", json_object());
 }
 
+bool work_is_cut(const struct work *work)
+{
+    int64_t from = 0, to = 0;
+    return catalog_cut_read(work->job.key, &from, &to);
+}
+
 int announce_probed(struct db_session *session, struct work *work)
 {
     const json_t *probe = json_object_get(work->facts, "probe");
@@ -56,7 +63,8 @@ int announce_probed(struct db_session *session, struct work *work)
             json_object_set(payload, "tags", json_object_get(work->facts, "tags")) |
             json_object_set(payload, "hasArt", json_object_get(work->facts, "hasArt")) |
             json_object_set(payload, "fingerprint", json_object_get(work->facts, "fingerprint")) |
-            json_object_set_new(payload, "expected", json_integer(plan_expected(flac)));
+            json_object_set_new(payload, "expected",
+                                json_integer(plan_expected(flac) - work_is_cut(work)));
     }
     if (failed != 0) {
         json_decref(payload);
@@ -106,7 +114,8 @@ static const char *original_mime(const char *container)
     } mimes[] = {
         {"wav", "audio/wav"},           {"flac", "audio/flac"}, {"aiff", "audio/aiff"},
         {"mp3", "audio/mpeg"},          {"aac", "audio/aac"},   {"mp4", "audio/mp4"},
-        {"wavpack", "audio/x-wavpack"}, {"ogg", "audio/ogg"},
+        {"wavpack", "audio/x-wavpack"}, {"ogg", "audio/ogg"},   {"ape", "audio/x-ape"},
+        {"mpc", "audio/x-musepack"},    {"tta", "audio/x-tta"}, {"asf", "audio/x-ms-wma"},
     };
     for (size_t i = 0; container != NULL && i < sizeof mimes / sizeof mimes[0]; i++) {
         if (strcmp(mimes[i].container, container) == 0) {

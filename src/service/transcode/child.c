@@ -6,6 +6,7 @@
  */
 #include "service/transcode/child.h"
 
+#include "backend/blob/blob.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,8 +282,8 @@ static int take_answer(const json_t *answer, struct child_failure *failure)
     const char *code = json_string_value(json_object_get(answer, "code"));
     const char *reason = json_string_value(json_object_get(answer, "reason"));
     return fail(failure, json_is_true(json_object_get(answer, "final")),
-                code != NULL ? code : "internal",
-                reason != NULL ? reason : "The media process gave no reason.");
+                code != NULL && code[0] != '\0' ? code : "internal",
+                reason != NULL && reason[0] != '\0' ? reason : "The media process gave no reason.");
 }
 
 /* One packet: 1 when it was the answer (then *ret_answer), 0 when there is more to come. */
@@ -361,4 +363,19 @@ int child_run(struct child *child, const struct child_job *job, json_t **ret_ans
     }
     *ret_answer = answer;
     return 0;
+}
+
+int child_add_keys(json_t *request, const struct blob_source *const *files, unsigned count)
+{
+    json_t *keys = json_array();
+    int failed = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char text[sodium_base64_ENCODED_LEN(SEAL_KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)];
+        (void)sodium_bin2base64(text, sizeof text, files[i]->key, sizeof files[i]->key,
+                                sodium_base64_VARIANT_ORIGINAL);
+        failed |= json_array_append_new(keys, files[i]->sealed ? json_string(text) : json_null());
+        sodium_memzero(text, sizeof text);
+    }
+    failed |= json_object_set_new(request, "keys", keys);
+    return failed == 0 ? 0 : ERR_NO_MEMORY;
 }

@@ -42,6 +42,10 @@ struct child_failure {
     bool final;
 };
 
+/* Adds the keys of files that are sealed, in their descriptors' order, as media/job.h has them. */
+struct blob_source;
+int child_add_keys(json_t *request, const struct blob_source *const *files, unsigned count);
+
 /* Runs one job to its end. 0: *ret_answer is the caller's; ERR_INVALID: it failed, see failure; or
  * what tick or done returned. */
 int child_run(struct child *child, const struct child_job *job, json_t **ret_answer,

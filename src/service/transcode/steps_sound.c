@@ -32,8 +32,14 @@ static json_t *outputs_request(const struct work *work, const char *job,
         (void)json_array_append_new(outputs, json_pack("{s:s,s:i}", "format", rungs[i]->format,
                                                        "bitrate", (int)rungs[i]->bitrate));
     }
-    return json_pack("{s:s,s:I,s:o}", "job", job, "bytes", (json_int_t)work->source_bytes,
-                     "outputs", outputs);
+    json_t *request = json_pack("{s:s,s:I,s:o}", "job", job, "bytes",
+                                (json_int_t)work->source_bytes, "outputs", outputs);
+    int64_t from = 0, to = 0;
+    if (request != NULL && catalog_cut_read(work->job.key, &from, &to)) {
+        (void)json_object_set_new(request, "cut",
+                                  json_pack("[I,I]", (json_int_t)from, (json_int_t)to));
+    }
+    return request;
 }
 
 /* Opens the outputs and runs the child on them. */
@@ -208,7 +214,7 @@ static int write_first(struct db_session *session, struct work *work)
     if (result == 0) {
         result = record(session, work, step_facts, json_object_get(work->facts, "probe"));
     }
-    if (result == 0) {
+    if (result == 0 && !work_is_cut(work)) {
         result = record_rendition(session, work, original);
     }
     if (result == 0) {

@@ -1,5 +1,5 @@
-/* The consumer that makes jobs of the catalog's events. Runs on the bus's threads, one event at a
- * time per key; each event is one write, and told again changes nothing. */
+/* The consumer that makes jobs of the catalog's events, in the bus's write that goes over them;
+ * told again an event changes nothing. */
 #include "backend/bus/bus.h"
 #include "backend/db/db.h"
 #include "base/clock.h"
@@ -44,9 +44,8 @@ static int insert(struct db_session *session, const struct delivery *delivery, e
 
 /* A newer file makes the older one's first rung pointless: it would never play. The older ladder
  * goes on, since that version plays until the new one is ready. */
-static int track_uploaded(struct db_session *session, void *argument)
+static int track_uploaded(struct db_session *session, const struct delivery *delivery)
 {
-    const struct delivery *delivery = argument;
     int64_t track_id = id_of(delivery->payload, "trackId");
     int64_t version = json_integer_value(json_object_get(delivery->payload, "version"));
     int result = insert(session, delivery, JOB_FIRST, track_id, version);
@@ -54,17 +53,15 @@ static int track_uploaded(struct db_session *session, void *argument)
                        : job_cancel(session, track_id, version, JOB_FIRST, delivery->now_ms);
 }
 
-static int track_deleted(struct db_session *session, void *argument)
+static int track_deleted(struct db_session *session, const struct delivery *delivery)
 {
-    const struct delivery *delivery = argument;
     int64_t track_id = id_of(delivery->payload, "trackId");
     int result = job_cancel(session, track_id, INT64_MAX, JOB_KINDS_, delivery->now_ms);
     return result != 0 ? result : step_delete(session, track_id, INT64_MAX);
 }
 
-static int art_uploaded(struct db_session *session, void *argument)
+static int art_uploaded(struct db_session *session, const struct delivery *delivery)
 {
-    const struct delivery *delivery = argument;
     return insert(session, delivery, JOB_COVER, id_of(delivery->payload, "artId"), 0);
 }
 
@@ -72,30 +69,38 @@ static int art_uploaded(struct db_session *session, void *argument)
 
 static const char *const types[] = {"track.uploaded", "track.deleted", "art.uploaded", NULL};
 
-static db_work *const works[] = {track_uploaded, track_deleted, art_uploaded};
+static int (*const works[])(struct db_session *session, const struct delivery *delivery) = {
+    track_uploaded, track_deleted, art_uploaded};
 
-static int handle(void *context, const struct event *event)
+static int handle(struct db_session *session, void *context, const struct event *event)
 {
-    struct transcode *transcode = context;
+    (void)context;
     CLEANUP_JSON json_t *payload = json_loads(event->payload, 0, NULL);
-    struct delivery delivery = {.payload = payload, .now_ms = clock_wall_ms()};
+    const struct delivery delivery = {.payload = payload, .now_ms = clock_wall_ms()};
     int result = payload != NULL ? 0 : ERR_CORRUPT;
     for (size_t i = 0; result == 0 && types[i] != NULL; i++) {
         if (strcmp(types[i], event->type) == 0) {
-            result = db_write(transcode->db, works[i], &delivery);
+            result = works[i](session, &delivery);
         }
     }
-    if (result == 0) {
-        transcode_look_again(transcode); /* who works for what was just cancelled shall notice */
-    }
     return result;
+}
+
+/* Who works for what was just cancelled shall notice. */
+static void tell_workers(void *context)
+{
+    transcode_look_again(context);
 }
 
 const struct bus_interest transcode_interests[] = {{CONSUMER, types}, {NULL, NULL}};
 
 int transcode_subscribe(struct transcode *transcode)
 {
-    const struct bus_consumer consumer = {
-        .name = CONSUMER, .types = types, .from_start = 1, .handle = handle, .context = transcode};
+    const struct bus_consumer consumer = {.name = CONSUMER,
+                                          .types = types,
+                                          .from_start = 1,
+                                          .handle_in = handle,
+                                          .after = tell_workers,
+                                          .context = transcode};
     return bus_subscribe(transcode->bus, transcode->db, &consumer);
 }

@@ -146,3 +146,5 @@ int announce_art_ready(struct db_session *session, struct work *work);
 int announce_failed(struct db_session *session, struct work *work);
 /* The original as a rendition object; NULL: out of memory. */
 json_t *original_rendition(const struct work *work);
+/* Whether the track is a part of its file. */
+bool work_is_cut(const struct work *work);

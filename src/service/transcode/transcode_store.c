@@ -234,7 +234,8 @@ int job_count_overdue(struct db_session *session, int64_t before_ms, int64_t *re
 {
     DB_ROWS rows = NULL;
     int result = db_query(session, &rows,
-                          "SELECT COUNT(*) FROM transcode_job WHERE " OPEN " AND " DUE " < $1",
+                          "SELECT COUNT(*) FROM transcode_job WHERE " OPEN " AND " DUE
+                          " < $1 AND created_at < $1",
                           DB_BIND(db_int(before_ms)));
     result = result < 0 ? result : db_next(rows);
     if (result > 0) {

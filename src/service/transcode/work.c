@@ -91,6 +91,11 @@ int work_tick(struct work *work)
     return result == ERR_CANCELLED || !lasts ? result : 0;
 }
 
+static int tick(void *context)
+{
+    return work_tick(context);
+}
+
 /* --- what all kinds do --- */
 
 int work_fetch(struct work *work)
@@ -103,29 +108,9 @@ int work_fetch(struct work *work)
     }
     if (result == 0) {
         work->source_bytes = (int64_t)stat.bytes;
+        result = blob_source_local(&work->source); /* the child reads a descriptor */
     }
     return result;
-}
-
-static int tick(void *context)
-{
-    return work_tick(context);
-}
-
-/* The keys of sealed files, as media/job.h has them. */
-static int add_keys(json_t *request, const struct blob_source *const *files, unsigned count)
-{
-    json_t *keys = json_array();
-    int failed = 0;
-    for (unsigned i = 0; i < count; i++) {
-        char text[sodium_base64_ENCODED_LEN(SEAL_KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)];
-        (void)sodium_bin2base64(text, sizeof text, files[i]->key, sizeof files[i]->key,
-                                sodium_base64_VARIANT_ORIGINAL);
-        failed |= json_array_append_new(keys, files[i]->sealed ? json_string(text) : json_null());
-        sodium_memzero(text, sizeof text);
-    }
-    failed |= json_object_set_new(request, "keys", keys);
-    return failed == 0 ? 0 : ERR_NO_MEMORY;
 }
 
 int work_child(struct work *work, struct child_job *job, const struct blob_source *const *files,
@@ -138,7 +123,7 @@ int work_child(struct work *work, struct child_job *job, const struct blob_sourc
         fds[i] = files[i]->fd;
         sealed |= files[i]->sealed;
     }
-    if (sealed && add_keys(job->request, files, job->fd_count) != 0) {
+    if (sealed && child_add_keys(job->request, files, job->fd_count) != 0) {
         return ERR_NO_MEMORY;
     }
     job->fds = fds;
@@ -296,7 +281,9 @@ void work_run(struct transcode *transcode, struct child *child, struct arena *ar
         span_job(&span, job);
     }
     const char *before = trace_enter(traced ? span.self : NULL);
+    blob_on_wait(tick, &work); /* an object may take longer to come or go than the lease lasts */
     int result = work.renditions != NULL ? run_steps(&work) : ERR_NO_MEMORY;
+    blob_on_wait(NULL, NULL);
     outputs_abort(&work);
     const char *how = settle(&work, result);
     (void)trace_enter(before);

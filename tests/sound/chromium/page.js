@@ -1,7 +1,8 @@
 // In the page: plays a plan through Media Source Extensions and records what sounds.
 //
 // plan: {rate, mime, tracks: [{samples, appends: [[url, begin, end], …], mime?}]}, played end to end in one
-// SourceBuffer. Each track gets its window as a player of ours sets it: from sample c to c + N.
+// SourceBuffer. Each track gets its window as a player of ours sets it: from sample c to c + N. What happens is told
+// by alive(text), a function of the driver's.
 
 const microseconds = (samples, rate) => Math.ceil((samples * 1e6) / rate - 1e-6) / 1e6;
 
@@ -24,6 +25,7 @@ async function append(buffer, [url, begin, end]) {
     const done = event(buffer, "updateend");
     buffer.appendBuffer(await answer.arrayBuffer());
     await done;
+    alive(`appended ${url} from ${begin} to ${end}`);
 }
 
 async function fill(source, plan) {
@@ -42,13 +44,17 @@ async function fill(source, plan) {
     return buffer.buffered.length;
 }
 
-// Tapes what an audio element plays at a rate; the function it returns ends that and gives interleaved stereo float,
-// in base64.
+// Tapes what an audio element plays at a rate, and tells how far it is; the function it returns ends that and gives
+// interleaved stereo float, in base64.
 async function tape(audio, rate) {
     const context = new AudioContext({ sampleRate: rate }), blocks = [];
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([worklet], { type: "text/javascript" })));
     const node = new AudioWorkletNode(context, "tape", { channelCount: 2, channelCountMode: "explicit" });
     node.port.onmessage = ({ data }) => blocks.push(data);
+    audio.addEventListener("timeupdate", () => {
+        const end = audio.buffered.length > 0 ? audio.buffered.end(audio.buffered.length - 1) : 0;
+        alive(`at ${audio.currentTime} s of ${audio.duration}, buffered to ${end} s, ready state ${audio.readyState}`);
+    });
     context.createMediaElementSource(audio).connect(node).connect(context.destination);
     return async () => {
         await new Promise((resolve) => setTimeout(resolve, 200));

@@ -1,5 +1,6 @@
-// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays one after another in a headless Chromium,
-// from a server of FOLDER on loopback, and writes FOLDER/name.f32 (interleaved stereo) and FOLDER/results.json.
+// node record.mjs FOLDER: reads {name: plan} from FOLDER/plans.json, plays one after another, each in a headless Chromium
+// of its own, from a server of FOLDER on loopback, and writes FOLDER/name.f32 (interleaved stereo) and FOLDER/results.json.
+// A take that came to nothing has {failed: why} for its result.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { readFile, writeFile } from "node:fs/promises";
@@ -36,28 +37,57 @@ const server = createServer((request, response) => answer(request, response).cat
     response.end();
 }));
 await new Promise((resolve) => server.listen(Number(process.env.PORT ?? 0), "127.0.0.1", resolve));
-const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
-});
 
-async function play(name, plan) {
+// Real sound takes real time, and a starved machine longer; that nothing at all happens for so long is a take stuck.
+const PATIENCE = 60_000;
+
+// A promise that fails once the page has told nothing for PATIENCE, and the function that the page tells by.
+function watch() {
+    let told = "nothing yet", timer, alive;
+    const stuck = new Promise((_, reject) => {
+        alive = (text) => {
+            told = text;
+            clearTimeout(timer);
+            timer = setTimeout(() => reject(new Error(`nothing happened for ${PATIENCE / 1000} s; the last was: ${told}`)), PATIENCE);
+        };
+        alive(told);
+    });
+    return { stuck, alive, stop: () => clearTimeout(timer) };
+}
+
+async function record(browser, alive, name, plan) {
     const page = await browser.newPage();
+    await page.exposeFunction("alive", alive);
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
     if (plan.player) await page.addScriptTag({ path: path.join(modules, libraries[plan.player]) });
     const { recording, ...result } = await page.evaluate((plan) => (plan.player ? recordPlayer(plan) : record(plan)), plan);
     await writeFile(path.join(folder, `${name}.f32`), Buffer.from(recording, "base64"));
-    await page.close();
-    return [name, result];
+    return result;
+}
+
+async function play(name, plan) {
+    const chrome = await chromium.launchServer({
+        executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+        args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
+    });
+    const watched = watch();
+    try {
+        const browser = await chromium.connect(chrome.wsEndpoint());
+        return await Promise.race([record(browser, watched.alive, name, plan), watched.stuck]);
+    } catch (error) {
+        return { failed: error.message };
+    } finally {
+        await chrome.kill();
+        watched.stop();
+    }
 }
 
 try {
     const plans = Object.entries(JSON.parse(await readFile(path.join(folder, "plans.json"), "utf8")));
     const results = [];
-    for (const [name, plan] of plans) results.push(await play(name, plan));
+    for (const [name, plan] of plans) results.push([name, await play(name, plan)]);
     await writeFile(path.join(folder, "results.json"), JSON.stringify(Object.fromEntries(results)));
 } finally {
-    await browser.close();
     server.close();
 }

@@ -101,11 +101,35 @@ static void base64(void **state)
     assert_false(decodes("AAAAAAAAAAAAAAAA", TEXT_BASE64_URL)); /* 12 bytes don't fit */
 }
 
+static void percents(void **state)
+{
+    (void)state;
+    char out[8] = "";
+    assert_int_equal(text_percent_byte("%fF", 3), 255);
+    assert_int_equal(text_percent_byte("%00", 3), 0);
+    assert_int_equal(text_percent_byte("%41", 2), -1);
+    assert_int_equal(text_percent_byte("%g1", 3), -1);
+    assert_int_equal(text_percent_byte("%+1", 3), -1);
+    assert_int_equal(text_percent_byte("a41", 3), -1);
+    assert_true(text_percent_decode("a%2Fb%c3%A4+", 12, out, sizeof out));
+    assert_string_equal(out, "a/b\303\244+");
+    assert_true(text_percent_decode("%41%42", 3, out, sizeof out)); /* no more than was asked for */
+    assert_string_equal(out, "A");
+    assert_true(text_percent_decode("", 0, out, sizeof out));
+    static const char *const wrong[] = {"a%", "a%4", "a%zz", "a%00", "%0a", "%7f", "12345678"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(text_percent_decode(wrong[i], strlen(wrong[i]), out, sizeof out));
+        assert_string_equal(out, "");
+    }
+    assert_true(text_percent_decode("1234567", 7, out, sizeof out));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cleaned),         cmocka_unit_test(refused), cmocka_unit_test(numbers),
         cmocka_unit_test(copies_that_fit), cmocka_unit_test(folding), cmocka_unit_test(base64),
+        cmocka_unit_test(percents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

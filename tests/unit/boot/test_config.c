@@ -106,6 +106,9 @@ static void wrong_values_are_refused(void **state)
         {CONFIG_PLAN_DEFAULT, "gold"},
         {CONFIG_BLOB_S3_HOST, "http://s3.example"},
         {CONFIG_BLOB_S3_HOST, "s3.example/s3"},
+        {CONFIG_CACHE_STORE, "redis:"},
+        {CONFIG_CACHE_STORE, "redis://a:port"},
+        {CONFIG_CACHE_STORE, "memory:here"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct config_sources sources = {.data = "/tmp/x", .flags = {wrong[i]}, .flag_count = 1};
@@ -118,6 +121,26 @@ static void wrong_values_are_refused(void **state)
 }
 
 /* Every number has its bounds: the default is inside, and what is just outside is refused. */
+static void files_of_one_machine_are_not_for_many(void **state)
+{
+    (void)state;
+    static const char store[] = "s3://u:p@127.0.0.1:1/bucket";
+    struct config_sources sources = {
+        .data = "/tmp/x",
+        .flags = {{CONFIG_BLOB_STORE, store}, {CONFIG_IMPORT_MODE, "reference"}},
+        .flag_count = 2};
+    struct config *config = NULL;
+    struct problem problem = {0};
+    assert_int_equal(config_load(&sources, &config, &problem), ERR_INVALID);
+    assert_non_null(strstr(problem.detail, "import.mode = copy"));
+    sources.flags[1].value = "copy";
+    assert_int_equal(config_load(&sources, &config, &problem), 0);
+    config_free(config);
+    sources.flag_count = 1; /* the default copies there */
+    assert_int_equal(config_load(&sources, &config, &problem), 0);
+    config_free(config);
+}
+
 static void numbers_have_bounds(void **state)
 {
     (void)state;
@@ -148,12 +171,30 @@ static void shown_without_secrets(void **state)
     assert_int_equal(
         config_read_text(config, "f", "[mail]\nurl = smtp://me:hunter2@mail.example:25\n", NULL),
         0);
+    assert_int_equal(
+        config_read_text(config, "f",
+                         "[database]\ncatalog_replicas = postgresql://me:hunter2@a:5432/x"
+                         "  postgresql://me@b/x?password=hunter2&sslmode=require\n"
+                         "users = postgresql://me:hun@ter2@c/x\n",
+                         NULL),
+        0);
+    assert_int_equal(
+        config_read_text(
+            config, "f",
+            "[blob]\nstore = s3://K:hunter2@h/music?upload_key=U&upload_secret=hunter2&tls=no\n",
+            NULL),
+        0);
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     config_write(config, NULL, out);
     (void)fclose(out);
     assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "s3://K:***@h/music?upload_key=U&upload_secret=***&tls=no\n"));
+    assert_null(strstr(text, "ter2"));
+    assert_non_null(strstr(text, "postgresql://me:***@a:5432/x"
+                                 "  postgresql://me@b/x?password=***&sslmode=require"));
+    assert_non_null(strstr(text, "postgresql://me:***@c/x"));
     assert_non_null(strstr(text, "smtp://me:***@mail.example:25"));
     struct config *again = NULL;
     assert_int_equal(config_new(&again), 0);
@@ -170,6 +211,7 @@ int main(void)
         cmocka_unit_test(the_url_follows_the_port),
         cmocka_unit_test(wrong_text_is_refused),
         cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(files_of_one_machine_are_not_for_many),
         cmocka_unit_test(numbers_have_bounds),
         cmocka_unit_test(shown_without_secrets),
     };

@@ -50,6 +50,7 @@ static const struct {
     {"alac.m4a", "-c:a alac", "alac", FRAMES, 44100, 2},
     {"a.aiff", "", "pcm", FRAMES, 44100, 2},
     {"a.wv", "", "wavpack", FRAMES, 44100, 2},
+    {"a.tta", "", "tta", FRAMES, 44100, 2},
     {"cbr.mp3", "-b:a 192k", "mp3", FRAMES, 44100, 2},
     {"vbr.mp3", "-q:a 4", "mp3", FRAMES, 44100, 2},
     {"aac.m4a", "-c:a aac -b:a 192k", "aac", FRAMES, 44100, 2},
@@ -131,6 +132,7 @@ static void test_samples_are_aligned(void **state)
     assert_true(difference("16.wav", "alac.m4a") == 0);
     assert_true(difference("16.wav", "a.aiff") == 0);
     assert_true(difference("16.wav", "a.wv") == 0);
+    assert_true(difference("16.wav", "a.tta") == 0);
     assert_true(difference("16.wav", "flac.oga") == 0);
     assert_true(difference("16.wav", "cbr.mp3") < 0.02);
     assert_true(difference("16.wav", "aac.m4a") < 0.02);
@@ -145,6 +147,7 @@ static const struct {
      "The file ends after 4 s although its header says 10 s."},
     {"cut.aiff", "head -c 700001 a.aiff > cut.aiff", "truncated", "although its header says 10 s."},
     {"cut.wv", "head -c 200000 a.wv > cut.wv", "truncated", "although its header says 10 s."},
+    {"cut.tta", "head -c 200000 a.tta > cut.tta", "truncated", "although its header says 10 s."},
     {"cut.mp3", "head -c 120000 cbr.mp3 > cut.mp3", "truncated", "although its header says 10 s."},
     {"cut.m4a", "head -c 80000 start.m4a > cut.m4a", "truncated", "although its header says 10 s."},
     {"index.m4a", "head -c 80000 aac.m4a > index.m4a", "truncated", "was cut off"},
@@ -249,6 +252,65 @@ static void test_odd_files_are_taken(void **state)
     assert_int_equal(frames, FRAMES);
 }
 
+/* Cuts of a file, one behind the other, are the file, whatever blocks it is decoded in. */
+static void test_cuts_touch(void **state)
+{
+    static const int64_t marks[] = {0, 1, 76, 333, 700, 0};
+    static const char *const names[] = {"a.flac", "cbr.mp3", "v.ogg", "192k.wav"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int64_t bytes, sum = 0;
+        int fd CLEANUP_CLOSE = support_open(names[i], &bytes);
+        const float *const *planes, *const *whole_planes;
+        unsigned frames, whole_frames = 0, whole_at = 0;
+        struct failure failure = {0};
+        struct decoder *whole = NULL;
+        assert_int_equal(decoder_open(fd, bytes, &failure, &whole), 0);
+        for (unsigned k = 0; k + 1 < sizeof marks / sizeof marks[0]; k++) {
+            struct decoder *decoder = NULL;
+            assert_int_equal(decoder_open(fd, bytes, &failure, &decoder), 0);
+            int rate = decoder_sound(decoder)->pcm.rate;
+            decoder_cut(decoder, marks[k], marks[k + 1]);
+            while (decoder_next(decoder, &planes, &frames, &failure) > 0) {
+                for (unsigned at = 0; at < frames; at++, whole_at++) {
+                    if (whole_at == whole_frames) {
+                        assert_int_equal(
+                            decoder_next(whole, &whole_planes, &whole_frames, &failure), 1);
+                        whole_at = 0;
+                    }
+                    assert_true(planes[0][at] == whole_planes[0][whole_at]);
+                }
+                sum += frames;
+            }
+            if (marks[k + 1] != 0) {
+                assert_int_equal(decoder_frames(decoder),
+                                 marks[k + 1] * rate / 75 - marks[k] * rate / 75);
+            }
+            decoder_free(decoder);
+        }
+        assert_true(whole_at == whole_frames);
+        assert_int_equal(decoder_next(whole, &whole_planes, &whole_frames, &failure), 0);
+        assert_int_equal(sum, decoder_frames(whole));
+        decoder_free(whole);
+    }
+}
+
+static void test_a_cut_behind_the_end(void **state)
+{
+    int64_t bytes;
+    int fd CLEANUP_CLOSE = support_open("a.flac", &bytes);
+    const float *const *planes;
+    unsigned frames;
+    struct failure failure = {0};
+    struct decoder *decoder = NULL;
+    (void)state;
+    assert_int_equal(decoder_open(fd, bytes, &failure, &decoder), 0);
+    decoder_cut(decoder, 75 * 60, 0);
+    assert_true(decoder_next(decoder, &planes, &frames, &failure) < 0);
+    assert_string_equal(failure.code, "no-samples");
+    decoder_free(decoder);
+}
+
 /* The object ends where its length says, whatever the file holds behind it. */
 static void test_reads_no_further_than_told(void **state)
 {
@@ -286,6 +348,8 @@ int main(void)
         cmocka_unit_test(test_samples_are_aligned),
         cmocka_unit_test(test_bad_files_say_why),
         cmocka_unit_test(test_odd_files_are_taken),
+        cmocka_unit_test(test_cuts_touch),
+        cmocka_unit_test(test_a_cut_behind_the_end),
         cmocka_unit_test(test_reads_no_further_than_told),
     };
     return cmocka_run_group_tests(tests, make_source, support_teardown);

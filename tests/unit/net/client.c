@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 5000 };
+enum { WAIT_MS = 60000 }; /* a bound for what comes at once */
 
 void test_config(struct http_config *config)
 {
@@ -54,6 +54,17 @@ static int connect_from(struct http_server *server, uint32_t from)
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+bool client_can_connect(struct http_server *server)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_server_port(server)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bool can = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    (void)close(fd);
+    return can;
 }
 
 int client_connect(struct http_server *server)

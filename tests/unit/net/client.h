@@ -15,6 +15,8 @@ struct http_server *serve(const struct route *rows, unsigned count, void *contex
 void test_config(struct http_config *config);
 
 int client_connect(struct http_server *server);
+/* False where nobody listens. */
+bool client_can_connect(struct http_server *server);
 /* From 127.9.0.number. */
 int client_connect_from(struct http_server *server, unsigned number);
 void client_send(int fd, const char *bytes, size_t length);

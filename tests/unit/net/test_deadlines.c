@@ -148,7 +148,7 @@ static void a_trickled_header_is_cut(void **state)
     int fd = client_connect(server);
     struct answer answer = trickle(fd, GET("/hello") GET("/hello"), 100);
     assert_int_equal(answer.status, 408);
-    assert_in_range(clock_monotonic_ms() - start_ms, 700, 3000);
+    assert_true(clock_monotonic_ms() - start_ms >= 700);
     answer_done(&answer);
     (void)close(fd);
 }
@@ -205,7 +205,7 @@ static void a_trickled_body_is_cut(void **state)
     client_say(fd, "POST /body HTTP/1.1\r\nHost: t\r\nContent-Length: 2000\r\n\r\n");
     struct answer answer = trickle(fd, body, 50); /* 20 bytes a second */
     assert_int_equal(answer.status, 408);
-    assert_in_range(clock_monotonic_ms() - start_ms, 9000, 14000);
+    assert_in_range(clock_monotonic_ms() - start_ms, 9000, 39000); /* it would take 40 s */
     answer_done(&answer);
     (void)close(fd);
 }

@@ -1,6 +1,7 @@
 /* The bounded pool. */
 #include "net/jobs.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <setjmp.h>
@@ -123,25 +124,31 @@ static void earlier_lanes_go_first(void **state)
 {
     (void)state;
     struct job_pool *pool = NULL;
-    assert_int_equal(job_pool_new("test", 1, 8, &pool), 0);
+    assert_int_equal(job_pool_new("test", 1, 16, &pool), 0);
     hold = 1;
     ordered = 0;
     assert_int_equal(job_pool_submit(pool, run, NULL), 0);
     wait_for_depth(pool, 0);
-    static char names[] = "bBcCpP";
-    static const enum job_lane lanes[] = {JOB_BULK,   JOB_BULK, JOB_COMMON,
-                                          JOB_COMMON, JOB_PLAY, JOB_PLAY};
-    struct job jobs[6];
-    for (int i = 0; i < 6; i++) {
+    static char names[] = "bBcCqQpP";
+    static const enum job_lane lanes[] = {JOB_BULK,   JOB_BULK,   JOB_COMMON, JOB_COMMON,
+                                          JOB_PROMPT, JOB_PROMPT, JOB_PLAY,   JOB_PLAY};
+    struct job jobs[8];
+    for (int i = 0; i < 8; i++) {
         jobs[i] = let_in(pool, lanes[i], note, &names[i]);
         job_pool_push(pool, &jobs[i]);
     }
     hold = 0;
     job_pool_free(pool);
-    assert_memory_equal(order, "pPcCbB", 6);
+    assert_memory_equal(order, "pPqQcCbB", 8);
 }
 
-/* Of eight threads and places bulk has six, what is common seven. */
+static void push_blocked(struct job_pool *pool, struct job *job, enum job_lane lane)
+{
+    *job = let_in(pool, lane, run, NULL);
+    job_pool_push(pool, job);
+}
+
+/* Of eight threads and places bulk fills five, what is common six, what is prompt seven. */
 static void later_lanes_leave_room(void **state)
 {
     (void)state;
@@ -149,36 +156,76 @@ static void later_lanes_leave_room(void **state)
     assert_int_equal(job_pool_new("test", 8, 8, &pool), 0);
     ran = 0;
     hold = 1;
-    struct job bulk[12], common[2], play[2];
-    for (int i = 0; i < 6; i++) {
-        bulk[i] = let_in(pool, JOB_BULK, run, NULL);
-        job_pool_push(pool, &bulk[i]);
+    struct job running[8], waiting[8];
+    static const enum job_lane runs[8] = {JOB_BULK, JOB_BULK,   JOB_BULK,   JOB_BULK,
+                                          JOB_BULK, JOB_COMMON, JOB_PROMPT, JOB_PLAY};
+    for (int i = 0; i < 8; i++) {
+        push_blocked(pool, &running[i], runs[i]);
         wait_for_depth(pool, 0); /* it runs */
+        if (i == 4) {
+            push_blocked(pool, &waiting[0], JOB_BULK);
+            pause_briefly();
+            assert_int_equal(job_pool_depth(pool), 1); /* though three threads are free */
+            hold = 0;
+            wait_for_depth(pool, 0);
+            for (int j = 0; j < 500 && ran < 6; j++) {
+                pause_briefly();
+            }
+            hold = 1;
+            for (int j = 0; j < 5; j++) {
+                push_blocked(pool, &running[j], JOB_BULK);
+                wait_for_depth(pool, 0);
+            }
+        }
     }
-    for (int i = 6; i < 12; i++) {
-        bulk[i] = let_in(pool, JOB_BULK, run, NULL);
-        job_pool_push(pool, &bulk[i]);
+    for (int i = 0; i < 8; i++) {
+        push_blocked(pool, &waiting[i], runs[i]);
+        enum job_lane refused = i == 4 ? JOB_BULK : i == 5 ? JOB_COMMON : JOB_PROMPT;
+        if (i >= 4 && i < 7) {
+            assert_int_equal(job_pool_claim(pool, refused), ERR_BUSY);
+        }
     }
-    pause_briefly();
-    assert_int_equal(job_pool_depth(pool), 6); /* they wait, though two threads are free */
-    assert_int_equal(job_pool_claim(pool, JOB_BULK), ERR_BUSY);
-    assert_int_equal(job_pool_claim(pool, JOB_COMMON), 0);
-    assert_int_equal(job_pool_claim(pool, JOB_COMMON), ERR_BUSY);
-    job_pool_unclaim(pool);
-    common[0] = let_in(pool, JOB_COMMON, run, NULL);
-    job_pool_push(pool, &common[0]);
-    wait_for_depth(pool, 6);
-    play[0] = let_in(pool, JOB_PLAY, run, NULL);
-    job_pool_push(pool, &play[0]);
-    wait_for_depth(pool, 6);
-    common[1] = let_in(pool, JOB_COMMON, run, NULL);
-    job_pool_push(pool, &common[1]);
-    play[1] = let_in(pool, JOB_PLAY, run, NULL);
-    job_pool_push(pool, &play[1]);
     assert_int_equal(job_pool_claim(pool, JOB_PLAY), ERR_BUSY); /* eight wait */
     hold = 0;
     job_pool_free(pool);
-    assert_int_equal(ran, 16);
+    assert_int_equal(ran, 6 + 16);
+}
+
+static void take_ten_ms(void *argument)
+{
+    (void)argument;
+    (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    ran++;
+}
+
+/* What those before it will take, though nobody has waited yet. */
+static void a_burst_is_foreseen(void **state)
+{
+    (void)state;
+    struct job_pool *pool = NULL;
+    assert_int_equal(job_pool_new("test", 1, 64, &pool), 0);
+    ran = 0;
+    hold = 1;
+    assert_int_equal(job_pool_wait_us(pool, JOB_COMMON, clock_monotonic_us()), 0);
+    struct job jobs[40], blocker, later[10];
+    for (int i = 0; i < 40; i++) {
+        jobs[i] = let_in(pool, JOB_PLAY, take_ten_ms, NULL);
+        job_pool_push(pool, &jobs[i]);
+    }
+    for (int i = 0; i < 2000 && ran < 40; i++) {
+        pause_briefly();
+    }
+    push_blocked(pool, &blocker, JOB_BULK);
+    wait_for_depth(pool, 0);
+    for (int i = 0; i < 10; i++) {
+        later[i] = let_in(pool, JOB_PLAY, take_ten_ms, NULL);
+        job_pool_push(pool, &later[i]);
+    }
+    int64_t now_us = clock_monotonic_us();
+    assert_in_range(job_pool_wait_us(pool, JOB_PLAY, now_us), 90 * 1000, INT64_MAX);
+    assert_in_range(job_pool_wait_us(pool, JOB_COMMON, now_us), 90 * 1000, INT64_MAX);
+    hold = 0;
+    job_pool_free(pool);
 }
 
 static _Atomic int niceness;
@@ -212,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),   cmocka_unit_test(claims_take_places),
         cmocka_unit_test(ending_finishes_chains), cmocka_unit_test(earlier_lanes_go_first),
         cmocka_unit_test(later_lanes_leave_room), cmocka_unit_test(threads_may_give_way),
+        cmocka_unit_test(a_burst_is_foreseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,6 +54,43 @@ static int handle(struct request *request)
                                : reply_resource(request, 201, write.answer, 5);
 }
 
+/* Takes the body, and keeps nothing of it. */
+static int sink_open(struct request *request, void **ret_state)
+{
+    *ret_state = request;
+    return 0;
+}
+
+static int sink_write(struct request *request, void *state, const void *bytes, size_t length)
+{
+    (void)request, (void)state, (void)bytes, (void)length;
+    return 0;
+}
+
+static void sink_close(struct request *request, void *state, bool complete)
+{
+    (void)request, (void)state, (void)complete;
+}
+
+static const struct body_sink sink = {sink_open, sink_write, sink_close};
+
+static int handle_sunk(struct request *request)
+{
+    struct write write = {.request = request};
+    size_t length;
+    (void)request_body(request, &length);
+    assert_int_equal(length, 0);
+    int error = idempotency_from_request(request, &write.once);
+    const char *content = request_query(request, "content");
+    idempotency_add(&write.once, content, strlen(content));
+    error = error != 0 ? error : db_write(db, do_write, &write);
+    if (error != 0) {
+        return error;
+    }
+    return write.once.replayed ? idempotency_reply(request, &write.once)
+                               : reply_resource(request, 201, write.answer, 5);
+}
+
 static int authenticate(void *context, struct request *request, const char *bearer)
 {
     (void)context;
@@ -67,6 +105,12 @@ static const struct route rows[] = {
      .run = ROUTE_POOL,
      .body_bytes_max = 100,
      .handle = handle},
+    {.method = "POST",
+     .pattern = "/sunk/{name}",
+     .run = ROUTE_POOL,
+     .body_bytes_max = 100,
+     .sink = &sink,
+     .handle = handle_sunk},
 };
 
 static struct http_server *server;
@@ -80,7 +124,7 @@ static int set_up(void **state)
     assert_int_equal(db_migrate(db, idempotency_migrations, idempotency_migration_count, &problem),
                      0);
     static const struct http_hooks hooks = {.authenticate = authenticate};
-    server = serve(rows, 1, NULL, NULL, &hooks);
+    server = serve(rows, COUNT_OF(rows), NULL, NULL, &hooks);
     return 0;
 }
 
@@ -127,6 +171,17 @@ static void a_key_is_for_one_request(void **state)
     post("1", "/things/a", "k1", "x", 201, "{\"made\":1}", false);
     post("1", "/things/a", "k1", "y", 422, "another request", false);
     post("1", "/things/b", "k1", "x", 422, "another request", false);
+    assert_int_equal(made, 1);
+}
+
+/* What a sink took is told by what was added in its place: here the query, which the path is
+ * without. */
+static void a_body_that_a_sink_took_counts_too(void **state)
+{
+    (void)state;
+    post("1", "/sunk/a?content=x", "k1", "123456789", 201, "{\"made\":1}", false);
+    post("1", "/sunk/a?content=x", "k1", "123456789", 201, "{\"made\":1}", true);
+    post("1", "/sunk/a?content=y", "k1", "123456789", 422, "another request", false);
     assert_int_equal(made, 1);
 }
 
@@ -187,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_repeated_write_is_done_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_is_for_one_request, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_body_that_a_sink_took_counts_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_write_may_be_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keys_are_kept_for_a_day, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_keys_are_refused, set_up, tear_down),

@@ -2,6 +2,7 @@
 // holds the start of what comes next.
 import Hls, { type ErrorData, type HlsConfig } from 'hls.js/light';
 import { pause } from '../backoff';
+import { Problem } from '../problem';
 import { exactEnd, levelFor, rungOf, type Choice } from './quality';
 import { forgetSource, source, START_RUNG } from './sources';
 import { WarmLoader } from './warm_loader';
@@ -29,10 +30,16 @@ const config: Partial<HlsConfig> = {
 };
 
 const RECOVERIES_MAX = 3;
+/** How often, and for how long in all, renditions that are being made are asked for. */
+const MAKING_MS = 1500;
+const MAKING_TRIES = 200;
 /** Within this an element has at least begun to load. */
 const BEGUN_MS = 400;
 /** Buffered ahead while it plays. */
 const AHEAD_S = 24;
+
+/** Nothing that this person may hear is there yet, but it will be. */
+const isBeingMade = (error: unknown) => error instanceof Problem && error.status === 409 && error.retryAfter > 0;
 
 /** hls.js would try other rungs first: their addresses have run out too. */
 const isExpired = (data: ErrorData) => data.response?.code === 403;
@@ -73,8 +80,8 @@ export class Deck {
 
   private async fetchAndAttach(trackId: string, startAt: number): Promise<void> {
     try {
-      const [stream] = await Promise.all([source(trackId), this.emptied]);
-      if (this.trackId === trackId) {
+      const [stream] = await Promise.all([this.playable(trackId), this.emptied]);
+      if (stream && this.trackId === trackId) {
         this.attach(stream, startAt);
       }
     } catch (error) {
@@ -83,7 +90,37 @@ export class Deck {
     }
   }
 
+  /** An imported track has only its original at first, which plays where the browser can and the person
+   * may hear it; by asking, the renditions that any browser plays are on their way. */
+  private async playable(trackId: string): Promise<Stream | null> {
+    for (let tries = 0; this.trackId === trackId; tries += 1) {
+      const stream = await source(trackId).catch((error: unknown) => {
+        if (!isBeingMade(error) || tries === MAKING_TRIES) {
+          throw error;
+        }
+        return null;
+      });
+      if (stream && (stream.hls || this.canPlayOriginal(stream))) {
+        return stream;
+      }
+      if (tries === MAKING_TRIES) {
+        throw new Error('The track can’t be played by this browser');
+      }
+      await pause(MAKING_MS);
+    }
+    return null;
+  }
+
+  private canPlayOriginal(stream: Stream): boolean {
+    const mime = stream.files.find((f) => f.format === 'original')?.mime;
+    return mime !== undefined && this.audio.canPlayType(mime) !== '';
+  }
+
   private attach(stream: Stream, startAt: number): void {
+    if (!stream.hls) {
+      this.audio.src = `${new URL(stream.trackUrl, document.baseURI).href}#t=${startAt}`;
+      return;
+    }
     const manifest = new URL(stream.hls, document.baseURI).href;
     if (!Hls.isSupported()) {
       this.audio.src = `${manifest}#t=${startAt}`; // an iPhone plays HLS by itself
@@ -198,9 +235,9 @@ export class Deck {
     }
   }
 
-  rewind(): void {
-    if (this.audio.currentTime > 0) {
-      this.audio.currentTime = 0;
+  standAt(seconds: number): void {
+    if (this.audio.currentTime !== seconds) {
+      this.audio.currentTime = seconds;
     }
   }
 

@@ -5,7 +5,7 @@ import { createStore } from '../store';
 import { tell, tellError } from '../toasts';
 import type { Track } from '../types';
 import type { Deck } from './deck';
-import { at, currentOf, emptyQueue, grown, nextIndex, previousIndex, queueFrom, type Queue } from './queue';
+import { at, continued, currentOf, emptyQueue, grown, moved, nextIndex, previousIndex, queueFrom, without, type Queue } from './queue';
 import type { Choice } from './quality';
 import { prefetch } from './sources';
 
@@ -58,8 +58,10 @@ let spare: Deck | null = null;
 
 const set = (fields: Partial<PlayerState>) => player.update((state) => ({ ...state, ...fields }));
 export const currentTrack = (): Track | null => currentOf(player.get().queue);
+/** Not so of a queue that was begun elsewhere, until it is played here. */
+const isLoaded = (): boolean => active !== null && active.trackId !== null && active.trackId === currentTrack()?.id;
 /** For the seek bar, which moves more often than the store does. */
-export const positionNow = (): number => active?.audio.currentTime ?? 0;
+export const positionNow = (): number => (isLoaded() ? active!.audio.currentTime : player.get().position);
 
 function newDeck(make: typeof Deck): Deck {
   const mine = (run: () => void) => () => deck === active && run();
@@ -86,6 +88,9 @@ export async function openDecks(): Promise<void> {
 }
 
 function onTime(): void {
+  if (!isLoaded()) {
+    return;
+  }
   const { audio } = active!;
   const known = (currentTrack()?.durationMs ?? 0) / 1000;
   const duration = Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : known;
@@ -133,15 +138,15 @@ export function expect(trackId: string): void {
   }
 }
 
-async function playIndex(index: number): Promise<void> {
-  const queue = at(player.get().queue, index);
+/** Plays the track at which the queue stands, from `startAt` seconds. */
+async function play(queue: Queue, startAt = 0): Promise<void> {
   const track = currentOf(queue);
   if (!track) {
     return;
   }
   active?.pause();
   const duration = track.durationMs / 1000;
-  set({ queue, playing: true, waiting: true, position: 0, duration, rung: 0 });
+  set({ queue, playing: true, waiting: true, position: startAt, duration, rung: 0 });
   await openDecks();
   if (currentTrack()?.id !== track.id) {
     return;
@@ -151,10 +156,10 @@ async function playIndex(index: number): Promise<void> {
     [active, spare] = [spare!, active!];
   }
   const deck = active!;
-  await deck.load(track.id);
+  await deck.load(track.id, startAt);
   if (currentTrack()?.id === track.id && deck === active) {
     set({ rung: deck.rung });
-    deck.rewind();
+    deck.standAt(startAt);
     await deck.play();
   }
   if (spare!.trackId === left) {
@@ -170,27 +175,47 @@ export function growQueue(tracks: Track[]): void {
   player.update((state) => ({ ...state, queue: grown(state.queue, tracks) }));
 }
 
-/** Plays an album from the track chosen, or from its first. */
-export async function playTracks(tracks: Track[], chosenId?: string): Promise<void> {
-  const queue = queueFrom(tracks, chosenId);
+/** Plays a list from the place chosen, or from its first track. */
+export async function playTracks(tracks: Track[], chosen?: number): Promise<void> {
+  const queue = queueFrom(tracks, chosen);
   if (queue.index < 0) {
     tell('Nothing here can be played yet.');
     return;
   }
-  player.update((state) => ({ ...state, queue }));
-  await playIndex(queue.index).catch(onFailure);
+  await play(queue).catch(onFailure);
 }
 
+/** More of a list that plays, from where it was cut. */
+export const continueQueue = (list: Track[], more: Track[]): void => changeQueue(continued(player.get().queue, list, more));
+
+export const playAt = (index: number): Promise<void> => play(at(player.get().queue, index)).catch(onFailure);
+
+/** A queue that was begun elsewhere stands where it was left, silent until somebody plays it. */
+export function offer(tracks: Track[], index: number, position: number): void {
+  active?.pause();
+  active?.unload();
+  const queue = { tracks, index, growing: false };
+  const duration = (currentOf(queue)?.durationMs ?? 0) / 1000;
+  set({ queue, playing: false, waiting: false, position, duration, rung: 0 });
+}
+
+const changeQueue = (queue: Queue) => player.update((state) => ({ ...state, queue }));
+export const moveInQueue = (from: number, to: number): void => changeQueue(moved({ ...player.get().queue, growing: false }, from, to));
+export const removeFromQueue = (index: number): void => changeQueue(without(player.get().queue, index));
+
 export async function toggle(): Promise<void> {
-  if (!currentTrack() || !active) {
+  const { queue, playing, position } = player.get();
+  if (!currentTrack()) {
     return;
   }
-  if (player.get().playing) {
+  if (playing) {
     set({ playing: false, waiting: false });
-    active.pause();
-  } else {
+    active?.pause();
+  } else if (isLoaded()) {
     set({ playing: true });
-    await active.play().catch(onFailure);
+    await active!.play().catch(onFailure);
+  } else {
+    await play(queue, position).catch(onFailure);
   }
 }
 
@@ -205,7 +230,7 @@ export async function skip(direction: 1 | -1): Promise<void> {
   }
   const index = direction > 0 ? nextIndex(queue) : previousIndex(queue);
   if (index !== null) {
-    await playIndex(index).catch(onFailure);
+    await playAt(index);
   } else if (direction < 0) {
     seek(0);
   } else {
@@ -216,11 +241,12 @@ export async function skip(direction: 1 | -1): Promise<void> {
 }
 
 export function seek(seconds: number): void {
-  if (active?.trackId) {
-    const { duration } = player.get();
-    active.audio.currentTime = Math.min(Math.max(0, seconds), Math.max(0, duration - 0.05));
-    set({ position: active.audio.currentTime });
+  const { duration } = player.get();
+  const position = Math.min(Math.max(0, seconds), Math.max(0, duration - 0.05));
+  if (isLoaded()) {
+    active!.audio.currentTime = position;
   }
+  set({ position });
 }
 
 export const seekBy = (seconds: number): void => seek(positionNow() + seconds);

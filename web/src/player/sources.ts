@@ -44,6 +44,9 @@ export function source(trackId: string): Promise<Stream> {
   entry.stream.then(
     (stream) => {
       entry.expiresAt = stream.expiresAt;
+      if (!stream.hls && sources.get(trackId) === entry) {
+        sources.delete(trackId); // there is more the next time
+      }
     },
     () => sources.delete(trackId),
   );
@@ -99,7 +102,7 @@ export const START_RUNG = 160;
 export async function prefetch(trackId: string): Promise<void> {
   const stream = await source(trackId);
   const entry = sources.get(trackId);
-  if (!entry || entry.warmed) {
+  if (!entry || entry.warmed || !stream.hls) {
     return;
   }
   entry.warmed = true;

@@ -15,10 +15,12 @@ interface MenuProps {
   label: string;
   class: string;
   button: ComponentChildren;
+  /** Of the button. */
+  look?: string;
   items: MenuItem[];
 }
 
-export function Menu({ label, class: name, button, items }: MenuProps) {
+export function Menu({ label, class: name, button, look, items }: MenuProps) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const entries = () => [...root.current!.querySelectorAll<HTMLElement>('[role^="menuitem"]')];
@@ -60,7 +62,14 @@ export function Menu({ label, class: name, button, items }: MenuProps) {
 
   return (
     <div class={`menu ${name}`} ref={root} onKeyDown={onKeyDown}>
-      <button aria-haspopup="menu" aria-expanded={open} aria-label={label} title={label} onClick={() => setOpen(!open)}>
+      <button
+        class={look}
+        aria-haspopup="menu"
+        aria-expanded={open}
+        aria-label={label}
+        title={label}
+        onClick={() => setOpen(!open)}
+      >
         {button}
       </button>
       {open && (

@@ -7,8 +7,10 @@ import { useStore } from '../store';
 import type { Album, Track } from '../types';
 import { isSettled, watchAlbum } from '../upload/watch';
 import { Cover } from '../ui/cover';
+import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
 import { useResource } from '../ui/resource';
+import { Stars } from '../ui/stars';
 import { Empty, Failed } from '../ui/states';
 import { TrackList } from './track_list';
 
@@ -65,6 +67,8 @@ function Header({ album, tracks }: { album: Album; tracks: Track[] }) {
         </p>
         <div class="hero-actions">
           <PlayButton tracks={tracks} />
+          <Heart kind="album" id={album.id} title={album.title} />
+          <Stars kind="album" id={album.id} title={album.title} />
           <span class="hero-state" role="status">
             {working > 0 ? `${plural(working, 'track')} being prepared` : ''}
           </span>
@@ -145,7 +149,7 @@ export function AlbumPage({ id }: { id: string }) {
     <main>
       <Header album={album} tracks={tracks} />
       {tracks.length > 0 ? (
-        <TrackList tracks={tracks} />
+        <TrackList tracks={tracks} artistName={album.artistName} />
       ) : (
         <Empty title="No tracks yet">
           <p>They appear here as they are uploaded.</p>

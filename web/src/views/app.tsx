@@ -6,9 +6,15 @@ import { Logo } from '../ui/icons';
 import { Empty } from '../ui/states';
 import { AlbumPage } from './album';
 import { ArtistPage } from './artist';
+import { ArtistsPage } from './artists';
+import { DataPage } from './data';
+import { FoldersPage } from './folders';
 import { Header } from './header';
-import { Home } from './home';
+import { GenrePage, Home } from './home';
+import { LibraryPage } from './library';
 import { PlayerBar } from './player_bar';
+import { JoinPage, PlaylistPage, SharedPage } from './playlist';
+import { QueuePage } from './queue';
 import { resetToken, SignIn } from './sign_in';
 import { Toasts } from './toasts';
 import { UploadPage } from './upload';
@@ -17,12 +23,32 @@ function View({ at }: { at: Route }) {
   switch (at.name) {
     case 'home':
       return <Home />;
+    case 'albums':
+      return <Home order={at.order} />;
+    case 'genre':
+      return <GenrePage id={at.id} />;
+    case 'queue':
+      return <QueuePage />;
+    case 'join':
+      return <JoinPage token={at.token} />;
+    case 'artists':
+      return <ArtistsPage />;
     case 'album':
       return <AlbumPage id={at.id} />;
     case 'artist':
       return <ArtistPage id={at.id} />;
     case 'upload':
       return <UploadPage />;
+    case 'library':
+      return <LibraryPage />;
+    case 'folders':
+      return <FoldersPage />;
+    case 'data':
+      return <DataPage />;
+    case 'playlist':
+      return <PlaylistPage id={at.id} />;
+    case 'shared':
+      return <SharedPage token={at.token} />;
     case 'lost':
       return (
         <main>
@@ -45,6 +71,9 @@ export function App() {
         <Logo size={52} />
       </div>
     );
+  }
+  if (state.kind === 'out' && at.name === 'shared') {
+    return <SharedPage token={at.token} />;
   }
   if (state.kind === 'out' || resetToken()) {
     return (

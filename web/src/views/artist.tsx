@@ -5,10 +5,11 @@ import { Cover } from '../ui/cover';
 import { useResource } from '../ui/resource';
 import { Empty, Failed } from '../ui/states';
 import { AlbumGrid, GridSkeleton } from './album_grid';
+import { GiveArtist } from './give_artist';
 
 async function load(id: string) {
-  const [artist, albums] = await Promise.all([api.artist(id), api.artistAlbums(id)]);
-  return { artist, albums: albums.items };
+  const [artist, albums, guest] = await Promise.all([api.artist(id), api.artistAlbums(id), api.albumsWithGuest(id)]);
+  return { artist, albums: albums.items, guest: guest.items };
 }
 
 export function ArtistPage({ id }: { id: string }) {
@@ -27,7 +28,7 @@ export function ArtistPage({ id }: { id: string }) {
       </main>
     );
   }
-  const { artist, albums } = page.value;
+  const { artist, albums, guest } = page.value;
   return (
     <main>
       <section class="hero">
@@ -39,11 +40,17 @@ export function ArtistPage({ id }: { id: string }) {
           <h1>{artist.name}</h1>
           <p class="hero-note">{plural(albums.length, 'album')}</p>
           {artist.bio && <p class="bio">{artist.bio}</p>}
+          <GiveArtist key={artist.id} artist={artist} />
         </div>
       </section>
-      {albums.length > 0 ? (
-        <AlbumGrid albums={albums} byArtist={false} />
-      ) : (
+      {albums.length > 0 && <AlbumGrid albums={albums} byArtist={false} />}
+      {guest.length > 0 && (
+        <section aria-label="Appears on">
+          <h2 class="letter">Appears on</h2>
+          <AlbumGrid albums={guest} />
+        </section>
+      )}
+      {albums.length + guest.length === 0 && (
         <Empty title="No albums yet">
           <p>When {artist.name} publishes one, it appears here.</p>
         </Empty>

@@ -1,6 +1,7 @@
 // The bar at the top: where one is, and who.
 import { api } from '../api';
-import { route } from '../router';
+import { go, route } from '../router';
+import { SearchBox } from '../search/search_box';
 import { session } from '../session';
 import { useStore, whole } from '../store';
 import { tellError } from '../toasts';
@@ -29,7 +30,8 @@ export function Header() {
   const { name } = useStore(route, whole);
   const state = useStore(session, whole);
   const user = state.kind === 'in' ? state.user : null;
-  const isHome = name === 'home' || name === 'album';
+  const isHome = ['home', 'album', 'albums', 'genre'].includes(name);
+  const isArtists = name === 'artists' || name === 'artist';
   return (
     <header class="top">
       <a href="./" class="brand" aria-label="Tutti, to the albums">
@@ -41,14 +43,27 @@ export function Header() {
           <Icon name="albums" size={20} />
           <span>Albums</span>
         </a>
+        <a href="artists" class={isArtists ? 'active' : ''} aria-current={name === 'artists' ? 'page' : undefined}>
+          <Icon name="people" size={20} />
+          <span>Artists</span>
+        </a>
+        <a href="library" class={name === 'library' || name === 'playlist' ? 'active' : ''} aria-current={name === 'library' ? 'page' : undefined}>
+          <Icon name="heart" size={20} />
+          <span>Library</span>
+        </a>
         <UploadLink active={name === 'upload'} />
       </nav>
+      {user && <SearchBox />}
       {user && (
         <Menu
           label={`Account of ${user.username}`}
           class="account"
           button={<span class="avatar">{user.username.slice(0, 1).toUpperCase()}</span>}
-          items={[{ label: 'Sign out', detail: user.username, onChoose: signOut }]}
+          items={[
+            ...(user.roles.includes('admin') ? [{ label: 'Folders and libraries', onChoose: () => go('/folders') }] : []),
+            { label: 'My data', onChoose: () => go('/data') },
+            { label: 'Sign out', detail: user.username, onChoose: signOut },
+          ]}
         />
       )}
     </header>

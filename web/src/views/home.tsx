@@ -1,13 +1,60 @@
-// All albums, newest first; more come as one scrolls.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { api } from '../api';
+// All albums, in the order one likes to browse by; more come as one scrolls.
+import { useState } from 'preact/hooks';
+import { api, type AlbumQuery } from '../api';
+import { plural } from '../format';
 import { session } from '../session';
 import { useStore, whole } from '../store';
-import { tellError } from '../toasts';
 import type { Album, Page } from '../types';
+import { More } from '../ui/more';
 import { useResource } from '../ui/resource';
 import { Empty, Failed } from '../ui/states';
 import { AlbumGrid, GridSkeleton } from './album_grid';
+
+interface Order {
+  name: string;
+  /** Of the address; "" is the first page of all. */
+  path: string;
+  load: (seed: number, cursor?: string) => Promise<Page<Album>>;
+  /** What to do about it where there is nothing. */
+  empty: string;
+}
+
+const ofAll = (query: AlbumQuery) => (_seed: number, cursor?: string) => api.albums(query, cursor);
+
+/** Albums of a person's own list; those that are no more are passed over. */
+function own(list: 'played' | 'favourites' | 'ratings', sort?: string) {
+  return async (_seed: number, cursor?: string): Promise<Page<Album>> => {
+    const page = await api.ownAlbums(list, sort, cursor);
+    return { items: page.items.flatMap(({ album }) => (album ? [album] : [])), next: page.next };
+  };
+}
+
+const PLAYED = 'Albums appear here a little after you have heard something of them.';
+const ORDERS: Order[] = [
+  { name: 'Newest', path: '', load: ofAll({}), empty: '' },
+  { name: 'Last played', path: 'recent', load: own('played', 'recent'), empty: PLAYED },
+  { name: 'Most played', path: 'frequent', load: own('played', 'frequent'), empty: PLAYED },
+  { name: 'Random', path: 'random', load: (seed, cursor) => api.albums({ sort: 'random', seed }, cursor), empty: '' },
+  { name: 'By title', path: 'title', load: ofAll({ sort: 'title' }), empty: '' },
+  { name: 'By year', path: 'year', load: ofAll({ sort: 'year', order: 'desc' }), empty: 'No album says when it is from.' },
+  { name: 'Favourites', path: 'favourites', load: own('favourites'), empty: 'The heart on an album’s page keeps it here.' },
+  { name: 'Highest rated', path: 'rated', load: own('ratings', 'rating'), empty: 'The stars on an album’s page rate it.' },
+];
+
+function Orders({ at }: { at: string }) {
+  return (
+    <nav class="orders" aria-label="Orders of albums">
+      {ORDERS.map(({ name, path }) => (
+        <a key={path} href={path ? `albums/${path}` : './'} aria-current={path === at ? 'page' : undefined}>
+          {name}
+        </a>
+      ))}
+      <a href="albums/genres" aria-current={at === 'genres' ? 'page' : undefined}>
+        Genres
+      </a>
+    </nav>
+  );
+}
 
 function NoMusic() {
   const state = useStore(session, whole);
@@ -22,56 +69,72 @@ function NoMusic() {
   );
 }
 
-function More({ page }: { page: Page<Album> }) {
-  const [pages, setPages] = useState<Page<Album>[]>([]);
-  const [busy, setBusy] = useState(false);
-  const end = useRef<HTMLDivElement>(null);
-  const last = pages.at(-1) ?? page;
+interface ListProps {
+  id: string;
+  load: (cursor?: string) => Promise<Page<Album>>;
+  empty: string;
+}
 
-  async function load(cursor: string): Promise<void> {
-    setBusy(true);
-    await api.albums(cursor).then((next) => setPages([...pages, next]), tellError);
-    setBusy(false);
+function Albums({ id, load, empty }: ListProps) {
+  const first = useResource(id, () => load());
+  if (first.kind === 'failed') {
+    return <Failed {...first} />;
   }
+  if (first.kind === 'pending') {
+    return <GridSkeleton />;
+  }
+  if (first.value.items.length === 0 && !first.value.next) {
+    return empty ? <p class="hint">{empty}</p> : <NoMusic />;
+  }
+  return (
+    <More key={id} first={first.value} load={load}>
+      {(albums) => <AlbumGrid albums={albums} />}
+    </More>
+  );
+}
 
-  useEffect(() => {
-    if (!end.current || !last.next || busy) {
-      return undefined;
-    }
-    const watcher = new IntersectionObserver(
-      ([entry]) => entry?.isIntersecting && void load(last.next!),
-      { rootMargin: '600px' },
-    );
-    watcher.observe(end.current);
-    return () => watcher.disconnect();
-  }, [last, busy]);
-
+function Genres() {
+  const genres = useResource('genres', api.genres);
+  if (genres.kind !== 'there') {
+    return genres.kind === 'failed' ? <Failed {...genres} /> : <p aria-busy="true" />;
+  }
   return (
     <>
-      <AlbumGrid albums={[page, ...pages].flatMap((p) => p.items)} />
-      <div ref={end} />
+      <ul class="playlists" aria-label="Genres">
+        {genres.value.items.map(({ id, name, albumCount }) => (
+          <li key={id}>
+            <a href={`genre/${encodeURIComponent(id)}`}>
+              <strong>{name}</strong>
+              <small>{plural(albumCount, 'album')}</small>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {genres.value.items.length === 0 && <p class="hint">No album has a genre.</p>}
     </>
   );
 }
 
-export function Home() {
-  const first = useResource('home', () => api.albums());
+export function Home({ order = '' }: { order?: string }) {
+  const [seed] = useState(() => Math.floor(Math.random() * 2 ** 31));
+  const chosen = ORDERS.find(({ path }) => path === order);
   return (
     <main>
-      {first.kind === 'failed' && <Failed {...first} />}
-      {first.kind === 'pending' && (
-        <>
-          <h1 class="page-title">Albums</h1>
-          <GridSkeleton />
-        </>
-      )}
-      {first.kind === 'there' && first.value.items.length === 0 && <NoMusic />}
-      {first.kind === 'there' && first.value.items.length > 0 && (
-        <>
-          <h1 class="page-title">Albums</h1>
-          <More page={first.value} />
-        </>
-      )}
+      <h1 class="page-title">Albums</h1>
+      <Orders at={order} />
+      {order === 'genres' && <Genres />}
+      {chosen && <Albums id={`albums-${order}`} load={(cursor) => chosen.load(seed, cursor)} empty={chosen.empty} />}
+      {!chosen && order !== 'genres' && <p class="hint">Albums are not listed that way.</p>}
+    </main>
+  );
+}
+
+export function GenrePage({ id }: { id: string }) {
+  return (
+    <main>
+      <h1 class="page-title">{id}</h1>
+      <Orders at="genres" />
+      <Albums id={`genre-${id}`} load={(cursor) => api.albums({ genre: id, sort: 'title' }, cursor)} empty="No album has this genre." />
     </main>
   );
 }

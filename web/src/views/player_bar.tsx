@@ -161,6 +161,9 @@ export function PlayerBar() {
       <Buttons />
       <SeekBar track={track} />
       <div class="player-side">
+        <a href="queue" class="icon-button" aria-label="Queue" title="Queue">
+          <Icon name="queue" size={22} />
+        </a>
         <Quality />
         <Volume />
       </div>

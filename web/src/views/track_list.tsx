@@ -1,10 +1,13 @@
 // An album's tracks: number, title, state while the server works on it, length.
+import type { ComponentChildren } from 'preact';
 import { clock } from '../format';
 import { currentTrack, expect, player, playTracks, toggle } from '../player/player';
 import { useStore } from '../store';
 import type { Track } from '../types';
 import { onIntent } from '../ui/hover';
+import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
+import { AddToPlaylist } from './add_to_playlist';
 
 /** How much of the work on its file is done. */
 function percent({ progress }: Track): number {
@@ -37,10 +40,14 @@ function Bars({ moving }: { moving: boolean }) {
 interface RowProps {
   track: Track;
   position: number;
+  /** Whose it is, where the list is not one artist's. */
+  artist?: string;
   onPlay: () => void;
+  /** More to do with it, at the row's end. */
+  tools?: ComponentChildren;
 }
 
-function Row({ track, position, onPlay }: RowProps) {
+function Row({ track, position, artist, onPlay, tools }: RowProps) {
   const isCurrent = useStore(player, () => currentTrack()?.id === track.id);
   const playing = useStore(player, (state) => isCurrent && state.playing);
   const ready = track.status === 'ready';
@@ -54,7 +61,7 @@ function Row({ track, position, onPlay }: RowProps) {
         aria-label={label}
         onClick={() => (isCurrent ? void toggle() : onPlay())}
       >
-        <span class="row-number">{isCurrent ? <Bars moving={playing} /> : track.trackNumber || position}</span>
+        <span class="row-number">{isCurrent ? <Bars moving={playing} /> : position}</span>
         <span class="row-icon">
           <Icon name={playing ? 'pause' : 'play'} size={20} />
         </span>
@@ -68,6 +75,11 @@ function Row({ track, position, onPlay }: RowProps) {
             </abbr>
           )}
         </span>
+        {artist && (
+          <a class="row-artist" href={`artist/${track.artistId}`} onClick={(event) => event.stopPropagation()}>
+            {artist}
+          </a>
+        )}
         {!ready && (
           <span class={`row-state ${track.status}`} role={track.status === 'failed' ? 'alert' : undefined}>
             {stateText(track)}
@@ -77,7 +89,12 @@ function Row({ track, position, onPlay }: RowProps) {
       {track.status === 'processing' && (
         <progress class="row-progress" max={100} {...(track.progress.done > 0 ? { value: percent(track) } : {})} aria-label={`Preparing ${track.title}`} />
       )}
-      <span class="row-time">{track.durationMs ? clock(track.durationMs / 1000) : ''}</span>
+      <span class="row-end">
+        {tools}
+        <AddToPlaylist track={track} />
+        <Heart kind="track" id={track.id} title={track.title} />
+        <span class="row-time">{track.durationMs ? clock(track.durationMs / 1000) : ''}</span>
+      </span>
     </li>
   );
 }
@@ -91,8 +108,20 @@ function discsOf(tracks: Track[]): [number, Track[]][] {
   return [...discs];
 }
 
-export function TrackList({ tracks }: { tracks: Track[] }) {
-  const discs = discsOf(tracks);
+interface TrackListProps {
+  tracks: Track[];
+  /** Their album's artist, who need not be named again. */
+  artistName?: string;
+  byAlbum?: boolean;
+  tools?: (track: Track, index: number) => ComponentChildren;
+  /** In place of playing these alone. */
+  onPlay?: (index: number) => void;
+}
+
+/** Of an album by its discs, else as they come. */
+export function TrackList({ tracks, artistName, byAlbum = true, tools, onPlay }: TrackListProps) {
+  const play = onPlay ?? ((index: number) => void playTracks(tracks, index));
+  const discs: [number, Track[]][] = byAlbum ? discsOf(tracks) : [[1, tracks]];
   return (
     <>
       {discs.map(([disc, list]) => (
@@ -100,7 +129,14 @@ export function TrackList({ tracks }: { tracks: Track[] }) {
           {discs.length > 1 && <h2 class="disc">Disc {disc}</h2>}
           <ol class="rows" aria-label={discs.length > 1 ? `Tracks of disc ${disc}` : 'Tracks'}>
             {list.map((track, i) => (
-              <Row key={track.id} track={track} position={i + 1} onPlay={() => void playTracks(tracks, track.id)} />
+              <Row
+                key={`${track.id}-${i}`}
+                track={track}
+                position={byAlbum ? track.trackNumber || i + 1 : i + 1}
+                artist={track.credit === artistName ? undefined : track.credit}
+                onPlay={() => play(tracks.indexOf(track))}
+                tools={tools?.(track, i)}
+              />
             ))}
           </ol>
         </section>

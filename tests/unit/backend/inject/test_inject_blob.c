@@ -146,7 +146,7 @@ static void check_rest(int result)
     assert_int_not_equal(result, ERR_NOT_FOUND);
     assert_true(is_old(kept_key));
     assert_int_equal(count_entries("temporary"), 0);
-    assert_int_equal(blob_ping(store), 0);
+    assert_int_equal(blob_ping(store, NULL), 0);
 }
 
 static int make_store(void **state)

@@ -1,5 +1,7 @@
-/* A catalog on real embedded engines (support.h). */
+/* A catalog on real engines (support.h). */
 #include "support.h"
+
+#include "../../../contract/contract.h"
 
 #include "backend/blob/blob.h"
 #include "backend/cache/cache.h"
@@ -7,15 +9,6 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 enum { OWNER = 1 };
 
@@ -44,6 +37,8 @@ static int add_album(struct db_session *session, void *argument)
                                       .name = "Ada",
                                       .name_key = "ada",
                                       .bio = "",
+                                      .sort_name = "",
+                                      .index_key = "A ada",
                                       .created_at = 1};
     const struct album_row album = {.id = world->album_id,
                                     .artist_id = world->artist_id,
@@ -64,8 +59,8 @@ static void open_engines(struct world *world)
     struct problem problem = {0};
     (void)snprintf(world->path, sizeof world->path, "/tmp/tutti-catalog-XXXXXX");
     assert_non_null(mkdtemp(world->path));
-    (void)snprintf(url, sizeof url, "sqlite:%s/catalog.db", world->path);
-    good(db_open(url, "catalog", &world->db, &problem), "db_open");
+    fresh_url(world->path, "catalog", world->url);
+    good(db_open(world->url, "catalog", &world->db, &problem), "db_open");
     good(bus_open("local:?retry_ms=5&retry_max_ms=20", &world->bus, &problem), "bus_open");
     good(bus_attach(world->bus, world->db, &problem), "bus_attach");
     good(cache_open("memory:", "test", 1 << 20, &world->cache, &problem), "cache_open");

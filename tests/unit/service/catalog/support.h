@@ -1,4 +1,5 @@
-/* A catalog on real embedded engines in a directory of its own, gone at the end of the test. */
+/* A catalog on real engines, gone at the end of the test: objects in a directory of its own, and a
+ * database there or on the PostgreSQL server that TUTTI_TEST_POSTGRES names. */
 #pragma once
 
 #include "backend/bus/bus.h"
@@ -11,7 +12,7 @@
 #include <stdint.h>
 
 struct world {
-    char path[64];
+    char path[64], url[256]; /* of the folder, of the database */
     struct db *db;
     struct bus *bus;
     struct cache *cache;

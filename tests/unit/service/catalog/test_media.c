@@ -158,6 +158,19 @@ static void album_loudness_is_of_all_tracks(void **state)
     assert_int_equal(album.duration_ms, 10000);
 }
 
+/* Loads it, and finds it in the cache; from elsewhere the news of the last change may come behind
+ * the first load, and take it out again. */
+static void load(struct world *world, int64_t id, struct playable **ret_playable)
+{
+    int error = ERR_BUSY;
+    for (unsigned tries = 0; tries < 100 && error == ERR_BUSY; tries++) {
+        assert_int_equal(catalog_playable(world->catalog, &world->call, id, false, ret_playable),
+                         0);
+        error = catalog_playable(world->catalog, &world->call, id, true, ret_playable);
+    }
+    assert_int_equal(error, 0);
+}
+
 static void playable_has_its_renditions(void **state)
 {
     struct world *world = *state;
@@ -166,8 +179,7 @@ static void playable_has_its_renditions(void **state)
     world_emit(world, "media.probed", id, probed(1, 5000, 550, 100));
     assert_int_equal(catalog_playable(world->catalog, &world->call, id, true, &playable), ERR_BUSY);
     world_emit(world, "media.rendition", id, rendition(1, "aac", 160, "aac-160.mp4"));
-    assert_int_equal(catalog_playable(world->catalog, &world->call, id, false, &playable), 0);
-    assert_int_equal(catalog_playable(world->catalog, &world->call, id, true, &playable), 0);
+    load(world, id, &playable);
     assert_int_equal(playable->status, TRACK_READY);
     assert_string_equal(playable->title, "One");
     assert_string_equal(playable->album_title, "First");

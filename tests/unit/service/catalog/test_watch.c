@@ -27,10 +27,8 @@ struct other {
 static struct other other_open(struct world *world)
 {
     struct other other = {0};
-    char url[128];
     struct problem problem = {0};
-    (void)snprintf(url, sizeof url, "sqlite:%s/catalog.db", world->path);
-    assert_int_equal(db_open(url, "catalog", &other.db, &problem), 0);
+    assert_int_equal(db_open(world->url, "catalog", &other.db, &problem), 0);
     assert_int_equal(cache_open("memory:", "other", 1 << 20, &other.cache, &problem), 0);
     const struct catalog_config config = {
         .db = other.db, .bus = world->bus, .cache = other.cache, .blobs = world->blobs};

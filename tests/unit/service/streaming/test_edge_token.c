@@ -1,4 +1,5 @@
 /* service/streaming/edge_token: what passes, what must not, and rotation. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/problem.h"
 #include "folder.h"
@@ -116,7 +117,7 @@ static void a_token_outlives_one_rotation(void **state)
     struct edge_grant read;
     edge_token_sign(keys, &grant, first);
     (void)snprintf(path, sizeof path, "%s/c", test_folder);
-    assert_int_equal(edge_keys_rotate(path, &problem), 0);
+    assert_int_equal(edge_keys_rotate(path, 0, &problem), 0);
 
     struct edge_keys *other = open_keys("c"); /* another process: knows the new key */
     edge_token_sign(other, &grant, second);
@@ -126,13 +127,53 @@ static void a_token_outlives_one_rotation(void **state)
     assert_int_equal(edge_token_verify(keys, second, now_ms, &read), 0);
     assert_int_equal(edge_token_verify(keys, first, now_ms, &read), 0);
 
-    assert_int_equal(edge_keys_rotate(path, &problem), 0);
+    assert_int_equal(edge_keys_rotate(path, 0, &problem), 0);
     struct edge_keys *third = open_keys("c");
     assert_int_equal(edge_token_verify(third, second, now_ms, &read), 0);
     assert_int_equal(edge_token_verify(third, first, now_ms, &read), ERR_FORBIDDEN);
     edge_keys_close(keys);
     edge_keys_close(other);
     edge_keys_close(third);
+}
+
+static void a_key_is_good_before_it_signs(void **state)
+{
+    (void)state;
+    char path[64];
+    struct problem problem = {0};
+    struct edge_keys *keys = open_keys("d");
+    char before[EDGE_TOKEN_SIZE], waiting[EDGE_TOKEN_SIZE], after[EDGE_TOKEN_SIZE];
+    struct edge_grant read;
+    edge_token_sign(keys, &grant, before);
+    (void)snprintf(path, sizeof path, "%s/d", test_folder);
+    assert_int_equal(edge_keys_rotate(path, 3600 * 1000, &problem), 0);
+    struct edge_keys *other = open_keys("d");
+    edge_token_sign(other, &grant, waiting);
+    assert_string_equal(waiting, before);
+
+    char copy[64];
+    char file[96];
+    long long since = 0;
+    char hex[65];
+    (void)snprintf(copy, sizeof copy, "%s/e", test_folder);
+    (void)snprintf(file, sizeof file, "%s/edge-keys", path);
+    FILE *keys_file = fopen(file, "r");
+    assert_int_equal(fscanf(keys_file, "%*d %*64s %lld %64s", &since, hex), 2);
+    (void)fclose(keys_file);
+    assert_true(since > clock_wall_ms() + 3500 * 1000);
+    edge_keys_close(open_keys("e")); /* one that has the same newest key, whose time has come */
+    (void)snprintf(file, sizeof file, "%s/edge-keys", copy);
+    keys_file = fopen(file, "w");
+    (void)fprintf(keys_file, "1 %064d\n2 %s\n", 7, hex);
+    (void)fclose(keys_file);
+    struct edge_keys *later = open_keys("e");
+    edge_token_sign(later, &grant, after);
+    assert_string_not_equal(after, before);
+    assert_int_equal(edge_token_verify(other, after, now_ms, &read), 0);
+    assert_int_equal(edge_token_verify(other, before, now_ms, &read), 0);
+    edge_keys_close(keys);
+    edge_keys_close(other);
+    edge_keys_close(later);
 }
 
 static void ends_are_on_the_hour(void **state)
@@ -163,6 +204,7 @@ int main(void)
         cmocka_unit_test(any_changed_byte_is_refused),
         cmocka_unit_test(another_servers_token_is_refused),
         cmocka_unit_test(a_token_outlives_one_rotation),
+        cmocka_unit_test(a_key_is_good_before_it_signs),
         cmocka_unit_test(ends_are_on_the_hour),
         cmocka_unit_test(the_keys_are_nobody_elses),
     };

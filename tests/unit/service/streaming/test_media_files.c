@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -34,6 +36,7 @@ static void assert_opens(struct media_files *files, const char *key, bool may_bl
     struct blob_source source = {.fd = -1};
     struct blob_stat stat;
     assert_int_equal(media_files_open(files, key, may_block, &source, &stat), 0);
+    assert_int_equal(stat.bytes, strlen(expected));
     assert_int_equal(pread(source.fd, text, stat.bytes, 0), strlen(expected));
     assert_string_equal(text, expected);
     blob_source_close(&source);
@@ -77,6 +80,37 @@ static void a_growing_manifest_is_read_again(void **state)
     media_files_free(files);
 }
 
+static char outside_path[PATH_MAX];
+
+static int find_outside(void *context, const char *key, int *ret_fd)
+{
+    (void)context;
+    (void)key;
+    *ret_fd = open(outside_path, O_RDONLY | O_CLOEXEC);
+    return *ret_fd >= 0 ? 0 : ERR_NOT_FOUND;
+}
+
+static void write_outside(const char *text)
+{
+    int fd = open(outside_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    (void)close(fd);
+}
+
+static void a_file_outside_that_was_cut_is_opened_again(void **state)
+{
+    (void)state;
+    struct media_files *files = fresh();
+    (void)snprintf(outside_path, sizeof outside_path, "%s/outside.flac", test_folder);
+    blob_outside_set(store, find_outside, NULL);
+    write_outside("a long sound");
+    assert_opens(files, "m/3/1/original.flac", true, "a long sound");
+    write_outside("cut");
+    assert_opens(files, "m/3/1/original.flac", true, "cut");
+    blob_outside_set(store, NULL, NULL);
+    media_files_free(files);
+}
+
 static unsigned open_descriptors(void)
 {
     unsigned count = 0;
@@ -108,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_second_time_needs_no_blocking),
         cmocka_unit_test(a_growing_manifest_is_read_again),
+        cmocka_unit_test(a_file_outside_that_was_cut_is_opened_again),
         cmocka_unit_test(it_holds_a_bounded_number_and_gives_all_back),
     };
     if (sodium_init() < 0 || test_folder_make() != 0) {

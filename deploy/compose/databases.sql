@@ -1,0 +1,3 @@
+-- Beside "catalog", which the image makes.
+CREATE DATABASE users;
+CREATE DATABASE activity;

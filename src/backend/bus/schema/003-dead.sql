@@ -1,0 +1,1 @@
+ALTER TABLE bus_waiting ADD COLUMN told_at BIGINT;
