@@ -1,4 +1,6 @@
 // A reporter for node:test that writes JUnit XML: Node 18 has none of its own.
+import { basename } from 'node:path';
+
 const escaped = (text) =>
   String(text).replace(/[<>&"]/g, (c) => ({ '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' })[c]);
 
@@ -10,11 +12,12 @@ export default async function* junit(source) {
   yield '<?xml version="1.0" encoding="utf-8"?>\n<testsuite name="browser">\n';
   for await (const { type, data } of source) {
     const isTest = type === 'test:pass' || type === 'test:fail';
-    if (!isTest || data.details?.type === 'suite' || data.name.endsWith('.mjs')) {
+    const isFile = data.name?.endsWith('.mjs') && data.details?.error?.failureType !== 'testCodeFailure';
+    if (!isTest || data.details?.type === 'suite' || isFile) {
       continue;
     }
     const seconds = ((data.details?.duration_ms ?? 0) / 1000).toFixed(3);
-    yield `  <testcase classname="browser" name="${plain(data.name)}" time="${seconds}">`;
+    yield `  <testcase classname="${plain(basename(data.file ?? data.name))}" name="${plain(data.name)}" time="${seconds}">`;
     if (data.skip !== undefined) {
       yield `<skipped message="${plain(data.skip)}"/>`;
     } else if (type === 'test:fail') {

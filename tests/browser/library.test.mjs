@@ -98,6 +98,28 @@ test('a stranger opens a shared link', async () => {
   await shoot(page, 'shared');
 });
 
+/** What has the keyboard as soon as that is clicked, before the browser paints or a timer runs. */
+const focusedAtOnce = (page, selector) =>
+  page.locator(selector).first().evaluate(async (element) => {
+    element.click();
+    for (let turn = 0; turn < 5; turn += 1) {
+      await null;
+    }
+    const { activeElement: at } = document;
+    return at.name || at.role || at.tagName;
+  });
+
+test('what opens has the keyboard at once', async () => {
+  const page = await device(browser, server, 'listener');
+  await page.goto(`${server.url}/library`);
+  await page.waitForSelector('text=New playlist');
+  assert.equal(await focusedAtOnce(page, 'button >> text=New playlist'), 'title');
+  await page.goto(`${server.url}/album/${album.id}`);
+  await page.waitForSelector('[aria-label="Add Heard to a playlist"]');
+  assert.equal(await focusedAtOnce(page, '[aria-label="Add Heard to a playlist"]'), 'menuitem');
+  assert.deepEqual(page.wrong, []);
+});
+
 test('a playlist is made by its name, named anew, shared, and shared no more; a guest leaves it', async () => {
   const page = await device(browser, server, 'listener', { width: 390, height: 844 });
   await page.goto(`${server.url}/library`);
@@ -200,8 +222,9 @@ async function downloaded(page, selector) {
 
 test('a playlist leaves as a file, and comes back from one', async () => {
   const { items } = await listener.call('GET', '/api/v1/playlists');
+  const { id } = items.find(({ title }) => title === 'Things to Keep');
   const page = await device(browser, server, 'listener');
-  await page.goto(`${server.url}/playlist/${items[0].id}`);
+  await page.goto(`${server.url}/playlist/${id}`);
   const files = {};
   for (const format of ['m3u8', 'xspf', 'jspf']) {
     await page.click('[aria-label="Export Things to Keep"]');

@@ -1,6 +1,6 @@
 // A button that opens a small menu (WAI-ARIA menu button pattern).
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Icon } from './icons';
 
 export interface MenuItem {
@@ -25,7 +25,8 @@ export function Menu({ label, class: name, button, look, items }: MenuProps) {
   const root = useRef<HTMLDivElement>(null);
   const entries = () => [...root.current!.querySelectorAll<HTMLElement>('[role^="menuitem"]')];
 
-  useEffect(() => {
+  // Not a moment later: the next key belongs to what is open.
+  useLayoutEffect(() => {
     if (!open) {
       return undefined;
     }

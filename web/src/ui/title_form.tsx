@@ -1,5 +1,5 @@
 // A title to be typed in place: Enter or the button keeps it, Escape leaves it as it was.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { tellError } from '../toasts';
 
 interface TitleFormProps {
@@ -13,7 +13,11 @@ interface TitleFormProps {
 export function TitleForm({ label, value, button, onSave, onCancel }: TitleFormProps) {
   const [busy, setBusy] = useState(false);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.select(), []);
+  // Not a moment later: what is typed right after the click belongs to it.
+  useLayoutEffect(() => {
+    input.current?.focus();
+    input.current?.select();
+  }, []);
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
