@@ -581,7 +581,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
         server->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, loops > 1 ? loops : 0,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)LOOP_STACK_BYTES, MHD_OPTION_CONNECTION_LIMIT,
         config->connections_max + loops * CONNECTIONS_HEADROOM, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_bytes + header_bytes / 4,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_bytes + header_bytes / 2,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK,
         on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_END);

@@ -405,6 +405,7 @@ def test_a_certificate_of_a_stranger(tmp_path, tls_store):
         server.done()
 
 
+@pytest.mark.skipif(conftest.SANITIZED, reason="a sanitizer is to be the first library, as faketime is")
 def test_a_clock_that_is_off(tmp_path, store):
     store.make_bucket("clocked")
     done = subprocess.run(["faketime", "-f", "+40m", BINARY, "serve", "--data", str(tmp_path / "data"), "--listen", f"127.0.0.1:{conftest.free_port()}"],

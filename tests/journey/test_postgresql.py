@@ -20,7 +20,7 @@ import pytest
 import requests
 
 import postgres
-from conftest import BINARY, PASSWORD, PATIENCE_S, Person, free_port, run_tutti, until
+from conftest import BINARY, PASSWORD, PATIENCE_S, SANITIZED, Person, free_port, run_tutti, until
 
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 OLDER = os.environ.get("TUTTI_OLDER_BINARY")
@@ -454,6 +454,7 @@ def test_a_primary_that_is_away_is_named(own_server):
         until(lambda: requests.get(server.url + "/readyz", timeout=60).status_code == 200)
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer is to be the first library, as faketime is")
 def test_a_clock_that_is_off(primary, own_server):
     """Three minutes ahead of the servers: what this process signs is not good yet anywhere else, nor is what others sign here."""
     environment = urls(primary, "clock")
