@@ -18,7 +18,7 @@ import requests
 import music
 from conftest import BINARY, DATABASE, OBJECTS, Person, add_user, engine_environment, postgresql_environment, run_tutti, until
 
-KILL_ROUNDS = int(os.environ.get("TUTTI_IMPORT_KILLS", "4"))
+KILL_ROUNDS = int(os.environ.get("TUTTI_IMPORT_KILLS", "10"))
 pitches = itertools.count(200)
 
 
@@ -641,44 +641,50 @@ def killed_library(request, own_server, tmp_path):
 
 
 def test_killed_at_any_point_nothing_is_twice_or_missing(killed_library):
-    """SIGKILL at random in a scan; TUTTI_IMPORT_KILLS says how often."""
-    library, randomness = killed_library, random.Random(7)
-    base = library.sound("base.flac", seconds=1)
-    for number in range(60):
-        folder = library.folder / f"f{number // 6}"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{number}.flac"
-        library.sound(path, {"TITLE": f"t{number}", "ALBUM": f"A{number // 6}", "ARTIST": "Z",
-                             "TRACKNUMBER": str(number % 6 + 1)}) if number < 6 else shutil.copy(base, path)
-        if number >= 6:
-            data = bytearray(path.read_bytes())
-            data[-400:-392] = number.to_bytes(8, "big")  # a sound of its own
+    """SIGKILL at random in a scan that has something to bring in and something that moved; TUTTI_IMPORT_KILLS says how often."""
+    library, randomness, songs = killed_library, random.Random(7), itertools.count()
+    base = library.sound("base.flac").read_bytes()
+    (library.folder / "base.flac").unlink()
+
+    def add_album(album):
+        folder = library.folder / f"f{album}"
+        folder.mkdir()
+        for place in range(1, 7):
+            song = next(songs)
+            data = bytearray(base)
+            data[-400:-392] = song.to_bytes(8, "big")  # a sound of its own
+            path = folder / f"{place}.flac"
             path.write_bytes(bytes(data))
-            library.tag(path, {"TITLE": f"t{number}", "ALBUM": f"A{number // 6}", "ARTIST": "Z",
-                               "TRACKNUMBER": str(number % 6 + 1)})
-    base.unlink()
-    seen = {}
+            library.tag(path, {"TITLE": f"t{song}", "ALBUM": f"A{album}", "ARTIST": "Z", "TRACKNUMBER": str(place)})
+
+    albums, killed, seen, longest_s = 10, 0, {}, 0.8
+    for album in range(albums):
+        add_album(album)
     environment = {**os.environ, **engine_environment(library.server.data), **library.server.environment}
-    for turn in range(KILL_ROUNDS):
+    while killed < KILL_ROUNDS:
         process = subprocess.Popen([BINARY, "import", str(library.folder), "--data", str(library.server.data)],
                                    env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(randomness.uniform(0.02, 0.8))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        begun = time.monotonic()
+        try:
+            process.wait(randomness.uniform(0.01, longest_s))
+            longest_s = 1.2 * (time.monotonic() - begun)  # it takes no longer here
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += process.wait() == -signal.SIGKILL
         tracks = library.items("/api/v1/tracks")
         titles = [track["title"] for track in tracks]
         assert len(titles) == len(set(titles)), "a track is there twice"
         now = {track["title"]: track["id"] for track in tracks}
         assert all(now.get(title) == id_ for title, id_ in seen.items()), "an id changed"
         seen = now
-        if turn % 3 == 2:  # and there is something to find anew
-            moved = library.folder / f"f{turn % 10}"
-            moved.rename(moved.with_name(f"{moved.name}x")) if moved.exists() else None
+        moved = library.folder / f"f{randomness.randrange(albums)}"
+        moved.rename(moved.with_name(f"{moved.name}x")) if moved.exists() else None
+        add_album(albums)
+        albums += 1
     counts, troubles = library.scan()
     assert counts["broken"] == 0 and troubles == {}
     tracks = library.items("/api/v1/tracks")
-    assert sorted(track["title"] for track in tracks) == sorted(f"t{number}" for number in range(60))
+    assert sorted(track["title"] for track in tracks) == sorted(f"t{number}" for number in range(6 * albums))
     assert all(not track["missing"] for track in tracks)
     assert all(seen.get(track["title"], track["id"]) == track["id"] for track in tracks)
-    albums = library.items("/api/v1/albums")
-    assert sorted(album["trackCount"] for album in albums) == [6] * 10
+    assert [album["trackCount"] for album in library.items("/api/v1/albums")] == [6] * albums
