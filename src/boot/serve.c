@@ -23,11 +23,13 @@
 #include "version.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* glibc gives each thread an arena of its own; two keep a process of many threads small. */
 enum { MALLOC_ARENAS = 2, MALLOC_TRIM_BYTES = 256 * 1024 };
@@ -111,13 +113,20 @@ static void fill_http(const struct config *config, struct http_config *http)
     fill_classes(config, http);
 }
 
-/* A loop, a pool and the listeners want more descriptors than the usual soft limit of 1024. */
-static void raise_descriptor_limit(void)
+/* A loop, a pool and the listeners want more descriptors than the usual soft limit of 1024. Their
+ * table is made as large as they need before there are threads: later, each time it grows,
+ * accept4(2) waits for tens of milliseconds until no other thread reads the old one. */
+static void make_room_for_descriptors(const struct config *config)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    int last =
+        fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)config_number(config, CONFIG_LIMIT_CONNECTIONS));
+    if (last >= 0) {
+        (void)close(last);
     }
 }
 
@@ -233,7 +242,7 @@ int serve_run(const struct command_line *line)
     int64_t began_us = clock_monotonic_us();
     sigset_t signals;
     block_signals(&signals);
-    raise_descriptor_limit();
+    make_room_for_descriptors(line->config);
     (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
     (void)mallopt(M_TRIM_THRESHOLD, MALLOC_TRIM_BYTES);
     set_up_log(line->config);

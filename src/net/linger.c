@@ -57,20 +57,42 @@ static bool read_away(int fd)
     return true;
 }
 
+/* Those that stay; what is read away of them may be much, so loops are not made to wait meanwhile.
+ */
+static struct lingering *tend(struct lingering *list, int64_t now_ms, bool all, unsigned *ret_ended)
+{
+    struct lingering *kept = NULL;
+    *ret_ended = 0;
+    while (list != NULL) {
+        struct lingering *entry = list;
+        list = entry->next;
+        if (!all && now_ms < entry->end_ms && read_away(entry->fd)) {
+            entry->next = kept;
+            kept = entry;
+        } else {
+            (void)close(entry->fd);
+            free(entry);
+            (*ret_ended)++;
+        }
+    }
+    return kept;
+}
+
 bool linger_tend(struct http_server *server, int64_t now_ms, bool all)
 {
     pthread_mutex_lock(&server->linger_lock);
-    for (struct lingering **at = &server->lingering; *at != NULL;) {
-        struct lingering *entry = *at;
-        if (!all && now_ms < entry->end_ms && read_away(entry->fd)) {
-            at = &entry->next;
-            continue;
-        }
-        *at = entry->next;
-        (void)close(entry->fd);
-        free(entry);
-        server->lingering_count--;
+    struct lingering *list = server->lingering;
+    server->lingering = NULL;
+    pthread_mutex_unlock(&server->linger_lock);
+    unsigned ended = 0;
+    struct lingering *kept = tend(list, now_ms, all, &ended);
+    pthread_mutex_lock(&server->linger_lock);
+    server->lingering_count -= ended;
+    struct lingering **end = &server->lingering; /* those that came meanwhile */
+    while (*end != NULL) {
+        end = &(*end)->next;
     }
+    *end = kept;
     bool left = server->lingering != NULL;
     pthread_mutex_unlock(&server->linger_lock);
     return left;
