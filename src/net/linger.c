@@ -57,8 +57,7 @@ static bool read_away(int fd)
     return true;
 }
 
-/* Those that stay; what is read away of them may be much, so loops are not made to wait meanwhile.
- */
+/* Those that stay. Reading away may take long, so this is not under the lock. */
 static struct lingering *tend(struct lingering *list, int64_t now_ms, bool all, unsigned *ret_ended)
 {
     struct lingering *kept = NULL;

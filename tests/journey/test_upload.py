@@ -106,6 +106,7 @@ def test_another_file_replaces_the_first(people, server, upload, sounds):
         now = ok(artist.get(path))
         return now if now["pendingVersion"] is None and now["progress"]["done"] == now["progress"]["of"] else None
 
+    assert soon(lambda: ok(artist.get(path))["pendingVersion"] is None)
     ready = until(settled)
     assert (ready["version"], ready["durationMs"]) == (2, 20_000)
     assert ready["source"]["filename"] == "new.wav"
@@ -116,7 +117,7 @@ def test_another_file_replaces_the_first(people, server, upload, sounds):
     assert requests.get(old["trackUrl"], timeout=10).status_code == 200, "who listens now hears the first to its end"
     due = rows(server, "SELECT due_at FROM cleanup WHERE prefix = ?", f"m/{track['id']}/1/")
     assert len(due) == 1 and abs(due[0][0] - time.time() * 1000 - GRACE_MS) < 120_000
-    until(lambda: ok(people.listener.get(f"/api/v1/albums/{track['albumId']}"))["durationMs"] == 20_000)
+    assert soon(lambda: ok(people.listener.get(f"/api/v1/albums/{track['albumId']}"))["durationMs"] == 20_000)
 
 
 def test_a_bad_replacement_leaves_what_plays(people, upload, tmp_path):
