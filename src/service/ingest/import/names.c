@@ -123,8 +123,9 @@ static const char *skip_year(const char *text, char year[5])
     const char *rest = digits + 4;
     rest += digits != text && (*rest == ')' || *rest == ']') ? 1 : 0;
     size_t gap = strspn(rest, " -_.");
-    if (gap == 0 || rest[gap] == '\0') {
-        return text; /* "1984" is a title, "1999er" too */
+    bool remark = digits == text && strspn(rest, " ") == gap && strchr("([{", rest[gap]) != NULL;
+    if (gap == 0 || rest[gap] == '\0' || remark) {
+        return text; /* "1984" is a title; "1999er" and "1989 (Deluxe)" begin with theirs */
     }
     memcpy(year, digits, 4);
     year[4] = '\0';
@@ -279,32 +280,32 @@ static bool is_various(const char *artist)
 /* The album by its folder's name, which may begin with its artist's. */
 static int name_album(struct arena *arena, const char *folder, struct path_names *names)
 {
-    const char *name = skip_year(last_part(folder), names->year);
-    size_t length = cut_brackets(name, strlen(name), names->year);
+    const char *whole = skip_year(last_part(folder), names->year);
+    const char *name = arena_strndup(arena, whole, cut_brackets(whole, strlen(whole), names->year));
     const char *parent_end = strrchr(folder, '/');
     char *parent =
         arena_strndup(arena, folder, parent_end != NULL ? (size_t)(parent_end - folder) : 0);
-    const char *artist = parent != NULL ? last_part(parent) : "";
-    const char *dash = memmem(name, length, " - ", 3);
+    if (name == NULL || parent == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    const char *artist = last_part(parent);
+    const char *dash = strstr(name, " - ");
     size_t before = dash != NULL ? (size_t)(dash - name) : 0;
     bool told =
         artist[0] == '\0' || (strlen(artist) == before && strncasecmp(artist, name, before) == 0);
     if (dash != NULL && told) {
         artist = trimmed(arena, name, before);
-        length -= before + 3;
-        const char *rest = skip_year(dash + 3, names->year);
-        length -= (size_t)(rest - (dash + 3));
-        name = rest;
-    } else if (parent != NULL) {
+        name = skip_year(dash + 3, names->year);
+    } else {
         space_out(parent + (artist - parent));
     }
     names->various = artist != NULL && is_various(artist);
     names->artist = names->various ? "" : artist;
-    names->album = length > 0 ? trimmed(arena, name, length) : last_part(folder);
+    names->album = trimmed(arena, name, strlen(name));
     if (names->album != NULL && names->album[0] == '\0') {
         names->album = last_part(folder);
     }
-    return names->artist != NULL && names->album != NULL && parent != NULL ? 0 : ERR_NO_MEMORY;
+    return names->artist != NULL && names->album != NULL ? 0 : ERR_NO_MEMORY;
 }
 
 /* --- files --- */
