@@ -15,7 +15,7 @@ enum { OFFSET_MS_MAX = 60000, MINUTES_MAX = 999 };
 
 struct reading {
     struct lrc_line *lines;
-    unsigned count;
+    unsigned count, most;
     size_t bytes; /* of their texts */
     int64_t offset_ms;
 };
@@ -87,22 +87,28 @@ static void take_offset(struct reading *reading, const char *line)
     }
 }
 
-/* Words' own times go, and what is blank at the end. */
-static void strip(char *line)
+/* Words' own times go. */
+static void strip_words(char *text)
 {
-    char *out = line;
+    char *out = text;
     int64_t at_ms = 0;
-    for (const char *at = line; *at != '\0';) {
+    for (const char *at = text; *at != '\0';) {
         size_t length = read_time(at, '<', '>', &at_ms);
         at += length;
         if (length == 0) {
             *out++ = *at++;
         }
     }
-    while (out > line && strchr(" \t\r", out[-1]) != NULL) {
-        out--;
-    }
     *out = '\0';
+}
+
+static void strip_end(char *line)
+{
+    char *end = line + strlen(line);
+    while (end > line && strchr(" \t\r", end[-1]) != NULL) {
+        end--;
+    }
+    *end = '\0';
 }
 
 static void take_line(struct reading *reading, const char *times, const char *words)
@@ -111,7 +117,7 @@ static void take_line(struct reading *reading, const char *times, const char *wo
     while (times < words) {
         size_t length = read_time(times, '[', ']', &at_ms);
         times += length > 0 ? length : 1;
-        bool fits = reading->count < LRC_LINES_MAX && reading->bytes < LRC_BYTES_MAX;
+        bool fits = reading->count < reading->most && reading->bytes < LRC_BYTES_MAX;
         if (length > 0 && fits) {
             reading->bytes += strlen(words) + 1;
             reading->lines[reading->count++] = (struct lrc_line){.at_ms = at_ms, .text = words};
@@ -146,7 +152,7 @@ static void read_lines(struct reading *reading, char *copy, char *plain)
     char *rest = copy, *out = plain;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
         unsigned times = 0;
-        strip(line);
+        strip_end(line);
         char *words = skip_times(line, &times);
         take_offset(reading, line);
         if (times == 0 && is_about(line)) {
@@ -164,14 +170,18 @@ static void read_lines(struct reading *reading, char *copy, char *plain)
 
 int lrc_read(struct arena *arena, const char *text, struct lrc *ret_lrc)
 {
-    unsigned most = count_times(text);
     *ret_lrc = (struct lrc){.text = text};
-    if (most == 0) {
+    if (count_times(text) == 0) {
         return 0;
     }
-    struct reading reading = {.lines = arena_array(arena, most, sizeof *reading.lines)};
     char *copy = arena_strdup(arena, text), *plain = arena_alloc(arena, strlen(text) + 2);
-    if (reading.lines == NULL || copy == NULL || plain == NULL) {
+    if (copy == NULL || plain == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    strip_words(copy); /* which may bring a line's time together, so they are counted after it */
+    struct reading reading = {.most = count_times(copy)};
+    reading.lines = arena_array(arena, reading.most, sizeof *reading.lines);
+    if (reading.lines == NULL) {
         return ERR_NO_MEMORY;
     }
     read_lines(&reading, copy, plain);

@@ -106,6 +106,23 @@ static void nothing_grows_without_end(void **state)
     assert_int_equal(strlen(lrc.text), WORDS);
 }
 
+/* A word's time that parts a line's: the line's is one as soon as the word's is gone. */
+static void times_that_come_together_have_room(void **state)
+{
+    (void)state;
+    enum { TIMES = 4000 };
+    static const char parted[] = "[0<0:07>0:01]";
+    char *text = arena_alloc(arena, sizeof "[0:2]" + TIMES * sizeof parted), *end = text;
+    struct lrc lrc;
+    check("[0:02][0<0:07>0:01]x", "x", 2, (const struct lrc_line[]){{1000, "x"}, {2000, "x"}});
+    end = stpcpy(end, "[0:2]");
+    for (unsigned i = 0; i < TIMES; i++) {
+        end = stpcpy(end, parted);
+    }
+    assert_int_equal(lrc_read(arena, text, &lrc), 0);
+    assert_int_equal(lrc.count, TIMES + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +130,7 @@ int main(void)
         cmocka_unit_test(lines_have_their_times),
         cmocka_unit_test(an_offset_lets_all_come_earlier),
         cmocka_unit_test(nothing_grows_without_end),
+        cmocka_unit_test(times_that_come_together_have_room),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
