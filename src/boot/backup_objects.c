@@ -62,9 +62,11 @@ int backup_objects_copy(struct blob_store *from, struct blob_store *to, const ch
     struct copying copying = {.sums = sums};
     progress_begin(&copying.progress, label);
     const struct blob_mirror mirror = {visit, &copying};
-    int error = blob_mirror(from, to, bucket, &mirror);
+    struct problem found = {0};
+    int error = blob_mirror(from, to, bucket, &mirror, &found);
     if (error != 0) {
-        return problem_set(problem, error, "The objects can't be copied: %s", error_title(error));
+        return problem_set(problem, error, "The objects can't be copied: %s",
+                           found.detail[0] != '\0' ? found.detail : error_title(error));
     }
     char bytes[PROGRESS_BYTES_SIZE];
     progress_end(&copying.progress, "%llu copied (%s), %llu looked at, %llu damaged",

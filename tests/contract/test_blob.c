@@ -752,7 +752,7 @@ static struct mirrored mirror_into(struct blob_store *to, const char *bucket)
 {
     struct mirrored seen = {0};
     const struct blob_mirror mirror = {count_mirrored, &seen};
-    assert_int_equal(blob_mirror(store, to, bucket, &mirror), 0);
+    assert_int_equal(blob_mirror(store, to, bucket, &mirror, NULL), 0);
     return seen;
 }
 

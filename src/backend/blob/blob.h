@@ -215,15 +215,16 @@ int blob_list(struct blob_store *store, const char *bucket, const char *prefix, 
  * parts. What is missing in `to`, or is another there, is copied with ETag, types and time; nothing
  * is removed, and what vanishes from `from` meanwhile is passed over. Each object is told to visit
  * (its path is the engine's own); a damaged one is left out. visit returning non-zero ends it and
- * is returned. Where an S3 store is one of them, an object gets a new time, and a new ETag where
- * its old one was of parts; uploads in parts are left behind. */
+ * is returned; any other failure has words that name the object and the place. Where an S3 store is
+ * one of them, an object gets a new time, and a new ETag where its old one was of parts; uploads in
+ * parts are left behind. */
 enum blob_mirrored { BLOB_MIRRORED_ALREADY, BLOB_MIRRORED_NOW, BLOB_MIRRORED_DAMAGED };
 struct blob_mirror {
     int (*visit)(void *argument, const char *path, uint64_t bytes, enum blob_mirrored outcome);
     void *argument;
 };
 int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
-                const struct blob_mirror *mirror);
+                const struct blob_mirror *mirror, struct problem *problem);
 
 /* Multipart (S3's rules: numbers 1 … 10,000, parts ≥ 5 MiB but the last, any order, a part sent
  * again replaces the former, a multipart is resumable across restarts). */

@@ -61,7 +61,8 @@ struct blob_engine {
                 void *argument);
 
     int (*mirror)(struct blob_store *from, struct blob_store *to, const char *bucket,
-                  const struct blob_mirror *mirror); /* both of this engine; may be NULL */
+                  const struct blob_mirror *mirror,
+                  struct problem *problem); /* both of this engine; may be NULL */
 
     bool (*upload_id_valid)(const char *upload_id); /* may it be one that we gave out? */
     int (*multipart_create)(struct blob_store *store, const char *bucket, const char *key,

@@ -94,8 +94,8 @@ int blob_file_writer_seal(struct file_writer *writer, const char *prefix, const 
 /* As put_commit, with the ETag given (NULL: the MD5 of the bytes). Frees the writer. */
 int blob_file_writer_commit(struct file_writer *writer, const char *etag,
                             const struct blob_condition *condition, struct blob_stat *ret_stat);
-/* Appends the first bytes of a file as they are, in the kernel where it can; not part of the MD5.
- */
+/* Appends the first bytes of a file as they are, in the kernel where it can (not to another file
+ * system); not part of the MD5. */
 int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes);
 /* Appends all of an object's bytes by way of the writer. Takes the source. */
 int blob_file_writer_append(struct file_writer *writer, struct blob_source *source);
@@ -139,7 +139,7 @@ int blob_file_list(struct blob_store *store, const char *bucket, const char *pre
 
 /* blob_file_mirror.c */
 int blob_file_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
-                     const struct blob_mirror *mirror);
+                     const struct blob_mirror *mirror, struct problem *problem);
 
 /* blob_file_multipart.c */
 int blob_file_multipart_create(struct blob_store *store, const char *bucket, const char *key,

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/problem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,9 +28,23 @@ struct mirroring {
     int base;           /* where paths begin in `to` */
     const char *prefix; /* of their places, for what is sealed */
     const struct blob_mirror *mirror;
+    struct problem *problem;
     size_t length;
     char path[BLOB_PATH_MAX];
 };
+
+/* What ended it, in words; cause: errno then. */
+static int trouble(const struct mirroring *mirroring, int error, int cause)
+{
+    char link[32], place[200];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", mirroring->to->root);
+    ssize_t length = readlink(link, place, sizeof place - 1);
+    place[length > 0 ? length : 0] = '\0';
+    bool of_system = error == ERR_IO || error == ERR_DISK_FULL;
+    return problem_set(mirroring->problem, error, "%s%s can't be copied into %s: %s",
+                       mirroring->prefix + strlen(BLOB_PREFIX_OBJECT), mirroring->path, place,
+                       of_system ? strerror(cause) : error_title(error));
+}
 
 static bool same_trailer(int left, int right, off_t bytes)
 {
@@ -119,10 +134,12 @@ static int copy_file(struct mirroring *mirroring, int from, const struct stat *s
         return error;
     }
     error = fill(mirroring, writer, from, status, stat);
+    int cause = errno;
     if (error != 0) {
         (void)unlinkat(mirroring->to->temporary, writer->temporary, 0);
     }
     blob_file_writer_free(writer);
+    errno = cause;
     return error;
 }
 
@@ -145,7 +162,7 @@ static int mirror_file(struct mirroring *mirroring, int folder, const char *name
         outcome = BLOB_MIRRORED_DAMAGED;
         error = 0;
     }
-    return error != 0 ? error
+    return error != 0 ? trouble(mirroring, error, errno)
                       : mirror->visit(mirror->argument, mirroring->path, stat.bytes, outcome);
 }
 
@@ -202,43 +219,38 @@ static int mirror_tree(const struct mirroring *what, int from)
     return mirror_folder(&mirroring, from);
 }
 
-static int mirror_bucket(struct file_store *from, struct file_store *to, const char *bucket,
-                         const struct blob_mirror *mirror)
+static int mirror_bucket(const struct mirroring *how, const char *bucket)
 {
-    int source CLEANUP_CLOSE = blob_file_open_bucket(from, bucket);
-    int target CLEANUP_CLOSE = source >= 0 ? blob_file_make_folder(to->objects, bucket) : source;
+    int source CLEANUP_CLOSE = blob_file_open_bucket(how->from, bucket);
+    int target CLEANUP_CLOSE =
+        source >= 0 ? blob_file_make_folder(how->to->objects, bucket) : source;
     char prefix[BLOB_BUCKET_MAX + 4];
     (void)snprintf(prefix, sizeof prefix, BLOB_PREFIX_OBJECT "%s/", bucket);
-    const struct mirroring what = {
-        .from = from, .to = to, .base = target, .prefix = prefix, .mirror = mirror};
-    return target < 0 ? target : mirror_tree(&what, source);
+    struct mirroring what = *how;
+    what.base = target;
+    what.prefix = prefix;
+    return target < 0 ? trouble(&what, target, errno) : mirror_tree(&what, source);
 }
-
-struct buckets {
-    struct file_store *from, *to;
-    const struct blob_mirror *mirror;
-};
 
 static int visit_bucket(void *argument, const char *bucket, int64_t created_ms)
 {
     (void)created_ms;
-    struct buckets *buckets = argument;
-    return mirror_bucket(buckets->from, buckets->to, bucket, buckets->mirror);
+    return mirror_bucket(argument, bucket);
 }
 
 int blob_file_mirror(struct blob_store *from_head, struct blob_store *to_head, const char *bucket,
-                     const struct blob_mirror *mirror)
+                     const struct blob_mirror *mirror, struct problem *problem)
 {
     struct file_store *from = file_store_of(from_head), *to = file_store_of(to_head);
-    const struct mirroring parts = {.from = from,
-                                    .to = to,
-                                    .base = to->multipart,
-                                    .prefix = BLOB_PREFIX_PART,
-                                    .mirror = mirror};
-    int error = mirror_tree(&parts, from->multipart);
+    struct mirroring how = {.from = from,
+                            .to = to,
+                            .base = to->multipart,
+                            .prefix = BLOB_PREFIX_PART,
+                            .mirror = mirror,
+                            .problem = problem};
+    int error = mirror_tree(&how, from->multipart);
     if (error != 0 || bucket != NULL) {
-        return error != 0 ? error : mirror_bucket(from, to, bucket, mirror);
+        return error != 0 ? error : mirror_bucket(&how, bucket);
     }
-    struct buckets buckets = {from, to, mirror};
-    return from_head->engine->bucket_list(from_head, visit_bucket, &buckets);
+    return from_head->engine->bucket_list(from_head, visit_bucket, &how);
 }

@@ -425,6 +425,41 @@ void blob_file_put_abort(struct blob_writer *head)
     blob_file_writer_free(writer);
 }
 
+/* Where the kernel won't copy from file to file: between two file systems, or on one that can't. */
+static bool is_no_way(int cause)
+{
+    return cause == EXDEV || cause == ENOSYS || cause == EOPNOTSUPP || cause == EINVAL ||
+           cause == EPERM;
+}
+
+/* Appends a file's bytes from an offset on by way of memory. */
+static int append_range(struct file_writer *writer, int from, uint64_t offset, uint64_t bytes)
+{
+    char *piece CLEANUP_FREE = malloc(READ_BYTES);
+    if (piece == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    while (offset < bytes) {
+        uint64_t rest = bytes - offset;
+        ssize_t got = pread(from, piece, rest < READ_BYTES ? rest : READ_BYTES, (off_t)offset);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) { /* 0: shorter than its trailer says */
+            errno = got < 0 ? errno : EIO;
+            return error_from_errno(errno);
+        }
+        int error = write_all(writer->fd, piece, (size_t)got);
+        if (error != 0) {
+            return error;
+        }
+        offset += (uint64_t)got;
+        writer->stat.bytes += (uint64_t)got;
+        start_write_back(writer);
+    }
+    return 0;
+}
+
 int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes)
 {
     loff_t offset = 0;
@@ -434,12 +469,9 @@ int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes
         if (copied > 0) {
             writer->stat.bytes += (uint64_t)copied;
             start_write_back(writer);
-            continue;
-        }
-        if (copied == 0) {
-            return ERR_IO; /* shorter than its trailer says */
-        }
-        if (errno != EINTR) {
+        } else if (copied == 0 || is_no_way(errno)) { /* 0: some file systems' way to say so */
+            return append_range(writer, from, (uint64_t)offset, bytes);
+        } else if (errno != EINTR) {
             return error_from_errno(errno);
         }
     }

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/problem.h"
 
 #include <nettle/md5.h>
 #include <sodium.h>
@@ -20,6 +21,7 @@ enum { KEYS_AT_ONCE = 500, PIECE_BYTES = 1024 * 1024, PLAIN_ETAG_LENGTH = 32 };
 struct mirroring {
     struct blob_store *from, *to;
     const struct blob_mirror *mirror;
+    struct problem *problem;
     const char *bucket;
     struct arena *arena; /* of a portion */
     unsigned count;
@@ -135,7 +137,8 @@ static int mirror_object(struct mirroring *mirroring, const struct entry *entry)
         error = 0;
     }
     (void)snprintf(path, sizeof path, "%s/%s", mirroring->bucket, entry->key);
-    return error != 0 ? error
+    return error != 0 ? problem_set(mirroring->problem, error, "%s can't be copied: %s", path,
+                                    error_title(error))
                       : mirroring->mirror->visit(mirroring->mirror->argument, path,
                                                  entry->stat.bytes, outcome);
 }
@@ -173,16 +176,16 @@ static int mirror_bucket(void *argument, const char *bucket, int64_t created_ms)
 }
 
 int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
-                const struct blob_mirror *mirror)
+                const struct blob_mirror *mirror, struct problem *problem)
 {
     if (from->engine == to->engine && from->engine->mirror != NULL) {
-        return from->engine->mirror(from, to, bucket, mirror);
+        return from->engine->mirror(from, to, bucket, mirror, problem);
     }
     struct mirroring *mirroring = malloc(sizeof *mirroring);
     if (mirroring == NULL) {
         return ERR_NO_MEMORY;
     }
-    *mirroring = (struct mirroring){.from = from, .to = to, .mirror = mirror};
+    *mirroring = (struct mirroring){.from = from, .to = to, .mirror = mirror, .problem = problem};
     int result = bucket != NULL ? mirror_bucket(mirroring, bucket, 0)
                                 : blob_bucket_list(from, mirror_bucket, mirroring);
     free(mirroring);

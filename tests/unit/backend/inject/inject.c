@@ -37,6 +37,7 @@ static struct {
     unsigned nth;
     bool from_then_on;
 } now = {.armed = IDLE};
+static atomic_bool apart_now;
 
 static char last_run[128]; /* for who has to find out why an assertion failed */
 static enum inject_kind last_kind;
@@ -54,6 +55,11 @@ unsigned inject_stop(void)
 {
     atomic_store(&now.armed, IDLE);
     return atomic_load(&now.failed);
+}
+
+void inject_apart(bool apart)
+{
+    atomic_store(&apart_now, apart);
 }
 
 enum inject_kind inject_kind_now(void)
@@ -385,6 +391,10 @@ ssize_t __wrap_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, s
 ssize_t __wrap_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t length,
                                unsigned flags)
 {
+    if (atomic_load(&apart_now)) {
+        errno = EXDEV;
+        return -1;
+    }
     return write_fails()
                ? -1
                : __real_copy_file_range(from, from_at, to, to_at, shortened(length), flags);

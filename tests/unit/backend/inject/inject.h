@@ -49,6 +49,10 @@ void inject_start(enum inject_kind kind, unsigned nth, bool from_then_on);
 unsigned inject_stop(void);
 enum inject_kind inject_kind_now(void); /* of the run that is being checked */
 
+/* From now on copy_file_range finds its two files on two file systems, in every run (EXDEV); no
+ * failure by itself. */
+void inject_apart(bool apart);
+
 /* How many names were made (mkdirat, renameat2, linkat) in folders that were not synced since. What
  * is told as done must leave none. */
 unsigned inject_names_unsynced(void);

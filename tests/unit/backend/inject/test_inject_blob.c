@@ -710,7 +710,7 @@ static int run_mirror(void)
 {
     unsigned count = 0;
     const struct blob_mirror how = {count_mirrored, &count};
-    int r = blob_mirror(store, mirror, BLOB_MEDIA, &how);
+    int r = blob_mirror(store, mirror, BLOB_MEDIA, &how, NULL);
     return r == 0 && count != 1 ? ERR_CORRUPT : r;
 }
 
@@ -733,12 +733,16 @@ static void mirroring(void **state)
     char path[96];
     (void)snprintf(path, sizeof path, "%s/mirror", inject_folder());
     assert_int_equal(open_at(path, &mirror), 0);
-    const struct inject_case what = {
-        .name = sealing ? NULL : "mirror", /* a sealed one wants the store's keys */
-        .hits = SURE_OF_WRITES,
-        .run = run_mirror,
-        .check = check_mirror};
+    struct inject_case what = {.name = sealing ? NULL
+                                               : "mirror", /* a sealed one wants the store's keys */
+                               .hits = SURE_OF_WRITES,
+                               .run = run_mirror,
+                               .check = check_mirror};
     inject_each(&what, 1);
+    inject_apart(true);
+    what.name = sealing ? NULL : "mirror to another file system";
+    inject_each(&what, 1);
+    inject_apart(false);
     blob_store_close(mirror);
 }
 
