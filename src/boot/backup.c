@@ -128,8 +128,15 @@ static int copy_uploads(struct backup *backup)
                                      &backup->sums, &backup->problem);
 }
 
+/* With --verify all copies are read, else today's share of them. */
 static int copy_objects(struct backup *backup)
 {
+    const int64_t day_ms = (int64_t)24 * 60 * 60 * 1000;
+    backup->sums.read = backup_read_all(backup->line);
+    if (backup->sums.read.turns == 0) {
+        backup->sums.read = (struct blob_share){
+            .turns = BACKUP_TURNS, .turn = (unsigned)(backup->created_ms / day_ms % BACKUP_TURNS)};
+    }
     return backup->copies == NULL ? 0
                                   : backup_objects_copy(backup->objects, backup->copies, NULL,
                                                         "objects", &backup->sums, &backup->problem);

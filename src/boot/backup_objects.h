@@ -2,16 +2,26 @@
  * Main thread. */
 #pragma once
 
+#include "backend/blob/blob.h"
+
 #include <stdint.h>
 
-struct blob_store;
+struct command_line;
 struct problem;
 
-enum { BACKUP_DAMAGED_SHOWN = 20 };
+/* BACKUP_TURNS: in so many backups each copy is read once, if they are made at even times: it is a
+ * prime, so that one of any number of days apart (but a multiple of it) comes to every turn. */
+enum { BACKUP_NAMED_MAX = 20, BACKUP_TURNS = 31 };
 
+/* read: which of the objects that are there already are to be read. The rest is counted: damaged
+ * are those that were left out, and copies whose bytes are wrong and could not be copied again. */
 struct backup_objects {
-    uint64_t seen, copied, copied_bytes, damaged;
+    struct blob_share read;
+    uint64_t seen, copied, copied_bytes, was_read, mended, damaged;
 };
+
+/* All of them where the line says --verify, else none. */
+struct blob_share backup_read_all(const struct command_line *line);
 
 /* A store by its URL ("file:DIR"), for copying alone. keys: where the keys of encrypted objects
  * are, so that these can be checked; they may be missing. */
@@ -20,6 +30,6 @@ int backup_store_open(const char *url, const char *keys, struct blob_store **ret
 /* The store in a folder that must be one already, or (make) may be made. */
 int backup_store_open_folder(const char *folder, int make, const char *keys,
                              struct blob_store **ret_store, struct problem *problem);
-/* All buckets, or one. Adds to *sums; damaged objects are named on standard error. */
+/* All buckets, or one. Adds to *sums; damaged and mended objects are named on standard error. */
 int backup_objects_copy(struct blob_store *from, struct blob_store *to, const char *bucket,
                         const char *label, struct backup_objects *sums, struct problem *problem);

@@ -39,6 +39,7 @@ static const struct option_row option_rows[OPTIONS_] = {
     [OPTION_PASSWORD_STDIN] = {"password-stdin", NULL, "read the password from standard input"},
     [OPTION_KEY_FILE] = {"key-file", "FILE", "random bytes that seal the backup, not a passphrase"},
     [OPTION_BLOBS] = {"blobs", "DIR", "copy the objects, too; only what DIR lacks"},
+    [OPTION_VERIFY] = {"verify", NULL, "read the objects there, and mend those whose bytes rotted"},
     [OPTION_REPLACE] = {"replace", NULL, "put aside what is in the data directory"},
     [OPTION_FROM] = {"from", "ENGINE", "what is moved: sqlite:PATH, file:DIR or s3://…"},
     [OPTION_TO] = {"to", "ENGINE", "where to, instead of where the configuration says"},
@@ -52,7 +53,8 @@ static const struct option_row option_rows[OPTIONS_] = {
 #define BIT(option) (1u << (option))
 #define COMMON      (BIT(OPTION_CONFIG) | BIT(OPTION_DATA) | BIT(OPTION_LOG_LEVEL) | BIT(OPTION_HELP))
 
-#define SEALED (BIT(OPTION_KEY_FILE) | BIT(OPTION_PASSWORD_STDIN) | BIT(OPTION_BLOBS))
+#define SEALED                                                                                     \
+    (BIT(OPTION_KEY_FILE) | BIT(OPTION_PASSWORD_STDIN) | BIT(OPTION_BLOBS) | BIT(OPTION_VERIFY))
 
 struct command {
     const char *words; /* "user add" */
@@ -121,8 +123,8 @@ static const struct command commands[] = {
      "a data directory from a backup"},
     {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_LISTEN), 0, command_doctor,
      "look at the installation, and say what to do"},
-    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO), 0, command_migrate,
-     "bring the databases to this version, or move what is in other engines"},
+    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0,
+     command_migrate, "bring the databases to this version, or move what is in other engines"},
     {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
     {"config show", "", COMMON | BIT(OPTION_SECTION), 0, run_config_show,
      "print the configuration, secrets masked"},
@@ -256,7 +258,11 @@ static int check(const struct command *command, const struct command_line *line,
             return usage("this command needs --%s", option_rows[option].name);
         }
     }
-    return EXIT_DONE;
+    bool of_objects = line->options[OPTION_BLOBS] != NULL || line->options[OPTION_FROM] != NULL;
+    return line->options[OPTION_VERIFY] == NULL || of_objects
+               ? EXIT_DONE
+               : usage("--verify needs --%s",
+                       (command->options & BIT(OPTION_BLOBS)) != 0 ? "blobs" : "from");
 }
 
 static void add_flag(struct config_sources *sources, const struct command_line *line,

@@ -22,6 +22,7 @@ enum command_option {
     OPTION_PASSWORD_STDIN,
     OPTION_KEY_FILE,
     OPTION_BLOBS,
+    OPTION_VERIFY,
     OPTION_REPLACE,
     OPTION_FROM,
     OPTION_TO,

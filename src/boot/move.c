@@ -127,19 +127,18 @@ static int move_database(struct moving *moving, struct problem *problem)
     return error;
 }
 
-static int move_objects(struct moving *moving, struct problem *problem)
+static int move_objects(struct moving *moving, struct backup_objects *sums, struct problem *problem)
 {
     struct blob_store *from = NULL, *to = NULL;
-    struct backup_objects sums = {0};
     const char *target = moving->to != NULL ? moving->to : moving->place.objects_url;
     int error = backup_store_open(moving->from, moving->place.keys, &from, problem);
     error = error != 0 ? error : blob_ping(from, problem);
     error = error != 0 ? error : backup_store_open(target, moving->place.keys, &to, problem);
     error = error != 0 ? error : blob_ping(to, problem);
-    error = error != 0 ? error : backup_objects_copy(from, to, NULL, "objects", &sums, problem);
-    if (error == 0 && sums.damaged > 0) {
+    error = error != 0 ? error : backup_objects_copy(from, to, NULL, "objects", sums, problem);
+    if (error == 0 && sums->damaged > 0) {
         error = problem_set(problem, ERR_CORRUPT, "%llu objects are damaged and were left out",
-                            (unsigned long long)sums.damaged);
+                            (unsigned long long)sums->damaged);
     }
     blob_store_close(from);
     blob_store_close(to);
@@ -162,6 +161,12 @@ int command_move(const struct command_line *line)
         (void)fprintf(stderr, "tutti: --from can be sqlite:PATH, file:DIR or s3://…\n");
         return EXIT_USAGE;
     }
-    int error = database ? move_database(&moving, &problem) : move_objects(&moving, &problem);
+    struct backup_objects sums = {.read = backup_read_all(line)};
+    if (database && sums.read.turns > 0) {
+        (void)fprintf(stderr, "tutti: --verify is for objects: --from file:DIR or s3://…\n");
+        return EXIT_USAGE;
+    }
+    int error =
+        database ? move_database(&moving, &problem) : move_objects(&moving, &sums, &problem);
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }

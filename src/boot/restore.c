@@ -541,8 +541,10 @@ static void tell(const struct restore *restore)
 int command_restore(const struct command_line *line)
 {
     struct archive_secret secret;
-    struct restore restore = {
-        .line = line, .path = line->words[line->word_count - 1], .secret = &secret};
+    struct restore restore = {.line = line,
+                              .path = line->words[line->word_count - 1],
+                              .secret = &secret,
+                              .sums = {.read = backup_read_all(line)}};
     place_of(line->config, &restore.place);
     name_targets(&restore);
     int error = archive_look(restore.path, &restore.about, &restore.problem);

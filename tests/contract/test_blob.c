@@ -751,7 +751,7 @@ static int count_mirrored(void *argument, const char *path, uint64_t bytes,
 static struct mirrored mirror_into(struct blob_store *to, const char *bucket)
 {
     struct mirrored seen = {0};
-    const struct blob_mirror mirror = {count_mirrored, &seen};
+    const struct blob_mirror mirror = {.visit = count_mirrored, .argument = &seen};
     assert_int_equal(blob_mirror(store, to, bucket, &mirror, NULL), 0);
     return seen;
 }

@@ -1,5 +1,6 @@
 /* One folder made to hold what another holds (blob.h: blob_mirror): `test_blob_mirror [--seal]`.
- * Over two file systems. What blob_mirror does with a remote
+ * Over two file systems, and over
+ * copies whose bytes have rotted since. What blob_mirror does with a remote
  * store is in tests/journey/test_objects.py.
  */
 #include "backend/blob/blob.h"
@@ -132,7 +133,7 @@ static bool is_whole(struct blob_store *store, const char *key, size_t length)
 }
 
 struct mirrored {
-    unsigned counts[BLOB_MIRRORED_DAMAGED + 1];
+    unsigned counts[BLOB_MIRRORED_UNEQUAL + 1];
 };
 
 static int count_mirrored(void *argument, const char *path, uint64_t length,
@@ -145,15 +146,73 @@ static int count_mirrored(void *argument, const char *path, uint64_t length,
     return 0;
 }
 
-static struct mirrored mirror(void)
+/* turns 0: nothing that is there is read; 1: all of it. */
+static struct mirrored mirror_share(unsigned turns, unsigned turn)
 {
     struct mirrored seen = {.counts = {0}};
     struct problem problem = {0};
-    const struct blob_mirror how = {count_mirrored, &seen};
+    const struct blob_mirror how = {count_mirrored, &seen, {turns, turn}};
     if (blob_mirror(live, copies, NULL, &how, &problem) != 0) {
         fail_msg("blob_mirror: %s", problem.detail);
     }
     return seen;
+}
+
+static struct mirrored mirror(void)
+{
+    return mirror_share(0, 0);
+}
+
+/* Every copy read: this came of the only one that was not right. */
+static void assert_found(enum blob_mirrored outcome)
+{
+    struct mirrored seen = mirror_share(1, 0);
+    for (unsigned i = BLOB_MIRRORED_NOW; i < COUNT_OF(seen.counts); i++) {
+        assert_int_equal(seen.counts[i], i == outcome ? 1 : 0);
+    }
+}
+
+/* name: of three bytes at most, since longer ones are split over folders. */
+static void flip(const char *store, const char *name, off_t at)
+{
+    char path[256];
+    unsigned char three[3];
+    (void)snprintf(path, sizeof path, "%s/%s/objects/media/%s.obj", folder, store, name);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, three, sizeof three, at), sizeof three);
+    for (unsigned i = 0; i < sizeof three; i++) {
+        three[i] ^= 0x55;
+    }
+    assert_int_equal(pwrite(fd, three, sizeof three, at), sizeof three);
+    (void)close(fd);
+}
+
+static int check_live(const char *key)
+{
+    struct blob_stat stat;
+    return blob_check(live, BLOB_MEDIA, key, &stat);
+}
+
+/* An object of parts of those lengths; the first two at least. */
+static void put_parts(const char *key, const size_t *lengths, unsigned count)
+{
+    char upload_id[BLOB_UPLOAD_ID_MAX];
+    struct blob_part parts[4] = {{.number = 0}};
+    char *zeros CLEANUP_FREE = calloc(1, (size_t)2 * BLOB_PART_BYTES_MIN);
+    struct blob_stat stat;
+    assert_int_equal(blob_multipart_create(live, BLOB_MEDIA, key, NULL, upload_id), 0);
+    for (unsigned i = 0; i < count; i++) {
+        struct blob_writer *writer = NULL;
+        parts[i].number = i + 1;
+        assert_int_equal(blob_multipart_put_open(live, BLOB_MEDIA, key, upload_id, i + 1, &writer),
+                         0);
+        assert_int_equal(blob_put_write(writer, zeros, lengths[i]), 0);
+        assert_int_equal(blob_put_commit(writer, false, &stat), 0);
+        memcpy(parts[i].etag, stat.etag, sizeof stat.etag);
+    }
+    assert_int_equal(
+        blob_multipart_complete(live, BLOB_MEDIA, key, upload_id, parts, count, &stat, NULL), 0);
 }
 
 /* ---- Tests ---- */
@@ -183,7 +242,7 @@ static void what_stops_it_is_told_with_place_and_reason(void **state)
     (void)state;
     struct problem problem = {0};
     struct mirrored seen = {.counts = {0}};
-    const struct blob_mirror how = {count_mirrored, &seen};
+    const struct blob_mirror how = {.visit = count_mirrored, .argument = &seen};
     struct rlimit before;
     put("album/one", OBJECT_BYTES);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -198,22 +257,99 @@ static void what_stops_it_is_told_with_place_and_reason(void **state)
     assert_non_null(strstr(problem.detail, "/copies: File too large"));
 }
 
-static int run_all(int argc, char **argv)
+static void rotten_copies_are_found_by_reading_and_copied_again(void **state)
+{
+    (void)state;
+    put("one", OBJECT_BYTES);
+    put("two", OBJECT_BYTES);
+    assert_int_equal(mirror().counts[BLOB_MIRRORED_NOW], 2);
+    assert_int_equal(mirror_share(1, 0).counts[BLOB_MIRRORED_READ], 2);
+    flip("copies", "one", OBJECT_BYTES / 2);
+    assert_int_equal(mirror().counts[BLOB_MIRRORED_ALREADY], 2); /* not looked for */
+    assert_found(BLOB_MIRRORED_MENDED);
+    assert_true(is_whole(copies, "one", OBJECT_BYTES));
+    struct stat status;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/live/objects/media/one.obj", folder);
+    assert_int_equal(stat(path, &status), 0);
+    flip("copies", "one", status.st_size - 512 - 4); /* the headers */
+    assert_found(BLOB_MIRRORED_MENDED);
+    assert_int_equal(mirror_share(1, 0).counts[BLOB_MIRRORED_READ], 2);
+}
+
+static void what_nobody_can_mend_is_told(void **state)
+{
+    (void)state;
+    put("one", OBJECT_BYTES);
+    put("two", OBJECT_BYTES);
+    assert_int_equal(check_live("one"), 0);
+    (void)mirror();
+    flip("live", "one", 1000);
+    assert_int_equal(check_live("one"), ERR_CORRUPT);
+    assert_int_equal(mirror_share(1, 0).counts[BLOB_MIRRORED_READ], 2); /* the copy is right */
+    flip("copies", "one", 2000);
+    assert_found(BLOB_MIRRORED_LOST);
+    assert_int_equal(blob_delete(live, BLOB_MEDIA, "one"), 0);
+    assert_int_equal(mirror().counts[BLOB_MIRRORED_ALREADY], 1);
+    assert_found(BLOB_MIRRORED_LOST); /* what is in the copies alone is read, too */
+}
+
+static void parts_that_were_alike_tell_their_hash(void **state)
+{
+    (void)state;
+    const size_t alike[] = {BLOB_PART_BYTES_MIN, BLOB_PART_BYTES_MIN, 1000};
+    const size_t unlike[] = {BLOB_PART_BYTES_MIN, BLOB_PART_BYTES_MIN + 1, 1000};
+    put_parts("eq", alike, COUNT_OF(alike));
+    assert_int_equal(check_live("eq"), 0);
+    assert_int_equal(blob_copy(live, BLOB_MEDIA, "eq", NULL, BLOB_MEDIA, "cp", NULL), 0);
+    assert_int_equal(check_live("cp"), 0);
+    (void)mirror();
+    flip("copies", "cp", BLOB_PART_BYTES_MIN + 5);
+    assert_found(BLOB_MIRRORED_MENDED);
+    assert_int_equal(blob_delete(live, BLOB_MEDIA, "cp"), 0);
+
+    put_parts("odd", unlike, COUNT_OF(unlike));
+    assert_int_equal(check_live("odd"), sealing ? 0 : ERR_UNSUPPORTED); /* chunks tell, too */
+    (void)mirror();
+    assert_found(BLOB_MIRRORED_READ);
+    flip("copies", "odd", BLOB_PART_BYTES_MIN + 5);
+    assert_found(sealing ? BLOB_MIRRORED_MENDED : BLOB_MIRRORED_UNEQUAL);
+}
+
+static void shares_come_to_each_object_once(void **state)
+{
+    (void)state;
+    enum { OBJECTS = 40, TURNS = 7 };
+    char key[16];
+    unsigned read = 0;
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        (void)snprintf(key, sizeof key, "m/%u", i);
+        put(key, 10);
+    }
+    (void)mirror();
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        struct mirrored seen = mirror_share(TURNS, turn);
+        read += seen.counts[BLOB_MIRRORED_READ];
+        assert_in_range(seen.counts[BLOB_MIRRORED_READ], 0, OBJECTS / 2);
+    }
+    assert_int_equal(read, OBJECTS);
+}
+
+#define between_stores(test) cmocka_unit_test_setup_teardown(test, make_stores, remove_stores)
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(copies_go_to_another_file_system, make_stores,
-                                        remove_stores),
-        cmocka_unit_test_setup_teardown(what_stops_it_is_told_with_place_and_reason, make_stores,
-                                        remove_stores),
+        between_stores(copies_go_to_another_file_system),
+        between_stores(what_stops_it_is_told_with_place_and_reason),
+        between_stores(rotten_copies_are_found_by_reading_and_copied_again),
+        between_stores(what_nobody_can_mend_is_told),
+        between_stores(parts_that_were_alike_tell_their_hash),
+        between_stores(shares_come_to_each_object_once),
     };
     sealing = argc > 1 && strcmp(argv[1], "--seal") == 0;
     for (unsigned i = 0; i < OBJECT_BYTES; i++) {
         bytes[i] = (char)(i * 31 + i / 251);
     }
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
-}
-
-int main(int argc, char **argv)
-{
-    return run_all(argc, argv);
 }

@@ -441,6 +441,16 @@ def test_a_backup_holds_the_objects(store, platform, people, track, tmp_path):
     fresh = store.make_bucket("restored")
     arguments = [str(tmp_path / "a.bak"), "--key-file", str(key), "--blobs", str(tmp_path / "objects")]
     run_tutti("backup", *arguments, data=platform.data, environment=platform.environment, timeout=120)
+    victim, gone = sorted((tmp_path / "objects" / "objects" / "media").rglob("*.mp4.obj"))[:2]
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:100] + bytes(byte ^ 1 for byte in whole[100:103]) + whole[103:])
+    alone = gone.with_name("zz.obj")  # of an object that was deleted since
+    alone.write_bytes(b"other" + gone.read_bytes()[5:])
+    told = run_tutti("backup", *arguments, "--verify", data=platform.data, environment=platform.environment, timeout=120, check=False)
+    assert told.returncode == 1 and "had wrong bytes and was copied again" in told.stderr and ", 1 damaged" in told.stderr
+    assert "/zz has wrong bytes, and can't be copied again" in told.stderr
+    assert victim.read_bytes()[:-512] == whole[:-512]
+    alone.unlink()
     run_tutti("restore", *arguments, data=tmp_path / "data", environment=settings(store, fresh), timeout=120)
     listed = [[(one["Key"], one["Size"]) for one in client(store).list_objects_v2(Bucket=bucket, Prefix=f"m/{track['id']}/")["Contents"]]
               for bucket in (platform.bucket, fresh)]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -482,6 +483,72 @@ def test_damaged_objects_are_named_and_left_out(stopped, key_file, tmp_path):
     assert restore(tmp_path / "elsewhere", tmp_path / "backup", key_file).returncode == 0
 
 
+def rot(path):
+    """Changes three bytes of an object, as a disk might; it keeps its length and description."""
+    with open(path, "r+b") as file:
+        file.seek(100)
+        was = file.read(3)
+        file.seek(100)
+        file.write(bytes(byte ^ 1 for byte in was))
+
+
+def test_copies_that_rotted_are_read_and_mended(stopped, key_file, tmp_path):
+    data, blobs = tmp_path / "data", tmp_path / "blobs"
+    shutil.copytree(stopped.data, data)
+    shutil.copytree(stopped.blobs, blobs)
+    victim, other = sorted((blobs / "objects" / "media").rglob("*.mp4.obj"))[:2]
+    whole = victim.read_bytes()
+    rot(victim)
+    mended = backup(data, tmp_path / "mended", key_file, "--blobs", str(blobs), "--verify")
+    assert f"{victim.name} had wrong bytes and was copied again" in mended.stderr
+    assert "(1 had wrong bytes and were copied again), 0 damaged" in mended.stderr and copied(mended) == 1
+    assert victim.read_bytes() == whole
+
+    # Where the live one is as bad it is told, and the rest is mended all the same.
+    rot(victim)
+    rot(data / "objects" / victim.relative_to(blobs))
+    rot(other)
+    told = backup(data, tmp_path / "told", key_file, "--blobs", str(blobs), "--verify", check=False)
+    assert told.returncode == 1 and (tmp_path / "told").exists()
+    assert f"{victim.name} has wrong bytes, and can't be copied again" in told.stderr and ", 1 damaged" in told.stderr
+    assert other.read_bytes() == (data / "objects" / other.relative_to(blobs)).read_bytes()
+
+    # And back: what is there is passed over, or read and mended.
+    back = data / "objects" / other.relative_to(blobs)
+    rot(back)
+    for more, same in ((), False), (("--verify",), True):
+        done = restore(data, stopped.backup, key_file, "--blobs", str(stopped.blobs), "--replace", *more, check=False)
+        assert done.returncode == 0, done.stderr
+        assert " 0 damaged" in done.stderr and (back.read_bytes() == other.read_bytes()) == same
+        time.sleep(1.1)  # what is put aside has the second in its name
+    alone = run_tutti("backup", str(tmp_path / "alone"), "--key-file", str(key_file), "--verify", data=data, check=False)
+    assert alone.returncode == 2 and "--verify needs --blobs" in alone.stderr
+
+
+def test_each_copy_is_read_once_in_a_month_of_backups(stopped, key_file, tmp_path):
+    blobs = tmp_path / "blobs"
+    shutil.copytree(stopped.blobs, blobs)
+    victim = sorted((blobs / "objects" / "media").rglob("*.mp4.obj"))[0]
+    rot(victim)
+    mended = []
+    for day in range(31):
+        done = subprocess.run(["faketime", "-f", f"+{day}d", BINARY, "backup", str(tmp_path / "backup"), "--key-file", str(key_file),
+                               "--blobs", str(blobs), "--data", str(stopped.data)], text=True, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "backup").unlink()
+        mended += [day] if "(1 had wrong bytes" in done.stderr else []
+    assert len(mended) == 1
+
+
+def test_copies_go_to_another_file_system(stopped, key_file, tmp_path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as far:
+        if os.stat(far).st_dev == os.stat(stopped.data).st_dev:
+            pytest.skip("/dev/shm is no file system of its own beside the data directory")
+        done = backup(stopped.data, tmp_path / "backup", key_file, "--blobs", f"{far}/blobs")
+        assert copied(done) > 5 and " 0 damaged" in done.stderr
+        restore(tmp_path / "data", tmp_path / "backup", key_file, "--blobs", f"{far}/blobs")
+
+
 def test_encrypted_objects_stay_encrypted_and_are_checked(own_server, stopped, sounds, key_file, tmp_path):
     sealed = {"TUTTI_BLOB_ENCRYPT": "yes"}
     source = own_server(environment=sealed)
@@ -506,11 +573,10 @@ def test_encrypted_objects_stay_encrypted_and_are_checked(own_server, stopped, s
     assert " 0 damaged" in restore(tmp_path / "before", stopped.backup, key_file, "--blobs", str(blobs)).stderr
 
     victim = next(path for path in copies if path.name == "aac-320.mp4.obj")
-    with open(victim, "r+b") as file:
-        file.seek(100)
-        byte = file.read(1)
-        file.seek(100)
-        file.write(bytes([byte[0] ^ 1]))
+    rot(victim)
+    mended = backup(source.data, tmp_path / "mended", key_file, "--blobs", str(blobs), "--verify")
+    assert f"{victim.name} had wrong bytes and was copied again" in mended.stderr and " 0 damaged" in mended.stderr
+    rot(victim)
     done = restore(tmp_path / "again", tmp_path / "backup", key_file, "--blobs", str(blobs), check=False)
     assert done.returncode == 1 and "aac-320.mp4.obj is damaged" in done.stderr
 

@@ -49,6 +49,9 @@ struct blob_stat {
     char cache_control[BLOB_TYPE_MAX]; /* "" if none was given */
     unsigned headers_bytes;            /* of blob_meta.headers; 0: none */
     bool sealed;                       /* encrypted at rest */
+    /* Of an ETag of parts: the bytes of each part but the last, where they were alike; 0: unknown,
+     * and then nothing tells whether the bytes are still those that the ETag was made of. */
+    uint64_t part_bytes;
 };
 
 /* What is kept beside the bytes. NULL members: application/octet-stream, none, none. headers: what
@@ -186,6 +189,13 @@ void blob_outside_set(struct blob_store *store, blob_outside *find, void *contex
  * ERR_UNSUPPORTED: it is sealed. */
 int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
                  struct blob_stat *ret_stat);
+/* Reads an opened object whole: whether its bytes are still those its ETag was made of, and, of a
+ * sealed one, whether its chunks open. Takes the source, also when it fails. ERR_CORRUPT: they
+ * aren't. ERR_UNSUPPORTED: nothing tells (see part_bytes), and nothing was read. */
+int blob_check_source(struct blob_source *source, const struct blob_stat *stat);
+/* The same of an object in a store, with its headers. ERR_CORRUPT also where its key is missing. */
+int blob_check(struct blob_store *store, const char *bucket, const char *key,
+               struct blob_stat *ret_stat);
 /* The headers kept with an object that was opened: stat.headers_bytes of text and a NUL. */
 int blob_read_headers(struct blob_store *store, const struct blob_source *source,
                       const struct blob_stat *stat, char out[BLOB_HEADERS_MAX + 1]);
@@ -211,18 +221,36 @@ int blob_list(struct blob_store *store, const char *bucket, const char *prefix, 
               int (*visit)(void *argument, const char *key, const struct blob_stat *stat),
               void *argument);
 
-/* Makes `to` hold what `from` holds: every object, or those of one bucket, and the uploads in
- * parts. What is missing in `to`, or is another there, is copied with ETag, types and time; nothing
- * is removed, and what vanishes from `from` meanwhile is passed over. Each object is told to visit
- * (its path is the engine's own); a damaged one is left out. visit returning non-zero ends it and
- * is returned; any other failure has words that name the object and the place. Where an S3 store is
- * one of them, an object gets a new time, and a new ETag where its old one was of parts; uploads in
- * parts are left behind. */
-enum blob_mirrored { BLOB_MIRRORED_ALREADY, BLOB_MIRRORED_NOW, BLOB_MIRRORED_DAMAGED };
+/* One of so many even shares of all objects, by their names alone, so that one share a day comes to
+ * each object in `turns` days without a memory of the last. turns 0: none of them, 1: all. */
+struct blob_share {
+    unsigned turns, turn;
+};
+bool blob_share_has(const struct blob_share *share, const char *path);
+
+/* What came of an object; those from BLOB_MIRRORED_DAMAGED on want a person. */
+enum blob_mirrored {
+    BLOB_MIRRORED_ALREADY, /* it is there */
+    BLOB_MIRRORED_READ,    /* it is there and was read: its bytes are right */
+    BLOB_MIRRORED_NOW,     /* it was copied */
+    BLOB_MIRRORED_MENDED,  /* the bytes there were wrong: it was copied again */
+    BLOB_MIRRORED_DAMAGED, /* it is damaged in `from`, and was left out */
+    BLOB_MIRRORED_LOST, /* the bytes there are wrong, and in `from` it is damaged, too, or gone */
+    BLOB_MIRRORED_UNEQUAL, /* the two have other bytes, and nothing tells which are right */
+};
 struct blob_mirror {
     int (*visit)(void *argument, const char *path, uint64_t bytes, enum blob_mirrored outcome);
     void *argument;
+    struct blob_share read; /* of what is there already: this is read */
 };
+/* Makes `to` hold what `from` holds: every object, or those of one bucket, and the uploads in
+ * parts. What is missing in `to`, or is another there, is copied with ETag, types and time; nothing
+ * is removed, and what vanishes from `from` meanwhile is passed over. A share of what is there
+ * already is read, also of what is in `to` alone, and what has rotted there is copied again. Each
+ * object is told to visit (its path is the engine's own), but those in `to` alone only when they
+ * were read. visit returning non-zero ends it and is returned; any other failure has words that
+ * name the object and the place. Where an S3 store is one of them, an object gets a new time, and a
+ * new ETag where its old one was of parts; uploads in parts are left behind. */
 int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
                 const struct blob_mirror *mirror, struct problem *problem);
 

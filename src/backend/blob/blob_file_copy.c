@@ -83,6 +83,7 @@ static int copy_described(struct file_store *store, const char *bucket, const ch
     struct file_writer *writer = (struct file_writer *)(void *)opened;
     (void)snprintf(prefix, sizeof prefix, BLOB_PREFIX_OBJECT "%s/", bucket);
     memcpy(etag, source->stat.etag, sizeof etag);
+    writer->stat.part_bytes = source->stat.part_bytes;
     writer->error = copy_bytes(writer, prefix, source);
     return blob_file_writer_commit(writer, etag, &no_condition, &source->stat);
 }

@@ -1,7 +1,10 @@
 /* Mirroring of the file engine (blob.h): one store's folder is made to hold what another's holds.
  * Files are taken as they are, bytes and trailer, so that ETags, types and whatever the store made
  * of the bytes stay; their times are kept too, since the sweep judges by them. Since a file never
- * changes (invariant 2), one of the same path, length and trailer is the same object.
+ * changes (invariant 2), one of the same path, length and trailer is the same object. Disks change
+ * files all the same: so a share of those that are there is read, and copied again where its bytes
+ * are not what its trailer says. Those that are in `to` alone (of objects that were deleted since)
+ * are gone through at the end.
  *
  * Uploads in parts go before the buckets: an upload that is joined in between has its parts copied,
  * or its object. Any thread; `from` may be written to meanwhile.
@@ -21,11 +24,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHECK_BYTES = 256 * 1024 };
+enum { COMPARE_BYTES = 64 * 1024 };
 
 struct mirroring {
     struct file_store *from, *to;
-    int base;           /* where paths begin in `to` */
+    /* For each file of the tree that is walked, of `from`, or of `to` for those in `to` alone. */
+    int (*each)(struct mirroring *mirroring, int folder, const char *name);
+    int base;           /* where paths begin in the other store; negative: nothing is there */
     const char *prefix; /* of their places, for what is sealed */
     const struct blob_mirror *mirror;
     struct problem *problem;
@@ -55,58 +60,54 @@ static bool same_trailer(int left, int right, off_t bytes)
            memcmp(trailers[0], trailers[1], BLOB_TRAILER_BYTES) == 0;
 }
 
-static bool is_there(const struct mirroring *mirroring, int from, const struct stat *status)
+/* The file of this path in `to`, if it is the same object; else negative. */
+static int open_same(const struct mirroring *mirroring, int from, const struct stat *status)
 {
     int to CLEANUP_CLOSE = blob_file_open_beneath(mirroring->base, mirroring->path, O_RDONLY);
     struct stat there;
-    return to >= 0 && fstat(to, &there) == 0 && there.st_size == status->st_size &&
-           same_trailer(from, to, status->st_size);
+    bool same = to >= 0 && fstat(to, &there) == 0 && there.st_size == status->st_size &&
+                same_trailer(from, to, status->st_size);
+    return same ? TAKE_FD(to) : -1;
 }
 
-/* The MD5 of an object's bytes. Takes the file. */
-static int hash_bytes(struct blob_source *file, char ret_etag[BLOB_ETAG_MAX])
+/* Whether the bytes are what the trailer says (blob_check_source), and the headers. ERR_UNSUPPORTED
+ * also of a sealed object whose key is not there: it is newer than the keys, or there are none. */
+static int check_bytes(const struct mirroring *mirroring, int fd, const struct blob_stat *stat)
 {
-    unsigned char *bytes CLEANUP_FREE = malloc(CHECK_BYTES);
-    struct blob_reader *reader = NULL;
-    struct md5_ctx md5;
-    int error = blob_reader_new(file, &reader);
-    error = error == 0 && bytes == NULL ? ERR_NO_MEMORY : error;
-    md5_init(&md5);
-    ssize_t got = 0;
-    for (uint64_t at = 0; error == 0; at += (uint64_t)got) {
-        got = blob_reader_read(reader, bytes, CHECK_BYTES, at);
-        if (got <= 0) {
-            error = (int)got;
-            break;
-        }
-        md5_update(&md5, (size_t)got, bytes);
-    }
-    blob_reader_free(reader);
-    unsigned char digest[MD5_BYTES];
-    md5_digest(&md5, sizeof digest, digest);
-    blob_md5_hex(digest, ret_etag);
-    return error;
-}
-
-/* The bytes have the MD5 that is their ETag. An ETag of parts can't be told from the bytes, but the
- * chunks of a sealed object are opened all the same. One whose key is not there (it is newer than
- * the keys, or there are none) is taken as it is. */
-static int check_bytes(struct mirroring *mirroring, int fd, const struct blob_stat *stat)
-{
-    bool hashed = strlen(stat->etag) == 2 * MD5_BYTES;
-    if (stat->sealed ? !blob_trailer_key_is_there(fd, mirroring->from->keys) : !hashed) {
-        return 0;
-    }
+    char headers[BLOB_HEADERS_MAX + 1];
     struct blob_source source;
-    char etag[BLOB_ETAG_MAX];
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0) {
-        return error_from_errno(errno);
+    if (stat->sealed && !blob_trailer_key_is_there(fd, mirroring->from->keys)) {
+        return ERR_UNSUPPORTED;
     }
-    int error = blob_file_source(mirroring->from, copy, mirroring->prefix, mirroring->path, stat,
-                                 &source, NULL);
-    error = error != 0 ? error : hash_bytes(&source, etag);
-    return error != 0 || !hashed || strcmp(etag, stat->etag) == 0 ? error : ERR_CORRUPT;
+    int error = blob_trailer_headers(fd, stat, headers);
+    int copy = error == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (error != 0 || copy < 0) {
+        return error != 0 ? error : error_from_errno(errno);
+    }
+    error = blob_file_source(mirroring->from, copy, mirroring->prefix, mirroring->path, stat,
+                             &source, NULL);
+    return error != 0 ? error : blob_check_source(&source, stat);
+}
+
+/* 0; ERR_CORRUPT: they differ; or another error. */
+static int compare(int left, int right, off_t bytes)
+{
+    char *pieces CLEANUP_FREE = malloc(2 * (size_t)COMPARE_BYTES);
+    if (pieces == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (off_t at = 0; at < bytes;) {
+        ssize_t got = pread(left, pieces, COMPARE_BYTES, at);
+        if (got <= 0) {
+            return got < 0 ? error_from_errno(errno) : ERR_CORRUPT;
+        }
+        if (pread(right, pieces + COMPARE_BYTES, (size_t)got, at) != got ||
+            memcmp(pieces, pieces + COMPARE_BYTES, (size_t)got) != 0) {
+            return ERR_CORRUPT;
+        }
+        at += got;
+    }
+    return 0;
 }
 
 static int fill(struct mirroring *mirroring, struct file_writer *writer, int from,
@@ -115,6 +116,7 @@ static int fill(struct mirroring *mirroring, struct file_writer *writer, int fro
     const struct timespec times[2] = {status->st_atim, status->st_mtim};
     int error = blob_file_writer_splice(writer, from, (uint64_t)status->st_size);
     error = error != 0 ? error : check_bytes(mirroring, writer->fd, stat);
+    error = error == ERR_UNSUPPORTED ? 0 : error; /* nothing tells: it is taken as it is */
     if (error == 0 && (futimens(writer->fd, times) != 0 || fsync(writer->fd) != 0)) {
         error = error_from_errno(errno);
     }
@@ -143,6 +145,43 @@ static int copy_file(struct mirroring *mirroring, int from, const struct stat *s
     return error;
 }
 
+/* Reads the copy that is there. What a disk can't read any more is as bad as what it has wrong. */
+static int read_copy(struct mirroring *mirroring, int from, int there, const struct stat *status,
+                     const struct blob_stat *stat, enum blob_mirrored *ret_outcome)
+{
+    int error = check_bytes(mirroring, there, stat);
+    *ret_outcome = BLOB_MIRRORED_READ;
+    if (error == ERR_UNSUPPORTED) {
+        error = compare(from, there, status->st_size);
+        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_UNEQUAL : BLOB_MIRRORED_READ;
+        return error == ERR_CORRUPT ? 0 : error;
+    }
+    if (error == ERR_CORRUPT || error == ERR_IO) {
+        error = copy_file(mirroring, from, status, stat);
+        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_LOST : BLOB_MIRRORED_MENDED;
+        return error == ERR_CORRUPT ? 0 : error;
+    }
+    return error;
+}
+
+static int mirror_open(struct mirroring *mirroring, int from, struct blob_stat *stat,
+                       enum blob_mirrored *ret_outcome)
+{
+    struct stat status;
+    int error = fstat(from, &status) == 0 ? blob_trailer_read(from, stat) : ERR_IO;
+    if (error != 0) {
+        return error;
+    }
+    int there CLEANUP_CLOSE = open_same(mirroring, from, &status);
+    if (there < 0) {
+        *ret_outcome = BLOB_MIRRORED_NOW;
+        return copy_file(mirroring, from, &status, stat);
+    }
+    return blob_share_has(&mirroring->mirror->read, mirroring->path)
+               ? read_copy(mirroring, from, there, &status, stat, ret_outcome)
+               : 0;
+}
+
 static int mirror_file(struct mirroring *mirroring, int folder, const char *name)
 {
     int from CLEANUP_CLOSE = blob_file_open_beneath(folder, name, O_RDONLY);
@@ -150,20 +189,42 @@ static int mirror_file(struct mirroring *mirroring, int folder, const char *name
         return from == ERR_NOT_FOUND ? 0 : from; /* deleted meanwhile */
     }
     const struct blob_mirror *mirror = mirroring->mirror;
-    struct stat status;
     struct blob_stat stat = {.bytes = 0};
-    int error = fstat(from, &status) == 0 ? blob_trailer_read(from, &stat) : ERR_IO;
     enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
-    if (error == 0 && !is_there(mirroring, from, &status)) {
-        outcome = BLOB_MIRRORED_NOW;
-        error = copy_file(mirroring, from, &status, &stat);
-    }
+    int error = mirror_open(mirroring, from, &stat, &outcome);
     if (error == ERR_CORRUPT) {
         outcome = BLOB_MIRRORED_DAMAGED;
         error = 0;
     }
     return error != 0 ? trouble(mirroring, error, errno)
                       : mirror->visit(mirror->argument, mirroring->path, stat.bytes, outcome);
+}
+
+/* A file of `to`, read if `from` has none there any more. */
+static int read_left(struct mirroring *mirroring, int folder, const char *name)
+{
+    const struct blob_mirror *mirror = mirroring->mirror;
+    if (!blob_share_has(&mirror->read, mirroring->path)) {
+        return 0;
+    }
+    int in_from CLEANUP_CLOSE =
+        mirroring->base >= 0 ? blob_file_open_beneath(mirroring->base, mirroring->path, O_PATH)
+                             : ERR_NOT_FOUND;
+    int copy CLEANUP_CLOSE =
+        in_from == ERR_NOT_FOUND ? blob_file_open_beneath(folder, name, O_RDONLY) : -1;
+    if (copy < 0) {
+        return 0;
+    }
+    struct blob_stat stat = {.bytes = 0};
+    int error = blob_trailer_read(copy, &stat);
+    error = error != 0 ? error : check_bytes(mirroring, copy, &stat);
+    if (error != 0 && error != ERR_CORRUPT && error != ERR_IO && error != ERR_UNSUPPORTED) {
+        return trouble(mirroring, error, errno);
+    }
+    return mirror->visit(mirror->argument, mirroring->path, stat.bytes,
+                         error == 0                 ? BLOB_MIRRORED_READ
+                         : error == ERR_UNSUPPORTED ? BLOB_MIRRORED_ALREADY
+                                                    : BLOB_MIRRORED_LOST);
 }
 
 static int mirror_folder(struct mirroring *mirroring, int fd);
@@ -187,7 +248,7 @@ static int mirror_entry(struct mirroring *mirroring, int folder, const struct di
         mirroring->path[mirroring->length] = '\0';
         result = mirror_folder(mirroring, inner);
     } else if (blob_path_kind(entry->d_name) == BLOB_ENTRY_OBJECT) {
-        result = mirror_file(mirroring, folder, entry->d_name);
+        result = mirroring->each(mirroring, folder, entry->d_name);
     }
     mirroring->length = before;
     mirroring->path[before] = '\0';
@@ -232,10 +293,32 @@ static int mirror_bucket(const struct mirroring *how, const char *bucket)
     return target < 0 ? trouble(&what, target, errno) : mirror_tree(&what, source);
 }
 
+/* What is in `to` alone; the whole bucket may be. */
+static int read_left_bucket(const struct mirroring *how, const char *bucket)
+{
+    int source CLEANUP_CLOSE = blob_file_open_bucket(how->from, bucket);
+    int target CLEANUP_CLOSE = blob_file_open_bucket(how->to, bucket);
+    char prefix[BLOB_BUCKET_MAX + 4];
+    (void)snprintf(prefix, sizeof prefix, BLOB_PREFIX_OBJECT "%s/", bucket);
+    struct mirroring what = *how;
+    what.each = read_left;
+    what.base = source;
+    what.prefix = prefix;
+    return (source < 0 && source != ERR_NOT_FOUND) ? trouble(&what, source, errno)
+           : target < 0                            ? trouble(&what, target, errno)
+                                                   : mirror_tree(&what, target);
+}
+
 static int visit_bucket(void *argument, const char *bucket, int64_t created_ms)
 {
     (void)created_ms;
     return mirror_bucket(argument, bucket);
+}
+
+static int visit_left_bucket(void *argument, const char *bucket, int64_t created_ms)
+{
+    (void)created_ms;
+    return read_left_bucket(argument, bucket);
 }
 
 int blob_file_mirror(struct blob_store *from_head, struct blob_store *to_head, const char *bucket,
@@ -244,13 +327,19 @@ int blob_file_mirror(struct blob_store *from_head, struct blob_store *to_head, c
     struct file_store *from = file_store_of(from_head), *to = file_store_of(to_head);
     struct mirroring how = {.from = from,
                             .to = to,
+                            .each = mirror_file,
                             .base = to->multipart,
                             .prefix = BLOB_PREFIX_PART,
                             .mirror = mirror,
                             .problem = problem};
     int error = mirror_tree(&how, from->multipart);
-    if (error != 0 || bucket != NULL) {
-        return error != 0 ? error : mirror_bucket(&how, bucket);
+    if (error == 0) {
+        error = bucket != NULL ? mirror_bucket(&how, bucket)
+                               : from_head->engine->bucket_list(from_head, visit_bucket, &how);
     }
-    return from_head->engine->bucket_list(from_head, visit_bucket, &how);
+    if (error != 0 || mirror->read.turns == 0) {
+        return error;
+    }
+    return bucket != NULL ? read_left_bucket(&how, bucket)
+                          : to_head->engine->bucket_list(to_head, visit_left_bucket, &how);
 }

@@ -318,9 +318,20 @@ static int append_bytes(struct file_writer *writer, const char *upload_id, unsig
     return error != 0 ? error : blob_file_writer_append(writer, &source);
 }
 
-static int append_part(struct file_writer *writer, int folder, const char *upload_id,
-                       const struct blob_part *part, bool last, struct problem *problem)
+/* Keeps how long the parts are, as long as all but the last are alike. */
+static void note_length(struct file_writer *writer, unsigned at, uint64_t bytes, bool last)
 {
+    uint64_t *part_bytes = &writer->stat.part_bytes;
+    bool alike = last ? bytes > 0 && bytes <= *part_bytes : bytes == *part_bytes;
+    *part_bytes = at == 0 ? bytes : alike ? *part_bytes : 0;
+}
+
+static int append_part(struct file_writer *writer, int folder, const char *upload_id,
+                       const struct blob_part *parts, unsigned at, unsigned count,
+                       struct problem *problem)
+{
+    const struct blob_part *part = &parts[at];
+    bool last = at + 1 == count;
     struct blob_stat stat;
     int fd CLEANUP_CLOSE = open_part(folder, part->number, &stat);
     if (fd == ERR_NOT_FOUND) {
@@ -338,6 +349,7 @@ static int append_part(struct file_writer *writer, int folder, const char *uploa
                            "part %u has %llu bytes; all but the last need at least %d",
                            part->number, (unsigned long long)stat.bytes, BLOB_PART_BYTES_MIN);
     }
+    note_length(writer, at, stat.bytes, last);
     return append_bytes(writer, upload_id, part->number, &fd, &stat);
 }
 
@@ -362,8 +374,8 @@ static int join_parts(struct blob_store *head, const struct upload *upload,
         return error;
     }
     for (unsigned i = 0; error == 0 && i < count; i++) {
-        error = append_part((struct file_writer *)(void *)writer, upload->folder, upload->id,
-                            &parts[i], i + 1 == count, problem);
+        error = append_part((struct file_writer *)(void *)writer, upload->folder, upload->id, parts,
+                            i, count, problem);
     }
     if (error != 0) {
         blob_put_abort(writer);

@@ -24,7 +24,8 @@ struct trailer {
     unsigned char key_id[BLOB_KEY_ID_BYTES];
     unsigned char secret[BLOB_SECRET_BYTES + SEAL_OVERHEAD_BYTES];
     unsigned char mac[32];
-    unsigned char spare[12];
+    unsigned char part_bytes[8]; /* at no multiple of 8 */
+    unsigned char spare[4];
     unsigned char checksum[16];
 };
 _Static_assert(sizeof(struct trailer) == BLOB_TRAILER_BYTES, "the layout on disk");
@@ -130,7 +131,9 @@ int blob_trailer_write(int fd, const struct blob_stat *stat, const char *headers
                                                                      : 1),
                               .bytes = htole64(stat->bytes),
                               .headers_bytes = htole32((uint32_t)headers_bytes)};
+    const uint64_t part_bytes = htole64(stat->part_bytes);
     memcpy(trailer.magic, magic, sizeof magic);
+    memcpy(trailer.part_bytes, &part_bytes, sizeof part_bytes);
     memcpy(trailer.etag, stat->etag, sizeof trailer.etag);
     memcpy(trailer.content_type, stat->content_type, sizeof trailer.content_type);
     memcpy(trailer.cache_control, stat->cache_control, sizeof trailer.cache_control);
@@ -215,6 +218,8 @@ int blob_trailer_read(int fd, struct blob_stat *ret_stat)
         .sealed = le32toh(trailer.version) == 3,
         .modified_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000,
     };
+    memcpy(&stat.part_bytes, trailer.part_bytes, sizeof stat.part_bytes);
+    stat.part_bytes = le64toh(stat.part_bytes);
     memcpy(stat.etag, trailer.etag, sizeof stat.etag - 1);
     memcpy(stat.content_type, trailer.content_type, sizeof stat.content_type - 1);
     memcpy(stat.cache_control, trailer.cache_control, sizeof stat.cache_control - 1);

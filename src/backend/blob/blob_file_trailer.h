@@ -16,8 +16,9 @@
  *      380    72  the object's secret, sealed with that key for this place in the store alone:
  *                 nonce, ciphertext, tag
  *      452    32  BLAKE2b of the 452 before, keyed with the secret
- *      484    12  0
- *      496    16  BLAKE2b of the 496 before, so that a torn or foreign file is seen as such
+ *      484     8  bytes of each part but the last where the ETag is of parts that were alike; 0:
+ * not known, or no parts 492     4  0 496    16  BLAKE2b of the 496 before, so that a torn or
+ * foreign file is seen as such
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* One store made to hold what another holds (blob.h: blob_mirror), for two engines, or for stores
  * that have no shorter way: objects are listed in portions, and those that are missing or other
- * there are read and written. Bytes are hashed on the way, so that damaged ones are left out. Any
- * thread.
+ * there are read and written. Bytes are hashed on the way, so that damaged ones are left out; those
+ * of the share to be read are hashed where they are. Any thread.
  */
 #include "backend/blob/blob_engine.h"
 
@@ -18,17 +18,21 @@
 
 enum { KEYS_AT_ONCE = 500, PIECE_BYTES = 1024 * 1024, PLAIN_ETAG_LENGTH = 32 };
 
+struct entry {
+    const char *key;
+    struct blob_stat stat;
+};
+
 struct mirroring {
     struct blob_store *from, *to;
+    struct blob_store *listed; /* one of the two */
+    int (*each)(struct mirroring *mirroring, const struct entry *entry, const char *path);
     const struct blob_mirror *mirror;
     struct problem *problem;
     const char *bucket;
     struct arena *arena; /* of a portion */
     unsigned count;
-    struct entry {
-        const char *key;
-        struct blob_stat stat;
-    } entries[KEYS_AT_ONCE];
+    struct entry entries[KEYS_AT_ONCE];
 };
 
 static int keep(void *argument, const char *key, const struct blob_stat *stat)
@@ -119,15 +123,31 @@ static int copy_object(struct mirroring *mirroring, const struct entry *entry)
     return error != 0 ? error : write_copy(mirroring, entry->key, &source, &stat);
 }
 
-static int mirror_object(struct mirroring *mirroring, const struct entry *entry)
+/* Reads the object that is there in `to`. */
+static int read_object(struct mirroring *mirroring, const struct entry *entry,
+                       enum blob_mirrored *ret_outcome)
 {
-    char path[BLOB_BUCKET_MAX + BLOB_KEY_MAX + 2];
+    struct blob_stat stat;
+    int error = blob_check(mirroring->to, mirroring->bucket, entry->key, &stat);
+    *ret_outcome = error == 0 ? BLOB_MIRRORED_READ : BLOB_MIRRORED_ALREADY;
+    if (error == ERR_CORRUPT || error == ERR_IO) {
+        error = copy_object(mirroring, entry);
+        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_LOST : BLOB_MIRRORED_MENDED;
+    }
+    return error == ERR_CORRUPT || error == ERR_UNSUPPORTED ? 0 : error;
+}
+
+static int mirror_object(struct mirroring *mirroring, const struct entry *entry, const char *path)
+{
     struct blob_stat there;
     enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
     int error = blob_stat(mirroring->to, mirroring->bucket, entry->key, &there);
-    if (error == ERR_NOT_FOUND || (error == 0 && !is_same(&entry->stat, &there))) {
+    if (error == ERR_NOT_FOUND || error == ERR_CORRUPT ||
+        (error == 0 && !is_same(&entry->stat, &there))) {
         outcome = BLOB_MIRRORED_NOW;
         error = entry->stat.etag[0] != '\0' ? copy_object(mirroring, entry) : ERR_CORRUPT;
+    } else if (error == 0 && blob_share_has(&mirroring->mirror->read, path)) {
+        error = read_object(mirroring, entry, &outcome);
     }
     if (error == ERR_NOT_FOUND || error == ERR_GONE) {
         return 0; /* deleted meanwhile */
@@ -136,23 +156,48 @@ static int mirror_object(struct mirroring *mirroring, const struct entry *entry)
         outcome = BLOB_MIRRORED_DAMAGED;
         error = 0;
     }
-    (void)snprintf(path, sizeof path, "%s/%s", mirroring->bucket, entry->key);
     return error != 0 ? problem_set(mirroring->problem, error, "%s can't be copied: %s", path,
                                     error_title(error))
                       : mirroring->mirror->visit(mirroring->mirror->argument, path,
                                                  entry->stat.bytes, outcome);
 }
 
+/* One of `to`, read if `from` has it no more. */
+static int read_left(struct mirroring *mirroring, const struct entry *entry, const char *path)
+{
+    struct blob_stat stat;
+    if (!blob_share_has(&mirroring->mirror->read, path) ||
+        blob_stat(mirroring->from, mirroring->bucket, entry->key, &stat) != ERR_NOT_FOUND) {
+        return 0;
+    }
+    int error = blob_check(mirroring->to, mirroring->bucket, entry->key, &stat);
+    if (error != 0 && error != ERR_CORRUPT && error != ERR_IO && error != ERR_UNSUPPORTED) {
+        return problem_set(mirroring->problem, error, "%s can't be read: %s", path,
+                           error_title(error));
+    }
+    return mirroring->mirror->visit(mirroring->mirror->argument, path, entry->stat.bytes,
+                                    error == 0                 ? BLOB_MIRRORED_READ
+                                    : error == ERR_UNSUPPORTED ? BLOB_MIRRORED_ALREADY
+                                                               : BLOB_MIRRORED_LOST);
+}
+
+static int walk_object(struct mirroring *mirroring, const struct entry *entry)
+{
+    char path[BLOB_BUCKET_MAX + BLOB_KEY_MAX + 2];
+    (void)snprintf(path, sizeof path, "%s/%s", mirroring->bucket, entry->key);
+    return mirroring->each(mirroring, entry, path);
+}
+
 /* A portion after a key, which moves on. */
-static int mirror_portion(struct mirroring *mirroring, char after[BLOB_KEY_MAX + 1])
+static int walk_portion(struct mirroring *mirroring, char after[BLOB_KEY_MAX + 1])
 {
     mirroring->count = 0;
     mirroring->arena = arena_new(0);
-    int result = mirroring->arena != NULL ? blob_list(mirroring->from, mirroring->bucket, "", after,
-                                                      KEYS_AT_ONCE, keep, mirroring)
+    int result = mirroring->arena != NULL ? blob_list(mirroring->listed, mirroring->bucket, "",
+                                                      after, KEYS_AT_ONCE, keep, mirroring)
                                           : ERR_NO_MEMORY;
     for (unsigned i = 0; result == 0 && i < mirroring->count; i++) {
-        result = mirror_object(mirroring, &mirroring->entries[i]);
+        result = walk_object(mirroring, &mirroring->entries[i]);
     }
     if (mirroring->count > 0) {
         (void)snprintf(after, BLOB_KEY_MAX + 1, "%s", mirroring->entries[mirroring->count - 1].key);
@@ -161,18 +206,25 @@ static int mirror_portion(struct mirroring *mirroring, char after[BLOB_KEY_MAX +
     return result;
 }
 
-static int mirror_bucket(void *argument, const char *bucket, int64_t created_ms)
+static int walk_bucket(void *argument, const char *bucket, int64_t created_ms)
 {
     struct mirroring *mirroring = argument;
     char after[BLOB_KEY_MAX + 1] = "";
     (void)created_ms;
     mirroring->bucket = bucket;
-    int result = blob_bucket_create(mirroring->to, bucket);
+    int result =
+        mirroring->listed == mirroring->from ? blob_bucket_create(mirroring->to, bucket) : 0;
     result = result == ERR_EXISTS ? 0 : result;
     do {
-        result = result != 0 ? result : mirror_portion(mirroring, after);
+        result = result != 0 ? result : walk_portion(mirroring, after);
     } while (result == 0 && mirroring->count == KEYS_AT_ONCE);
     return result;
+}
+
+static int walk(struct mirroring *mirroring, const char *bucket)
+{
+    return bucket != NULL ? walk_bucket(mirroring, bucket, 0)
+                          : blob_bucket_list(mirroring->listed, walk_bucket, mirroring);
 }
 
 int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
@@ -185,9 +237,18 @@ int blob_mirror(struct blob_store *from, struct blob_store *to, const char *buck
     if (mirroring == NULL) {
         return ERR_NO_MEMORY;
     }
-    *mirroring = (struct mirroring){.from = from, .to = to, .mirror = mirror, .problem = problem};
-    int result = bucket != NULL ? mirror_bucket(mirroring, bucket, 0)
-                                : blob_bucket_list(from, mirror_bucket, mirroring);
+    *mirroring = (struct mirroring){.from = from,
+                                    .to = to,
+                                    .listed = from,
+                                    .each = mirror_object,
+                                    .mirror = mirror,
+                                    .problem = problem};
+    int result = walk(mirroring, bucket);
+    if (result == 0 && mirror->read.turns > 0) {
+        mirroring->listed = to;
+        mirroring->each = read_left;
+        result = walk(mirroring, bucket);
+    }
     free(mirroring);
     return result;
 }

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,12 @@ static unsigned runs;
 
 /* ---- The store ---- */
 
-static int open_at(const char *path, struct blob_store **ret_store)
+/* With the keys of the store at `owner`. */
+static int open_with(const char *path, const char *owner, struct blob_store **ret_store)
 {
     char url[128], keys[128];
     (void)snprintf(url, sizeof url, "file:%s", path);
-    (void)snprintf(keys, sizeof keys, "%s-keys", path);
+    (void)snprintf(keys, sizeof keys, "%s-keys", owner);
     const struct blob_config config = {.url = url,
                                        .public_url = "http://localhost",
                                        .key_id = "key",
@@ -53,6 +55,11 @@ static int open_at(const char *path, struct blob_store **ret_store)
                                        .seal = sealing};
     struct problem problem = {0};
     return blob_store_open(&config, ret_store, &problem);
+}
+
+static int open_at(const char *path, struct blob_store **ret_store)
+{
+    return open_with(path, path, ret_store);
 }
 
 static int put_in(struct blob_store *in, const char *bucket, const char *key, const char *text,
@@ -702,46 +709,87 @@ static struct blob_store *mirror;
 static int count_mirrored(void *argument, const char *path, uint64_t bytes,
                           enum blob_mirrored outcome)
 {
-    *(unsigned *)argument += path[0] != '\0' && bytes > 0 && outcome != BLOB_MIRRORED_DAMAGED;
+    *(unsigned *)argument += path[0] != '\0' && bytes > 0 && outcome < BLOB_MIRRORED_DAMAGED;
     return 0;
 }
 
 static int run_mirror(void)
 {
     unsigned count = 0;
-    const struct blob_mirror how = {count_mirrored, &count};
+    const struct blob_mirror how = {
+        .visit = count_mirrored, .argument = &count, .read = {.turns = 1}};
     int r = blob_mirror(store, mirror, BLOB_MEDIA, &how, NULL);
     return r == 0 && count != 1 ? ERR_CORRUPT : r;
+}
+
+static bool is_mirrored(void)
+{
+    return holds_in(mirror, BLOB_MEDIA, kept_key, old_text, strlen(old_text));
 }
 
 static void check_mirror(int result)
 {
     struct blob_stat stat;
-    bool there = holds_in(mirror, BLOB_MEDIA, kept_key, old_text, strlen(old_text));
-    assert_true(there ||
+    assert_true(is_mirrored() ||
                 (result < 0 && blob_stat(mirror, BLOB_MEDIA, kept_key, &stat) == ERR_NOT_FOUND));
     check_rest(result);
     assert_int_equal(count_entries("../mirror/temporary"), 0);
     assert_int_equal(run_mirror(), 0);
-    assert_true(holds_in(mirror, BLOB_MEDIA, kept_key, old_text, strlen(old_text)));
+    assert_true(is_mirrored());
     assert_int_equal(blob_delete(mirror, BLOB_MEDIA, kept_key), 0);
+}
+
+static int flip_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)walk;
+    if (type != FTW_F || status->st_size < (off_t)strlen(old_text)) {
+        return 0;
+    }
+    int fd = open(path, O_WRONLY);
+    bool flipped = fd >= 0 && pwrite(fd, "?", 1, 7) == 1;
+    return fd < 0 || close(fd) != 0 || !flipped;
+}
+
+/* The copy is there, and has one wrong byte. */
+static void let_it_rot(void)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/mirror/objects/media", inject_folder());
+    assert_int_equal(run_mirror(), 0);
+    assert_int_equal(nftw(path, flip_entry, 16, FTW_PHYS), 0);
+    assert_false(is_mirrored());
+}
+
+/* A call that fails while the copy is read may make it a bad one, but never the other way round. */
+static void check_mended(int result)
+{
+    assert_true(result < 0 || is_mirrored());
+    check_rest(result);
+    assert_int_equal(count_entries("../mirror/temporary"), 0);
+    assert_int_equal(run_mirror(), 0);
+    assert_true(is_mirrored());
 }
 
 static void mirroring(void **state)
 {
     (void)state;
-    char path[96];
+    char path[96], owner[96];
     (void)snprintf(path, sizeof path, "%s/mirror", inject_folder());
-    assert_int_equal(open_at(path, &mirror), 0);
-    struct inject_case what = {.name = sealing ? NULL
-                                               : "mirror", /* a sealed one wants the store's keys */
-                               .hits = SURE_OF_WRITES,
-                               .run = run_mirror,
-                               .check = check_mirror};
-    inject_each(&what, 1);
+    (void)snprintf(owner, sizeof owner, "%s/store", inject_folder());
+    assert_int_equal(open_with(path, owner, &mirror), 0);
+    const struct inject_case cases[] = {
+        {.name = "mirror", .hits = SURE_OF_WRITES, .run = run_mirror, .check = check_mirror},
+        {.name = "mend a mirror",
+         .hits = SURE_OF_WRITES,
+         .prepare = let_it_rot,
+         .run = run_mirror,
+         .check = check_mended},
+    };
+    inject_each(cases, COUNT_OF(cases));
+    assert_int_equal(blob_delete(mirror, BLOB_MEDIA, kept_key), 0);
+    print_message("the same to another file system:\n");
     inject_apart(true);
-    what.name = sealing ? NULL : "mirror to another file system";
-    inject_each(&what, 1);
+    inject_each(cases, COUNT_OF(cases));
     inject_apart(false);
     blob_store_close(mirror);
 }
