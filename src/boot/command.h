@@ -26,6 +26,7 @@ enum command_option {
     OPTION_REPLACE,
     OPTION_FROM,
     OPTION_TO,
+    OPTION_DEEP,
     OPTION_JSON,
     OPTION_ACCEPT_MISSING,
     OPTION_SECTION,

@@ -31,6 +31,7 @@ static const struct check {
     {"s3", doctor_check_s3},
     {"objects", doctor_check_objects},
     {"store", doctor_check_store},
+    {"bytes", doctor_check_bytes}, /* only with --deep */
     {"redis", doctor_check_redis},
     {"search", doctor_check_search},
     {"media", doctor_check_media},
@@ -141,6 +142,9 @@ int command_doctor(const struct command_line *line)
     unsigned counts[3] = {0};
     for (unsigned i = 0; i < COUNT_OF(checks); i++) {
         struct finding finding = {.state = FINDING_OK};
+        if (checks[i].run == doctor_check_bytes && line->options[OPTION_DEEP] == NULL) {
+            continue;
+        }
         checks[i].run(&doctor, &finding);
         counts[finding.state]++;
         if (!json) {

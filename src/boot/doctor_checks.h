@@ -10,6 +10,7 @@ struct command_line;
 struct config;
 struct db;
 struct problem;
+struct progress;
 
 enum finding_state { FINDING_OK, FINDING_WARNING, FINDING_FAILED };
 
@@ -34,6 +35,8 @@ void finding_warn(struct finding *finding, const char *advice, const char *forma
     __attribute__((format(printf, 3, 4)));
 void finding_fail(struct finding *finding, const char *advice, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Takes a bar off the terminal's line. */
+void doctor_clear_line(const struct progress *progress);
 /* What a problem says. */
 const char *finding_words(const struct problem *problem, int error);
 
@@ -53,6 +56,9 @@ void doctor_check_events(struct doctor *doctor, struct finding *finding);
 void doctor_check_jobs(struct doctor *doctor, struct finding *finding);
 void doctor_check_objects(struct doctor *doctor, struct finding *finding);
 void doctor_check_store(struct doctor *doctor, struct finding *finding);
+
+/* doctor_bytes.c: all objects are read; after doctor_check_objects, which opens the store */
+void doctor_check_bytes(struct doctor *doctor, struct finding *finding);
 
 /* doctor_s3.c; it opens the objects too */
 void doctor_check_s3(struct doctor *doctor, struct finding *finding);

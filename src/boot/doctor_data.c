@@ -292,7 +292,7 @@ static bool open_objects(struct doctor *doctor, struct finding *finding)
     return error == 0;
 }
 
-static void clear_line(const struct progress *progress)
+void doctor_clear_line(const struct progress *progress)
 {
     if (progress->terminal) {
         (void)fputs("\r\033[K", stderr);
@@ -315,7 +315,7 @@ void doctor_check_objects(struct doctor *doctor, struct finding *finding)
     progress_begin(&needs.progress, "objects");
     int error = catalog_objects_walk(doctor->databases[PLACE_CATALOG],
                                      blob_is_remote(doctor->objects), visit_needed, &needs);
-    clear_line(&needs.progress);
+    doctor_clear_line(&needs.progress);
     if (error != 0) {
         finding_fail(finding, "tutti migrate, and see the line \"catalog\"",
                      "the objects can't be gone through: %s", error_title(error));

@@ -58,6 +58,8 @@ def test_the_options_of_a_command_are_offered():
     assert set(offered("serve", "--")) == {"--config", "--data", "--listen", "--roles", "--log-level", "--help"}
     assert "--role" in offered("user", "add", "anna", "--ro") and "--roles" not in offered("user", "add", "anna", "--ro")
     assert offered("backup", "x.bak", "--bl") == ["--blobs"]
+    assert offered("backup", "--verify", "x.bak", "--bl") == ["--blobs"], "what takes no value swallows no word"
+    assert offered("doctor", "--deep", "--js") == ["--json"]
 
 
 def test_values_are_offered():

@@ -268,6 +268,36 @@ def test_a_damaged_object(data):
     assert_found(doctor(data), "store", "failed", "1 of ", "smartctl")
 
 
+def rot(path):
+    """Changes three bytes of an object, as a disk might; it keeps its length and description."""
+    with open(path, "r+b") as file:
+        file.seek(100)
+        bytes_ = file.read(3)
+        file.seek(100)
+        file.write(bytes(byte ^ 1 for byte in bytes_))
+
+
+def test_bytes_that_rotted_are_found_by_reading_and_come_back_from_copies(data, tmp_path):
+    objects, copies = data / "objects", tmp_path / "copies"
+    shutil.copytree(objects, copies)
+    assert_well(doctor(data, "--deep", "--listen", f"127.0.0.1:{free_port()}"))
+    victims = objects_of(data, "aac-320.mp4")[0], objects_of(data, "300.jpg")[0]
+    for victim in victims:
+        rot(victim)
+    found = doctor(data)
+    assert_well(found)
+    assert "bytes" not in found, "nobody asked for it"
+    done = run_tutti("doctor", "--deep", "--json", data=data, check=False)
+    found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 1
+    assert_found(found, "bytes", "failed", "2 of ", f"tutti migrate --from file:COPIES --to file:{objects} --verify")
+    for name in "aac-320.mp4", "300.jpg":
+        assert name in found["bytes"]["detail"] and f"{name} is damaged" in done.stderr
+    mended = run_tutti("migrate", "--from", f"file:{copies}", "--to", f"file:{objects}", "--verify", data=data)
+    assert "2 had wrong bytes and were copied again" in mended.stderr
+    assert_well(doctor(data, "--deep", "--listen", f"127.0.0.1:{free_port()}"))
+
+
 def test_objects_that_no_row_names(data):
     source = objects_of(data, "aac-320.mp4")[0]
     orphan = source.parent.parent / "2.dir" / source.name
