@@ -90,6 +90,16 @@ static int open_work(struct backup *backup)
     return 0;
 }
 
+/* Before anybody is asked for a passphrase. */
+static int check_place(struct backup *backup)
+{
+    const char *folder = backup->line->options[OPTION_BLOBS];
+    int error = place_check_databases(&backup->place, &backup->problem);
+    return error != 0 || folder == NULL || backup->place.objects == NULL
+               ? error
+               : backup_check_apart(backup->place.objects, folder, &backup->problem);
+}
+
 static int open_stores(struct backup *backup)
 {
     const char *folder = backup->line->options[OPTION_BLOBS];
@@ -396,8 +406,8 @@ int command_backup(const struct command_line *line)
                             .created_ms = clock_wall_ms(),
                             .work_fd = -1};
     place_of(line->config, &backup.place);
-    int error = place_check_databases(&backup.place, &backup.problem);
-    if (error != 0) { /* before anybody is asked for a passphrase */
+    int error = check_place(&backup);
+    if (error != 0) {
         return command_complain(&backup.problem, error);
     }
     int status = secret_ask(line, true, &secret);

@@ -2,14 +2,18 @@
 #include "boot/backup_objects.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/problem.h"
 #include "boot/command.h"
 #include "boot/place.h"
 #include "boot/progress.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int backup_store_open(const char *url, const char *keys, struct blob_store **ret_store,
                       struct problem *problem)
@@ -30,6 +34,72 @@ int backup_store_open_folder(const char *folder, int make, const char *keys,
     int error = make ? place_make_folder(folder, problem) : 0;
     (void)snprintf(path, sizeof path, "file:%s", folder);
     return error != 0 ? error : backup_store_open(path, keys, ret_store, problem);
+}
+
+/* The folder, or the nearest above it that is there. A descriptor, or -1. */
+static int open_nearest(const char *path, bool *ret_itself)
+{
+    char at[PATH_MAX];
+    (void)snprintf(at, sizeof at, "%s", path);
+    *ret_itself = true;
+    int fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == ENOENT && strcmp(at, ".") != 0) {
+        char *slash = strrchr(at, '/');
+        *ret_itself = false;
+        if (slash == NULL) {
+            (void)snprintf(at, sizeof at, ".");
+        } else {
+            slash[slash == at ? 1 : 0] = '\0';
+        }
+        fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
+    return fd;
+}
+
+static bool is_one(int left, int right)
+{
+    struct stat a, b;
+    return fstat(left, &a) == 0 && fstat(right, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Whether going up from a folder comes by another; a folder is inside itself. */
+static bool is_inside(int folder, int other)
+{
+    int at CLEANUP_CLOSE = openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    while (at >= 0 && !is_one(at, other)) {
+        int above CLEANUP_CLOSE = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (above < 0 || is_one(at, above)) {
+            return false; /* the root */
+        }
+        (void)close(at);
+        at = TAKE_FD(above);
+    }
+    return at >= 0;
+}
+
+int backup_check_apart(const char *from, const char *to, struct problem *problem)
+{
+    static const char advice[] = "name another folder, best on another disk";
+    bool from_itself, to_itself;
+    int source CLEANUP_CLOSE = open_nearest(from, &from_itself);
+    int target CLEANUP_CLOSE = open_nearest(to, &to_itself);
+    if (source < 0 || target < 0) {
+        return 0; /* who opens them says why */
+    }
+    if (from_itself && to_itself && is_one(source, target)) {
+        return problem_set(problem, ERR_INVALID,
+                           "%s and %s are one folder, so nothing would be copied; %s", to, from,
+                           advice);
+    }
+    if (from_itself && is_inside(target, source)) {
+        return problem_set(problem, ERR_INVALID, "%s is inside %s, where the objects are; %s", to,
+                           from, advice);
+    }
+    return to_itself && is_inside(source, target)
+               ? problem_set(problem, ERR_INVALID, "%s holds %s, where the objects are; %s", to,
+                             from, advice)
+               : 0;
 }
 
 struct copying {

@@ -30,6 +30,10 @@ int backup_store_open(const char *url, const char *keys, struct blob_store **ret
 /* The store in a folder that must be one already, or (make) may be made. */
 int backup_store_open_folder(const char *folder, int make, const char *keys,
                              struct blob_store **ret_store, struct problem *problem);
+/* Whether objects can be copied from one folder to the other, which needn't be there yet.
+ * ERR_INVALID with words: they are one folder, whatever they are called, or one is inside the
+ * other. */
+int backup_check_apart(const char *from, const char *to, struct problem *problem);
 /* All buckets, or one. Adds to *sums; damaged and mended objects are named on standard error. */
 int backup_objects_copy(struct blob_store *from, struct blob_store *to, const char *bucket,
                         const char *label, struct backup_objects *sums, struct problem *problem);

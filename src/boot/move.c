@@ -127,11 +127,26 @@ static int move_database(struct moving *moving, struct problem *problem)
     return error;
 }
 
+static bool starts(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static int check_apart(const char *from, const char *to, struct problem *problem)
+{
+    size_t scheme = strlen("file:");
+    return starts(from, "file:") && starts(to, "file:")
+               ? backup_check_apart(from + scheme, to + scheme, problem)
+               : 0;
+}
+
 static int move_objects(struct moving *moving, struct backup_objects *sums, struct problem *problem)
 {
     struct blob_store *from = NULL, *to = NULL;
     const char *target = moving->to != NULL ? moving->to : moving->place.objects_url;
-    int error = backup_store_open(moving->from, moving->place.keys, &from, problem);
+    int error = check_apart(moving->from, target, problem);
+    error =
+        error != 0 ? error : backup_store_open(moving->from, moving->place.keys, &from, problem);
     error = error != 0 ? error : blob_ping(from, problem);
     error = error != 0 ? error : backup_store_open(target, moving->place.keys, &to, problem);
     error = error != 0 ? error : blob_ping(to, problem);
@@ -143,11 +158,6 @@ static int move_objects(struct moving *moving, struct backup_objects *sums, stru
     blob_store_close(from);
     blob_store_close(to);
     return error;
-}
-
-static bool starts(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
 int command_move(const struct command_line *line)

@@ -540,6 +540,21 @@ def test_each_copy_is_read_once_in_a_month_of_backups(stopped, key_file, tmp_pat
     assert len(mended) == 1
 
 
+def test_copies_are_refused_where_the_objects_are(stopped, key_file, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    (tmp_path / "link").symlink_to(data / "objects")
+    for folder, words in ((data / "objects", "are one folder"), (tmp_path / "link", "are one folder"),
+                          (tmp_path / "data" / ".." / "data" / "objects", "are one folder"), (data, "holds"),
+                          (data / "objects" / "copies" / "of", "is inside"), (tmp_path / "link" / "objects", "is inside")):
+        done = backup(data, tmp_path / "backup", key_file, "--blobs", str(folder), check=False)
+        assert done.returncode == 2 and words in done.stderr and "name another folder" in done.stderr, done.stderr
+        assert not (tmp_path / "backup").exists() and not (data / "objects" / "copies").exists()
+    moved = run_tutti("migrate", "--from", f"file:{tmp_path / 'link'}", data=data, check=False)
+    assert moved.returncode == 2 and "are one folder" in moved.stderr
+    backup(data, tmp_path / "backup", key_file, "--blobs", str(data / "beside"))
+
+
 def test_copies_go_to_another_file_system(stopped, key_file, tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as far:
         if os.stat(far).st_dev == os.stat(stopped.data).st_dev:
