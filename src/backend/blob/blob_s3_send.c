@@ -241,7 +241,8 @@ static void set_line(struct transfer *transfer, const char *url)
     (void)curl_easy_setopt(transfer->curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
 }
 
-static void set_body(struct transfer *transfer)
+/* 0 or a CURLcode. */
+static int set_body(struct transfer *transfer)
 {
     CURL *curl = transfer->curl;
     const struct s3_call *call = transfer->call;
@@ -257,9 +258,7 @@ static void set_body(struct transfer *transfer)
         (void)curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->length);
         (void)curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     }
-    if (strcmp(call->method, "HEAD") != 0) {
-        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-    }
+    return strcmp(call->method, "HEAD") != 0 ? http_set_method(curl, call->method) : 0;
 }
 
 static void set_answer(struct transfer *transfer)
@@ -275,12 +274,12 @@ static void set_answer(struct transfer *transfer)
     (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 }
 
-static int judge(CURLcode code, struct s3_answer *answer, const char *words)
+static int judge(int code, struct s3_answer *answer, const char *words)
 {
     (void)snprintf(answer->words, sizeof answer->words, "%s",
-                   words[0] != '\0' ? words : curl_easy_strerror(code));
+                   words[0] != '\0' ? words : curl_easy_strerror((CURLcode)code));
     answer->status = 0;
-    return http_judge((int)code, &answer->wrong_setup);
+    return http_judge(code, &answer->wrong_setup);
 }
 
 int blob_s3_send(struct s3_store *store, void *curl, const struct s3_call *call, const char *url,
@@ -293,11 +292,11 @@ int blob_s3_send(struct s3_store *store, void *curl, const struct s3_call *call,
     buffer_reset(&answer->body);
     forget_headers(answer);
     set_line(&transfer, url);
-    set_body(&transfer);
+    int code = set_body(&transfer);
     set_answer(&transfer);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    CURLcode code = curl_easy_perform(curl);
+    code = code == CURLE_OK ? (int)curl_easy_perform(curl) : code;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);

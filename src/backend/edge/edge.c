@@ -2,6 +2,7 @@
  * are thrown away. */
 #include "backend/edge/edge.h"
 
+#include "backend/http/http_client.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -153,12 +154,12 @@ static long ask(struct edge *edge, const char *method, const char *path, const c
     (void)curl_easy_setopt(edge->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(edge->curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(edge->curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(edge->curl, CURLOPT_CUSTOMREQUEST, method);
     (void)curl_easy_setopt(edge->curl, CURLOPT_RANGE, range);
     (void)curl_easy_setopt(edge->curl, CURLOPT_WRITEFUNCTION, ignore);
     (void)curl_easy_setopt(edge->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     (void)curl_easy_setopt(edge->curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
-    if (curl_easy_perform(edge->curl) == CURLE_OK) {
+    if (http_set_method(edge->curl, method) == CURLE_OK &&
+        curl_easy_perform(edge->curl) == CURLE_OK) {
         (void)curl_easy_getinfo(edge->curl, CURLINFO_RESPONSE_CODE, &status);
     }
     return status;

@@ -25,6 +25,9 @@ struct http_line {
 };
 /* No proxy, no redirect, no signal; TLS from 1.2 on, its certificate checked. */
 void http_set_line(void *curl, const struct http_line *line);
+/* The request's method. 0, or a CURLcode for http_judge: the request would go out as another one,
+ * so it must not. */
+int http_set_method(void *curl, const char *method);
 /* What a CURLcode that is no CURLE_OK means: ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_IO or ERR_NO_MEMORY.
  * *ret_wrong_setup: trying again is of no use. */
 int http_judge(int code, bool *ret_wrong_setup);

@@ -29,6 +29,11 @@ void http_set_line(void *curl, const struct http_line *line)
     }
 }
 
+int http_set_method(void *curl, const char *method)
+{
+    return (int)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+}
+
 /* Errors that no second try mends. */
 static bool is_setup(CURLcode code)
 {

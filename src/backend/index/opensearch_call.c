@@ -33,10 +33,10 @@ static struct curl_slist *make_headers(const struct opensearch_call *call)
     return more;
 }
 
-static void set_request(CURL *curl, const struct opensearch *engine,
-                        const struct opensearch_call *call, struct buffer *body)
+/* 0 or a CURLcode. */
+static int set_request(CURL *curl, const struct opensearch *engine,
+                       const struct opensearch_call *call, struct buffer *body)
 {
-    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
     if (call->body != NULL) {
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->length);
@@ -48,6 +48,7 @@ static void set_request(CURL *curl, const struct opensearch *engine,
     }
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    return http_set_method(curl, call->method);
 }
 
 /* 0: there was an answer, of whatever status, its body in the buffer. */
@@ -71,19 +72,19 @@ static int send_once(struct opensearch *engine, const struct opensearch_call *ca
                                             .ca = engine->address.ca,
                                             .tls = engine->address.tls,
                                             .timeout_ms = call->timeout_ms});
-    set_request(curl, engine, call, body);
+    int code = set_request(curl, engine, call, body);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
-    CURLcode code = curl_easy_perform(curl);
+    code = code == CURLE_OK ? (int)curl_easy_perform(curl) : code;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     http_pool_give(engine->pool, curl);
     curl_slist_free_all(headers);
     answer->status = code == CURLE_OK ? (int)status : 0;
     if (code != CURLE_OK) {
-        error = http_judge((int)code, &wrong_setup);
+        error = http_judge(code, &wrong_setup);
         (void)snprintf(answer->words, sizeof answer->words, "%.200s at %s",
-                       words[0] != '\0' ? words : curl_easy_strerror(code), host);
+                       words[0] != '\0' ? words : curl_easy_strerror((CURLcode)code), host);
     }
     *ret_again = error != ERR_NO_MEMORY && !wrong_setup;
     return error;

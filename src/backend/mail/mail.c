@@ -141,12 +141,13 @@ static CURLcode transfer(CURL *curl, const struct mailer *mailer, struct curl_sl
                          struct reading *reading)
 {
     aim(curl, mailer);
-    (void)curl_easy_setopt(curl, CURLOPT_MAIL_FROM, mailer->sender.address);
     (void)curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
     (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
     (void)curl_easy_setopt(curl, CURLOPT_READDATA, reading);
     (void)curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-    return curl_easy_perform(curl);
+    /* without it the letter would go out as from nobody */
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_MAIL_FROM, mailer->sender.address);
+    return code == CURLE_OK ? curl_easy_perform(curl) : code;
 }
 
 static int error_of(CURLcode code)

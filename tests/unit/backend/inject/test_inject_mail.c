@@ -29,7 +29,7 @@
 static struct {
     int listener;
     pthread_t thread;
-    atomic_uint letters;
+    atomic_uint letters, from_nobody;
 } server;
 static char url[64];
 
@@ -67,6 +67,8 @@ static void talk(int fd)
             answer(fd, "221 bye\r\n");
             return;
         } else {
+            bool nobody = strncmp(line, "MAIL FROM:<>", 12) == 0;
+            (void)atomic_fetch_add(&server.from_nobody, nobody ? 1 : 0);
             answer(fd, "250 fine\r\n");
         }
     }
@@ -143,6 +145,7 @@ static void check_send(int result)
     assert_int_equal(run_send(), 0);
     unsigned first = atomic_load(&server.letters) - letters_before - 1;
     assert_in_range(first, result < 0 ? 0 : 1, 1);
+    assert_int_equal(atomic_load(&server.from_nobody), 0);
 }
 
 static void sending(void **state)
