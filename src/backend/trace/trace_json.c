@@ -37,7 +37,10 @@ static json_t *span_json(const struct span *span, int64_t wall_less_monotonic_us
 {
     json_t *attributes = json_array();
     for (unsigned i = 0; i < span->attribute_count; i++) {
-        (void)json_array_append_new(attributes, attribute_json(&span->attributes[i]));
+        if (json_array_append_new(attributes, attribute_json(&span->attributes[i])) != 0) {
+            json_decref(attributes);
+            return NULL;
+        }
     }
     json_t *json = json_pack(
         "{s:s%, s:s%, s:s, s:i, s:o, s:o, s:o}", "traceId", span->self + TRACE_ID_AT,
@@ -45,13 +48,17 @@ static json_t *span_json(const struct span *span, int64_t wall_less_monotonic_us
         span->name, "kind", (int)span->kind, "startTimeUnixNano",
         number_text((span->began_us + wall_less_monotonic_us) * 1000), "endTimeUnixNano",
         number_text((span->ended_us + wall_less_monotonic_us) * 1000), "attributes", attributes);
-    if (json != NULL && span->parent[0] != '\0') {
-        (void)json_object_set_new(json, "parentSpanId", json_string(span->parent));
+    bool whole = json != NULL;
+    if (whole && span->parent[0] != '\0') {
+        whole = json_object_set_new(json, "parentSpanId", json_string(span->parent)) == 0;
     }
-    if (json != NULL && span->failed) {
-        (void)json_object_set_new(json, "status", json_pack("{s:i}", "code", STATUS_ERROR));
+    if (whole && span->failed) {
+        whole = json_object_set_new(json, "status", json_pack("{s:i}", "code", STATUS_ERROR)) == 0;
     }
-    return json;
+    if (!whole) {
+        json_decref(json);
+    }
+    return whole ? json : NULL;
 }
 
 static json_t *resource_json(const char *version)
@@ -70,7 +77,10 @@ json_t *trace_request(const struct span *spans, unsigned count, const char *vers
 {
     json_t *list = json_array();
     for (unsigned i = 0; i < count; i++) {
-        (void)json_array_append_new(list, span_json(&spans[i], wall_us - monotonic_us));
+        if (json_array_append_new(list, span_json(&spans[i], wall_us - monotonic_us)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
     }
     return json_pack("{s:[{s:o, s:[{s:{s:s, s:s}, s:o}]}]}", "resourceSpans", "resource",
                      resource_json(version), "scopeSpans", "scope", "name", "tutti", "version",
