@@ -687,7 +687,9 @@ static void write_sets(struct segment_build *build)
     for (uint32_t term = 0; term < terms; term++) {
         write_posting(build, term);
     }
-    if (terms > 0 && list_add(&build->nodes, 1, sizeof(struct segment_node)) != NULL) {
+    bool rooted = terms == 0 || list_add(&build->nodes, 1, sizeof(struct segment_node)) != NULL;
+    build->failed = build->failed || !rooted;
+    if (terms > 0 && rooted) {
         *node_at(build, 0) = (struct segment_node){.first_term = 0};
         make_branch(build, &(struct branch){.first = 0, .last = terms}, NULL);
     }

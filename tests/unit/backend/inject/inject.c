@@ -360,6 +360,56 @@ int __wrap_scandir64(const char *path, struct dirent ***ret_entries,
     return fail ? -1 : __real_scandir64(path, ret_entries, filter, compare);
 }
 
+FILE *__real_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+    return fails(INJECT_MEMORY) || fails(INJECT_OPEN) ? NULL : __real_fopen64(path, mode);
+}
+
+FILE *__real_open_memstream(char **ret_bytes, size_t *ret_length);
+FILE *__wrap_open_memstream(char **ret_bytes, size_t *ret_length);
+FILE *__wrap_open_memstream(char **ret_bytes, size_t *ret_length)
+{
+    return fails(INJECT_MEMORY) ? NULL : __real_open_memstream(ret_bytes, ret_length);
+}
+
+/* A stream whose write has failed says so until it is closed. */
+static bool stream_fails(FILE *stream)
+{
+    bool fail = write_fails();
+    stream->_flags |= fail ? _IO_ERR_SEEN : 0;
+    return fail;
+}
+
+size_t __real_fwrite(const void *bytes, size_t size, size_t count, FILE *stream);
+size_t __wrap_fwrite(const void *bytes, size_t size, size_t count, FILE *stream);
+size_t __wrap_fwrite(const void *bytes, size_t size, size_t count, FILE *stream)
+{
+    bool log = stream == stdout || stream == stderr;
+    return !log && stream_fails(stream) ? 0 : __real_fwrite(bytes, size, count, stream);
+}
+
+int __real_fflush(FILE *stream);
+int __wrap_fflush(FILE *stream);
+int __wrap_fflush(FILE *stream)
+{
+    bool log = stream == NULL || stream == stdout || stream == stderr;
+    return !log && stream_fails(stream) ? EOF : __real_fflush(stream);
+}
+
+/* It is closed either way. */
+int __real_fclose(FILE *stream);
+int __wrap_fclose(FILE *stream);
+int __wrap_fclose(FILE *stream)
+{
+    bool fail = write_fails();
+    int cause = errno;
+    int result = __real_fclose(stream);
+    errno = fail ? cause : errno;
+    return fail ? EOF : result;
+}
+
 DIR *__real_fdopendir(int fd);
 DIR *__wrap_fdopendir(int fd);
 DIR *__wrap_fdopendir(int fd)

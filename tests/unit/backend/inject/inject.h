@@ -13,13 +13,14 @@
 
 enum inject_kind {
     INJECT_MEMORY, /* malloc and its kin: NULL */
-    INJECT_FULL,   /* write, pwrite, copy_file_range, ftruncate: ENOSPC */
+    INJECT_FULL,   /* write, pwrite, copy_file_range, ftruncate, of streams fwrite, fflush and
+                      fclose: ENOSPC */
     INJECT_WRITE,  /* the same: EIO */
     INJECT_SHORT,  /* write, pwrite, copy_file_range: half of the bytes */
     INJECT_READ,   /* pread: EIO */
     INJECT_SYNC,   /* fsync, fdatasync: EIO */
     INJECT_NAME,   /* rename, link, mkdir: EIO */
-    INJECT_OPEN,   /* open and its kin, dup, fdopendir: EMFILE */
+    INJECT_OPEN,   /* open and its kin, dup, fdopendir, fopen: EMFILE */
     INJECT_THREAD, /* pthread_create: EAGAIN */
     INJECT_KINDS
 };
