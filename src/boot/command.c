@@ -46,6 +46,7 @@ static const struct option_row option_rows[OPTIONS_] = {
     [OPTION_DEEP] = {"deep", NULL, "read every object, to see whether its bytes are right"},
     [OPTION_JSON] = {"json", NULL, "print JSON"},
     [OPTION_ACCEPT_MISSING] = {"accept-missing", NULL, "however many files are gone, believe it"},
+    [OPTION_ACCEPT_LOST] = {"accept-lost", NULL, "also what a catalog before this one named"},
     [OPTION_SECTION] = {"section", "NAME", "of the configuration, alone"},
     [OPTION_HELP] = {"help", NULL, "this help"},
     [OPTION_VERSION] = {"version", NULL, "the version"},
@@ -113,7 +114,7 @@ static const struct command commands[] = {
      "give a parked event up for good; those behind it go on"},
     {"import", "DIR…", COMMON | BIT(OPTION_JSON) | BIT(OPTION_ACCEPT_MISSING), 0, command_import,
      "bring folders of music in, and follow what changed in them"},
-    {"sweep", "", COMMON, 0, command_sweep,
+    {"sweep", "", COMMON | BIT(OPTION_ACCEPT_LOST), 0, command_sweep,
      "remove now what no upload, track or picture names any more"},
     {"search rebuild", "", COMMON, 0, command_search_rebuild,
      "make the search index anew (this machine's, or the one all share), while the old one "

@@ -15,6 +15,7 @@
 #include "boot/platform.h"
 #include "boot/schemas.h"
 #include "service/identity/identity.h"
+#include "service/ingest/ingest.h"
 #include "service/objectstore/objectstore.h"
 #include "service/search/search.h"
 
@@ -180,6 +181,22 @@ int command_s3_key_add(const struct command_line *line)
     return EXIT_DONE;
 }
 
+static void tell_swept(const struct ingest_swept *swept)
+{
+    (void)printf("gave up %u uploads, removed %u objects\n", swept->uploads, swept->objects);
+    if (swept->older > 0) {
+        (void)printf("%u objects are older than the catalog and were left: was a database lost? "
+                     "Then restore it; else tutti sweep --accept-lost removes them\n",
+                     swept->older);
+    }
+    if (swept->held > 0) {
+        (void)printf("%u objects that no row names stand in a row and were left: is the catalog an "
+                     "old one, or another's? Then restore it; else tutti sweep --accept-lost "
+                     "removes them\n",
+                     swept->held);
+    }
+}
+
 int command_sweep(const struct command_line *line)
 {
     struct problem problem = {0};
@@ -188,10 +205,10 @@ int command_sweep(const struct command_line *line)
     if (error != 0) {
         return command_complain(&problem, error);
     }
-    unsigned uploads = 0, objects = 0;
-    error = platform_sweep(platform, &uploads, &objects);
+    struct ingest_swept swept = {0};
+    error = platform_sweep(platform, line->options[OPTION_ACCEPT_LOST] != NULL, &swept);
     if (error == 0) {
-        (void)printf("gave up %u uploads, removed %u objects\n", uploads, objects);
+        tell_swept(&swept);
     }
     platform_close(platform);
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;

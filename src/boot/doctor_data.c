@@ -347,6 +347,26 @@ static void visit_odd(void *argument, const char *bucket, const char *key, bool 
     }
 }
 
+static void tell_orphans(const struct ingest_store_look *look, struct finding *finding)
+{
+    static const char lost[] = "restore the database that named them; if it is gone for good, or "
+                               "was left on purpose, tutti sweep --accept-lost removes them";
+    char bytes[PROGRESS_BYTES_SIZE];
+    if (look->orphans > 0) {
+        finding_warn(finding, "tutti sweep removes them; a running server does so by itself",
+                     "%" PRIu64 " of %" PRIu64 " objects (%s) are named by no row", look->orphans,
+                     look->objects, progress_bytes(look->orphan_bytes, bytes));
+    }
+    if (look->older + look->held > 0) {
+        finding_warn(finding, lost,
+                     "%" PRIu64 " of %" PRIu64 " objects (%s) are named by no row, but no sweep "
+                     "removes them: %" PRIu64 " are older than the catalog, %" PRIu64
+                     " stand in a row; was a database lost, or is it an old one?",
+                     look->older + look->held, look->objects,
+                     progress_bytes(look->left_bytes, bytes), look->older, look->held);
+    }
+}
+
 void doctor_check_store(struct doctor *doctor, struct finding *finding)
 {
     if (doctor->databases[PLACE_CATALOG] == NULL) {
@@ -369,11 +389,7 @@ void doctor_check_store(struct doctor *doctor, struct finding *finding)
     }
     finding_ok(finding, "%" PRIu64 " objects (%s), each named by a row or younger than a day",
                look.objects, progress_bytes(look.bytes, bytes));
-    if (look.orphans > 0) {
-        finding_warn(finding, "tutti sweep removes them; a running server does so by itself",
-                     "%" PRIu64 " of %" PRIu64 " objects (%s) are named by no row", look.orphans,
-                     look.objects, progress_bytes(look.orphan_bytes, bytes));
-    }
+    tell_orphans(&look, finding);
     if (look.damaged > 0) {
         finding_fail(finding,
                      "look at the disk (smartctl, dmesg), and bring them back from a backup",

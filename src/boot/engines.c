@@ -34,7 +34,8 @@ static int open_databases(struct engines *engines, struct problem *problem)
         place_database(config, i, &file);
         error = place_open_database(&file, &engines->databases[i], problem);
     }
-    return error;
+    return error != 0 ? error
+                      : db_is_empty(engines->databases[PLACE_CATALOG], &engines->catalog_is_new);
 }
 
 static int open_bus(struct engines *engines, struct problem *problem)

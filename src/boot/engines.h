@@ -19,6 +19,7 @@ struct redis;
 struct engines {
     const struct config *config;
     struct db *databases[PLACE_DATABASES_];
+    bool catalog_is_new; /* it had no tables yet */
     struct node_lease *node;
     struct bus *bus;
     struct redis *redis; /* NULL: nothing is shared but the databases */

@@ -5,6 +5,7 @@
 
 #include "backend/blob/blob.h"
 #include "backend/bus/bus.h"
+#include "backend/db/db.h"
 #include "backend/redis/redis_rates.h"
 #include "base/call.h"
 #include "base/error.h"
@@ -409,8 +410,23 @@ static int tell_store(struct platform *platform, struct problem *problem)
     return 0;
 }
 
+/* A new catalog beside accounts that are there is one that was lost, or has another address. */
+static void tell_new_catalog(const struct platform *platform)
+{
+    int64_t user_id = 0;
+    if (platform->engines.catalog_is_new &&
+        identity_first_admin(platform->identity, &user_id) == 0 && user_id != 0) {
+        log_event(LOG_WARNING, "catalog.new",
+                  log_text("where", db_where(platform->engines.databases[PLACE_CATALOG])),
+                  log_text("reason", "there was no catalog and an empty one was made, though there "
+                                     "are accounts: if it was lost, restore it; if it is "
+                                     "elsewhere, mend database.catalog"));
+    }
+}
+
 int platform_start(struct platform *platform, struct problem *problem)
 {
+    tell_new_catalog(platform);
     int error = subscribe(platform);
     error = error != 0 ? error : bus_start(platform->engines.bus);
     if (error == 0 && (platform->roles & PLATFORM_INGEST) != 0) {
@@ -510,13 +526,9 @@ int platform_import(struct platform *platform, const struct import_options *opti
     return ingest_import(platform->ingest, options, ret_progress, problem);
 }
 
-int platform_sweep(struct platform *platform, unsigned *ret_uploads, unsigned *ret_objects)
+int platform_sweep(struct platform *platform, bool accept_lost, struct ingest_swept *ret_swept)
 {
-    struct ingest_swept swept = {0};
-    int error = ingest_sweep_all(platform->ingest, &swept);
-    *ret_uploads = swept.uploads;
-    *ret_objects = swept.objects;
-    return error;
+    return ingest_sweep_all(platform->ingest, accept_lost, ret_swept);
 }
 
 void platform_announce(struct platform *platform)

@@ -57,8 +57,9 @@ void platform_databases(struct platform *platform, struct db *ret_databases[PLAT
 void platform_media_program(const struct config *config, char ret_path[PATH_MAX]);
 struct identity *platform_identity(struct platform *platform); /* borrowed */
 /* What the sweep does in portions, at once: all that nothing names any more and whose grace is over
- * goes. Needs a platform of platform_open. */
-int platform_sweep(struct platform *platform, unsigned *ret_uploads, unsigned *ret_objects);
+ * goes (ingest.h). Needs a platform of platform_open. */
+struct ingest_swept;
+int platform_sweep(struct platform *platform, bool accept_lost, struct ingest_swept *ret_swept);
 /* The search index of this machine, built anew. Needs a platform of platform_open. */
 struct search_built;
 int platform_search_rebuild(struct platform *platform, struct search_built *ret_built,

@@ -1,6 +1,7 @@
 """From one process on files to PostgreSQL and an S3 store: everything is there afterwards, log-ins go on, and a move that
 was cut goes on where it was."""
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -76,6 +77,11 @@ def test_a_process_becomes_a_cluster(tmp_path, target, sounds):
         again = move(data, target, "--from", source)
         assert done.stderr and again.stderr
     assert "0 copied" in again.stderr
+    with sqlite3.connect(data / "catalog.db") as catalog:
+        born = catalog.execute("SELECT MIN(applied_at) FROM db_migration").fetchone()[0]
+    name = target["TUTTI_DATABASE_CATALOG"].partition("/catalog_")[2].partition("?")[0]
+    moved = conftest.postgres_server().ask(f"catalog_{name}", "SELECT MIN(applied_at) FROM db_migration")
+    assert int(moved) == born, "what was in the store before the move is the catalog's own"
 
     after = Server(data=data, environment=target, port=before.port).start()
     try:

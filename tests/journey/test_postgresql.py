@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -20,7 +21,7 @@ import pytest
 import requests
 
 import postgres
-from conftest import BINARY, PASSWORD, PATIENCE_S, SANITIZED, Person, free_port, run_tutti, until
+from conftest import BINARY, DATABASE, PASSWORD, PATIENCE_S, SANITIZED, Person, free_port, run_tutti, until
 
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 OLDER = os.environ.get("TUTTI_OLDER_BINARY")
@@ -384,6 +385,11 @@ def test_a_backup_is_restored_into_servers_and_files(primary, own_server, tmp_pa
         assert ok(back.get(f"/api/v1/artists/{page['id']}"))["name"] == "Kept"
         ok(back.post("/api/v1/artists", json={"name": "After"}), 201)  # and events flow, though places count anew
         assert copy.stop() == 0
+    born = "SELECT MIN(applied_at) FROM db_migration"  # so that older objects are its own, there too
+    assert primary.ask("catalog_again", born) == primary.ask("catalog_kept", born)
+    if DATABASE == "sqlite":
+        with sqlite3.connect(tmp_path / "files" / "catalog.db") as catalog:
+            assert str(catalog.execute(born).fetchone()[0]) == primary.ask("catalog_kept", born)
 
     refused = restore(tmp_path / "servers", servers, check=False)
     assert refused.returncode != 0 and "--replace" in refused.stderr

@@ -100,6 +100,12 @@ int db_migrate(struct db *db, const struct db_migration *migrations, unsigned co
 int db_migrate_pending(struct db *db, const struct db_migration *migrations, unsigned count,
                        unsigned *ret_pending, struct problem *problem);
 
+/* When the database was made: its first migration's time by our clock, which a copy into another
+ * database brings along. In a session; INT64_MAX of one that was never migrated. */
+int db_born(struct db_session *session, int64_t *ret_born_ms);
+/* What was made at born_ms goes on in db: from now on db is at least as old. 0 or an error. */
+int db_born_at(struct db *db, int64_t born_ms);
+
 /* Work: 0 commits, negative rolls back and is returned. Both keep the deadline of the calling
  * thread (base/call.h): what has not begun by then is not begun (ERR_BUSY: nothing was done), a
  * read that goes on beyond it is ended (ERR_TIMEOUT). A write that has begun is not. */
@@ -196,7 +202,7 @@ int db_snapshot_copy(struct db_snapshot *snapshot, const char *path,
                      const struct db_progress *progress, struct problem *problem);
 /* Copies its rows into a database that has the same tables and nothing in them, for an engine whose
  * databases are no files (db_is_file). What tells of the database itself (migrations, positions) is
- * left out. progress: bytes of values so far, of 0. */
+ * left out, but that it is as old (db_born). progress: bytes of values so far, of 0. */
 int db_snapshot_transfer(struct db_snapshot *snapshot, struct db *to,
                          const struct db_progress *progress, struct problem *problem);
 void db_snapshot_free(struct db_snapshot *snapshot);

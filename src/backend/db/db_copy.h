@@ -21,8 +21,8 @@ struct db_copy {
 };
 
 /* Rows that are there already are passed over, so that a copy which was cut goes on. 0: every table
- * of `to` has exactly as many rows as the file's. ERR_CONFLICT: `to` holds others; ERR_NOT_FOUND;
- * ERR_IO. Words in problem. *ret_rows: in all tables. */
+ * of `to` has exactly as many rows as the file's, and `to` is as old (db_born). ERR_CONFLICT: `to`
+ * holds others; ERR_NOT_FOUND; ERR_IO. Words in problem. *ret_rows: in all tables. */
 int db_copy_sqlite(const struct db_copy *copy, int64_t *ret_rows, struct problem *problem);
 /* Whether a SQLite file has that table. */
 int db_sqlite_has_table(const char *path, const char *table, int *ret_has, struct problem *problem);

@@ -169,3 +169,29 @@ int db_migrate_pending(struct db *db, const struct db_migration *migrations, uns
 {
     return walk(db, migrations, count, ret_pending, problem);
 }
+
+int db_born(struct db_session *session, int64_t *ret_born_ms)
+{
+    DB_ROWS rows = NULL;
+    int r = db_query(session, &rows, "SELECT MIN(applied_at) FROM db_migration", DB_NO_BIND);
+    if (r < 0 || (r = db_next(rows)) < 0) {
+        return r;
+    }
+    *ret_born_ms = db_is_null(rows, 0) ? INT64_MAX : db_get_int(rows, 0);
+    return 0;
+}
+
+static int backdate(struct db_session *session, void *argument)
+{
+    const int64_t *born_ms = argument;
+    int r = db_exec(session,
+                    "UPDATE db_migration SET applied_at = $1 WHERE applied_at > $1 AND"
+                    " applied_at = (SELECT MIN(applied_at) FROM db_migration)",
+                    DB_BIND(db_int(*born_ms)));
+    return r < 0 ? r : 0;
+}
+
+int db_born_at(struct db *db, int64_t born_ms)
+{
+    return db_write(db, backdate, &born_ms);
+}

@@ -247,6 +247,14 @@ static int transfer_all(struct transfer *transfer)
     return r;
 }
 
+static int transfer_birth(struct transfer *transfer)
+{
+    char text[32] = "";
+    int r = postgres_ask(transfer->snapshot->handle, "SELECT MIN(applied_at) FROM db_migration",
+                         NULL, 0, text, sizeof text);
+    return r < 0 || text[0] == '\0' ? r : db_born_at(transfer->to, strtoll(text, NULL, 10));
+}
+
 int postgres_snapshot_transfer(struct db_snapshot *base, struct db *to,
                                const struct db_progress *progress, struct problem *problem)
 {
@@ -260,6 +268,7 @@ int postgres_snapshot_transfer(struct db_snapshot *base, struct db *to,
                                       .progress = progress};
         db_words_set(NULL);
         r = transfer_all(transfer);
+        r = r < 0 ? r : transfer_birth(transfer);
     }
     if (r < 0) {
         r = cannot(((struct postgres_snapshot *)base)->db, r, "copied", problem);

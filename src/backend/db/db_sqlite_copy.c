@@ -291,6 +291,20 @@ static int copy_table(const struct db_copy *copy, sqlite3 *file, const char *nam
     return error;
 }
 
+/* The other database is as old as the file, though its migrations are its own. */
+static int copy_birth(const struct db_copy *copy, sqlite3 *file, struct problem *problem)
+{
+    sqlite3_stmt *born = NULL;
+    int64_t born_ms = INT64_MAX;
+    int error = prepare(file, "SELECT MIN(applied_at) FROM db_migration", &born, problem);
+    if (error == 0 && sqlite3_step(born) == SQLITE_ROW &&
+        sqlite3_column_type(born, 0) == SQLITE_INTEGER) {
+        born_ms = sqlite3_column_int64(born, 0);
+    }
+    (void)sqlite3_finalize(born);
+    return error != 0 ? error : db_born_at(copy->to, born_ms);
+}
+
 int db_copy_sqlite(const struct db_copy *copy, int64_t *ret_rows, struct problem *problem)
 {
     const char *names[TABLES_MAX];
@@ -305,6 +319,7 @@ int db_copy_sqlite(const struct db_copy *copy, int64_t *ret_rows, struct problem
     for (unsigned i = 0; error == 0 && i < count; i++) {
         error = copy_table(copy, file, names[i], ret_rows, problem);
     }
+    error = error != 0 ? error : copy_birth(copy, file, problem);
     (void)sqlite3_close(file);
     return error;
 }

@@ -137,6 +137,12 @@ static void sweep(struct ingest *ingest)
         log_event(LOG_INFO, "ingest.swept", log_number("uploads", swept.uploads),
                   log_number("objects", swept.objects), log_number("rungs", swept.rungs));
     }
+    if (error == 0 && swept.older + swept.held > 0) {
+        log_event(LOG_WARNING, "ingest.objects_left", log_number("older", swept.older),
+                  log_number("held", swept.held),
+                  log_text("reason", "no row names them, and they are older than the catalog, or "
+                                     "many in a row: was a database lost? See tutti doctor"));
+    }
 }
 
 static void *timer_main(void *argument)

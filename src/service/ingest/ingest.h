@@ -8,7 +8,9 @@
  * 2. What a pre-signed URL can still change is never what the pipeline reads: the object is copied
  *    inside the store, on condition of its ETag, to the version's own key.
  * 3. An upload is used once: the row's state changes in the transaction that makes the track.
- * 4. An object that no row names is removed, after a day in which a row might still come.
+ * 4. An object that no row names is removed, after a day in which a row might still come. But one
+ *    that is older than the catalog database itself is left: another catalog's rows named it. So
+ *    are many in a row, whose rows may be what is missing. A person may say that they go, too.
  */
 #pragma once
 
@@ -99,6 +101,8 @@ struct ingest_swept {
     unsigned uploads; /* abandoned, given up */
     unsigned objects; /* removed: of replaced and deleted files, and orphans */
     unsigned rungs;   /* tracks whose renditions were taken away, to keep to import_rungs_bytes */
+    unsigned older;   /* left though no row names them: older than the catalog */
+    unsigned held;    /* left, too: so many in a row that the rows may be what is missing */
 };
 /* One sweep: abandoned uploads, objects whose grace is over, a portion of the walk over all
  * objects. Several processes may sweep at once. */
@@ -107,10 +111,13 @@ int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept);
  * can't be read. visit is told of those and of each orphan. */
 struct ingest_store_look {
     uint64_t objects, bytes, orphans, orphan_bytes, damaged;
+    /* What a sweep leaves, not among the orphans: older than the catalog; many in a row. */
+    uint64_t older, held, left_bytes;
 };
 int ingest_store_look(struct db *catalog, struct blob_store *blobs,
                       void (*visit)(void *argument, const char *bucket, const char *key,
                                     bool damaged),
                       void *argument, struct ingest_store_look *ret_look);
-/* All there is to sweep, the walk from its beginning to its end: as long as the store is large. */
-int ingest_sweep_all(struct ingest *ingest, struct ingest_swept *ret_swept);
+/* All there is to sweep, the walk from its beginning to its end: as long as the store is large.
+ * accept_lost: also what is older than the catalog, and what is held. */
+int ingest_sweep_all(struct ingest *ingest, bool accept_lost, struct ingest_swept *ret_swept);

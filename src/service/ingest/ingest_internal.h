@@ -21,6 +21,14 @@ enum {
     BODY_BYTES_MAX = 1 << 20, /* 10,000 parts with their ETags */
 };
 
+/* A walk over a bucket's objects: where it is, how many before that place are held without a break,
+ * and what it has left until there though no row names it. Zeroed at its beginning. */
+struct walk {
+    char place[BLOB_KEY_MAX + 1];
+    unsigned run;
+    unsigned older, held;
+};
+
 struct ingest {
     struct ingest_config config;
     char *objects_url, *media_path, *import_folders;
@@ -29,8 +37,8 @@ struct ingest {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool ending;
-    struct follower *follower; /* import/follow.c; NULL: it follows nothing */
-    char walk_media[BLOB_KEY_MAX + 1], walk_uploads[BLOB_KEY_MAX + 1]; /* where the walk is */
+    struct follower *follower;            /* import/follow.c; NULL: it follows nothing */
+    struct walk walk_media, walk_uploads; /* of the sweep's */
 };
 
 struct upload_row {
@@ -92,21 +100,25 @@ int upload_abort(struct ingest *ingest, const struct upload_row *row);
  * already (once->body is its answer). Asked before anything outside the database is done. */
 int upload_replay(struct request *request, struct idempotency *once, bool *ret_replayed);
 
-/* orphans.c: a portion of a bucket, and which of its objects no row names. */
-enum { ORPHANS_AT_ONCE = 1000 };
+/* orphans.c: a portion of a bucket, and which of its objects no row names (README.md, "What the
+ * sweep leaves"). Those that are older than the catalog itself can't have been its own. Where many
+ * stand in a row without any that has a row, the rows are what is missing: they are held. */
+enum { ORPHANS_AT_ONCE = 1000, ORPHANS_IN_A_ROW = 100 };
+enum orphan_kind { ORPHAN_NONE, ORPHAN_OURS, ORPHAN_OLDER, ORPHAN_HELD, ORPHAN_KINDS_ };
 struct orphans {
     struct arena *arena;
-    unsigned count;
+    unsigned count, of[ORPHAN_KINDS_];
     struct {
         const char *key;
         uint64_t bytes;
+        int64_t modified_ms;
         bool damaged; /* its description can't be read */
-        bool orphan;  /* and older than old_ms */
+        enum orphan_kind kind;
     } objects[ORPHANS_AT_ONCE];
 };
-/* From place on, which moves to the last key seen, and back to "" past the bucket's end. Ends with
- * orphans_done, also on failure. */
-int orphans_find(struct db *db, struct blob_store *blobs, const char *bucket, char *place,
+/* From the walk's place on, which moves to the last key looked at, and back to "" past the bucket's
+ * end. Only what is older than old_ms is an orphan. Ends with orphans_done, also on failure. */
+int orphans_find(struct db *db, struct blob_store *blobs, const char *bucket, struct walk *walk,
                  int64_t old_ms, struct orphans *orphans);
 void orphans_done(struct orphans *orphans);
 

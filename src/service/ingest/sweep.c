@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "net/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,13 +47,19 @@ static int sweep_uploads(struct ingest *ingest, struct ingest_swept *swept)
     return error;
 }
 
+static bool may_go(const struct orphans *orphans, unsigned i, bool accept_lost)
+{
+    return orphans->objects[i].kind == ORPHAN_OURS ||
+           (accept_lost && orphans->objects[i].kind != ORPHAN_NONE);
+}
+
 static int remove_orphans(struct ingest *ingest, const char *bucket, const struct orphans *orphans,
-                          struct ingest_swept *swept)
+                          bool accept_lost, struct ingest_swept *swept)
 {
     const char **keys = arena_array(orphans->arena, orphans->count + 1, sizeof *keys);
     unsigned count = 0;
     for (unsigned i = 0; keys != NULL && i < orphans->count; i++) {
-        if (orphans->objects[i].orphan) {
+        if (may_go(orphans, i, accept_lost)) {
             keys[count++] = orphans->objects[i].key;
         }
     }
@@ -61,19 +69,42 @@ static int remove_orphans(struct ingest *ingest, const char *bucket, const struc
     return error;
 }
 
+/* Once a walk is at its end, how much it left. */
+static void tell_left(const char *bucket, struct walk *walk)
+{
+    char labels[64];
+    if (walk->place[0] == '\0') {
+        (void)snprintf(labels, sizeof labels, "bucket=\"%s\"", bucket);
+        metric_set(metric_get(METRIC_GAUGE, "tutti_ingest_objects_left",
+                              "Objects that no row names and the sweep leaves: older than the "
+                              "catalog, or too many at once.",
+                              labels),
+                   (int64_t)walk->older + walk->held);
+        walk->older = walk->held = 0;
+    }
+}
+
 /* One portion of a bucket. Past its end it starts anew. */
-static int walk_bucket(struct ingest *ingest, const char *bucket, char *place,
-                       struct ingest_swept *swept)
+static int walk_bucket(struct ingest *ingest, const char *bucket, struct walk *walk,
+                       bool accept_lost, struct ingest_swept *swept)
 {
     struct orphans *orphans = calloc(1, sizeof *orphans);
     if (orphans == NULL) {
         return ERR_NO_MEMORY;
     }
-    int error = orphans_find(ingest->config.db, ingest->config.blobs, bucket, place,
+    int error = orphans_find(ingest->config.db, ingest->config.blobs, bucket, walk,
                              clock_wall_ms() - ingest->config.orphan_grace_ms, orphans);
-    error = error != 0 ? error : remove_orphans(ingest, bucket, orphans, swept);
+    error = error != 0 ? error : remove_orphans(ingest, bucket, orphans, accept_lost, swept);
     if (error != 0) {
-        place[0] = '\0';
+        *walk = (struct walk){.place = ""};
+    } else if (!accept_lost) {
+        swept->older += orphans->of[ORPHAN_OLDER];
+        swept->held += orphans->of[ORPHAN_HELD];
+        walk->older += orphans->of[ORPHAN_OLDER];
+        walk->held += orphans->of[ORPHAN_HELD];
+    }
+    if (error == 0) {
+        tell_left(bucket, walk);
     }
     orphans_done(orphans);
     free(orphans);
@@ -115,10 +146,10 @@ int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
     struct ingest_swept swept = {0};
     int error = sweep_rows(ingest, &swept);
     if (error == 0) {
-        error = walk_bucket(ingest, BLOB_UPLOADS, ingest->walk_uploads, &swept);
+        error = walk_bucket(ingest, BLOB_UPLOADS, &ingest->walk_uploads, false, &swept);
     }
     if (error == 0) {
-        error = walk_bucket(ingest, BLOB_MEDIA, ingest->walk_media, &swept);
+        error = walk_bucket(ingest, BLOB_MEDIA, &ingest->walk_media, false, &swept);
     }
     if (error == 0) {
         error = sweep_multiparts(ingest);
@@ -127,17 +158,18 @@ int ingest_sweep(struct ingest *ingest, struct ingest_swept *ret_swept)
     return error;
 }
 
-static int walk_whole_bucket(struct ingest *ingest, const char *bucket, struct ingest_swept *swept)
+static int walk_whole_bucket(struct ingest *ingest, const char *bucket, bool accept_lost,
+                             struct ingest_swept *swept)
 {
-    char place[BLOB_KEY_MAX + 1] = "";
+    struct walk walk = {.place = ""};
     int error;
     do {
-        error = walk_bucket(ingest, bucket, place, swept);
-    } while (error == 0 && place[0] != '\0');
+        error = walk_bucket(ingest, bucket, &walk, accept_lost, swept);
+    } while (error == 0 && walk.place[0] != '\0');
     return error;
 }
 
-int ingest_sweep_all(struct ingest *ingest, struct ingest_swept *ret_swept)
+int ingest_sweep_all(struct ingest *ingest, bool accept_lost, struct ingest_swept *ret_swept)
 {
     struct ingest_swept swept = {0}, before;
     int error;
@@ -146,10 +178,10 @@ int ingest_sweep_all(struct ingest *ingest, struct ingest_swept *ret_swept)
         error = sweep_rows(ingest, &swept);
     } while (error == 0 && (swept.uploads != before.uploads || swept.objects != before.objects));
     if (error == 0) {
-        error = walk_whole_bucket(ingest, BLOB_UPLOADS, &swept);
+        error = walk_whole_bucket(ingest, BLOB_UPLOADS, accept_lost, &swept);
     }
     if (error == 0) {
-        error = walk_whole_bucket(ingest, BLOB_MEDIA, &swept);
+        error = walk_whole_bucket(ingest, BLOB_MEDIA, accept_lost, &swept);
     }
     if (error == 0) {
         error = sweep_multiparts(ingest);

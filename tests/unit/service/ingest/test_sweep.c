@@ -243,27 +243,111 @@ static void a_replaced_file_goes_after_its_grace(void **state)
     ingest_close(ingest);
 }
 
-static void the_whole_store_in_one_go(void **state)
+static struct ingest_swept sweep_all(struct ingest *ingest, bool accept_lost)
 {
-    enum { ORPHANS = 1010 }; /* more than a portion */
+    struct ingest_swept swept;
+    assert_int_equal(ingest_sweep_all(ingest, accept_lost, &swept), 0);
+    return swept;
+}
+
+static int make_anew(struct db_session *session, void *argument)
+{
+    (void)argument;
+    int changed = db_exec(session, "UPDATE db_migration SET applied_at = $1",
+                          DB_BIND(db_int(clock_wall_ms())));
+    return changed < 0 ? changed : 0;
+}
+
+static void what_is_older_than_the_catalog_stays(void **state)
+{
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, 0, ACROSS_MS);
+    put_object(world, BLOB_MEDIA, "m/77/1/original.flac");
+    put_object(world, BLOB_MEDIA, "art/77/64.jpg");
+    put_object(world, BLOB_UPLOADS, "1/77.flac");
+    (void)usleep(LATER_US);
+    world_write(world, make_anew, NULL);
+    (void)usleep(LATER_US);
+    put_object(world, BLOB_MEDIA, "m/78/1/original.flac");
+    (void)usleep(LATER_US);
+    for (unsigned i = 0; i < 2; i++) {
+        struct ingest_swept swept = i == 0 ? sweep(ingest) : sweep_all(ingest, false);
+        assert_int_equal(swept.objects, i == 0 ? 1 : 0);
+        assert_int_equal(swept.older, 3);
+        assert_int_equal(swept.held, 0);
+    }
+    assert_true(has_object(world, BLOB_MEDIA, "m/77/1/original.flac"));
+    assert_true(has_object(world, BLOB_UPLOADS, "1/77.flac"));
+    assert_false(has_object(world, BLOB_MEDIA, "m/78/1/original.flac"));
+    struct ingest_swept swept = sweep_all(ingest, true); /* a person said so */
+    assert_int_equal(swept.objects, 3);
+    assert_int_equal(swept.older, 0);
+    ingest_close(ingest);
+}
+
+static void put_row(struct world *world, const char *before, unsigned count)
+{
+    char key[96];
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(key, sizeof key, "%s%04u", before, i);
+        put_object(world, BLOB_MEDIA, key);
+    }
+}
+
+static void what_stands_in_a_row_is_held(void **state)
+{
+    enum { NAMED = ORPHANS_AT_ONCE - ORPHANS_IN_A_ROW / 2, ROW = ORPHANS_AT_ONCE + 50 };
+    struct world *world = *state;
+    struct ingest *ingest = open_ingest(world, 0, ACROSS_MS);
+    char named[64];
+    int64_t track_id = world_add_track(world, "One");
+    (void)snprintf(named, sizeof named, "m/%" PRId64 "/1/", track_id);
+    put_row(world, named, NAMED); /* the row begins near a portion's end, and fills one */
+    put_row(world, "m/99/1/", ROW);
+    (void)usleep(LATER_US);
+    for (unsigned i = 0; i < 3; i++) { /* it is not eaten up from its ends either */
+        struct ingest_swept swept = sweep_all(ingest, false);
+        assert_int_equal(swept.objects, 0);
+        assert_int_equal(swept.held, ROW);
+        assert_int_equal(swept.older, 0);
+    }
+    unsigned held = 0;
+    for (unsigned i = 0; i < 3; i++) { /* in portions, too */
+        struct ingest_swept swept = sweep(ingest);
+        assert_int_equal(swept.objects, 0);
+        held += swept.held;
+    }
+    assert_int_equal(held, ROW);
+    put_object(world, BLOB_UPLOADS, "1/77.flac");
+    (void)usleep(LATER_US);
+    assert_int_equal(sweep_all(ingest, true).objects, ROW + 1); /* the whole store in one go */
+    assert_int_equal(sweep_all(ingest, true).objects, 0);
+    (void)snprintf(named, sizeof named, "m/%" PRId64 "/1/0000", track_id);
+    assert_true(has_object(world, BLOB_MEDIA, named));
+    ingest_close(ingest);
+}
+
+static void what_stands_here_and_there_goes(void **state)
+{
+    enum { FEW = ORPHANS_IN_A_ROW };
     struct world *world = *state;
     struct ingest *ingest = open_ingest(world, 0, ACROSS_MS);
     char key[64];
-    for (int i = 0; i < ORPHANS; i++) {
-        (void)snprintf(key, sizeof key, "m/%d/1/original.flac", 1000 + i);
-        put_object(world, BLOB_MEDIA, key);
-    }
-    put_object(world, BLOB_UPLOADS, "1/77.flac");
     int64_t track_id = world_add_track(world, "One");
+    (void)snprintf(key, sizeof key, "m/%" PRId64 "/0/", track_id);
+    put_row(world, key, FEW);
+    (void)snprintf(key, sizeof key, "m/%" PRId64 "/2/", track_id);
+    put_row(world, key, FEW);
     (void)snprintf(key, sizeof key, "m/%" PRId64 "/1/original.flac", track_id);
     put_object(world, BLOB_MEDIA, key);
+    for (int i = 0; i < FEW + 1; i++) {
+        (void)snprintf(key, sizeof key, "1/%d.flac", i);
+        put_object(world, BLOB_UPLOADS, key); /* of which most may be left ones */
+    }
     (void)usleep(LATER_US);
-    struct ingest_swept swept = {0};
-    assert_int_equal(ingest_sweep_all(ingest, &swept), 0);
-    assert_int_equal(swept.objects, ORPHANS + 1);
-    assert_true(has_object(world, BLOB_MEDIA, key));
-    assert_int_equal(ingest_sweep_all(ingest, &swept), 0);
-    assert_int_equal(swept.objects, 0);
+    struct ingest_swept swept = sweep(ingest);
+    assert_int_equal(swept.objects, 3 * FEW + 1);
+    assert_int_equal(swept.held, 0);
     ingest_close(ingest);
 }
 
@@ -274,7 +358,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_upload_in_its_day_stays, world_new, world_free),
         cmocka_unit_test_setup_teardown(what_is_long_over_is_forgotten, world_new, world_free),
         cmocka_unit_test_setup_teardown(what_no_row_names_goes, world_new, world_free),
-        cmocka_unit_test_setup_teardown(the_whole_store_in_one_go, world_new, world_free),
+        cmocka_unit_test_setup_teardown(what_is_older_than_the_catalog_stays, world_new,
+                                        world_free),
+        cmocka_unit_test_setup_teardown(what_stands_in_a_row_is_held, world_new, world_free),
+        cmocka_unit_test_setup_teardown(what_stands_here_and_there_goes, world_new, world_free),
         cmocka_unit_test_setup_teardown(a_replaced_file_goes_after_its_grace, world_new,
                                         world_free),
     };
