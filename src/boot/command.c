@@ -12,6 +12,7 @@
 #include "boot/command_import.h"
 #include "boot/config.h"
 #include "boot/doctor.h"
+#include "boot/place.h"
 #include "boot/serve.h"
 #include "version.h"
 
@@ -58,11 +59,18 @@ static const struct option_row option_rows[OPTIONS_] = {
 #define SEALED                                                                                     \
     (BIT(OPTION_KEY_FILE) | BIT(OPTION_PASSWORD_STDIN) | BIT(OPTION_BLOBS) | BIT(OPTION_VERIFY))
 
+/* What a command wants of the installation before it runs. */
+enum command_needs {
+    NEEDS_NOTHING,
+    NEEDS_INSTALLATION, /* that there is one: of a mistyped --data none is made */
+};
+
 struct command {
     const char *words; /* "user add" */
     const char *rest;  /* "NAME", "" for none */
     unsigned options;
     unsigned needed;
+    enum command_needs needs;
     int (*run)(const struct command_line *line);
     const char *help;
 };
@@ -96,41 +104,43 @@ static int run_config_check(const struct command_line *line)
 }
 
 static const struct command commands[] = {
-    {"serve", "", COMMON | BIT(OPTION_LISTEN) | BIT(OPTION_ROLES), 0, serve_run,
+    {"serve", "", COMMON | BIT(OPTION_LISTEN) | BIT(OPTION_ROLES), 0, NEEDS_NOTHING, serve_run,
      "run the platform, or some of its roles"},
     {"user add", "NAME", COMMON | BIT(OPTION_ROLE) | BIT(OPTION_EMAIL) | BIT(OPTION_PASSWORD_STDIN),
-     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), command_user_add, "add a user"},
-    {"user list", "", COMMON, 0, command_user_list, "list the users"},
+     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), NEEDS_NOTHING, command_user_add, "add a user"},
+    {"user list", "", COMMON, 0, NEEDS_INSTALLATION, command_user_list, "list the users"},
     {"user set-password", "NAME", COMMON | BIT(OPTION_PASSWORD_STDIN), BIT(OPTION_PASSWORD_STDIN),
-     command_user_set_password, "set a user's password"},
-    {"keys rotate", "", COMMON, 0, command_keys_rotate,
+     NEEDS_INSTALLATION, command_user_set_password, "set a user's password"},
+    {"keys rotate", "", COMMON, 0, NEEDS_INSTALLATION, command_keys_rotate,
      "make new signing keys; the old ones stay valid until they run out"},
-    {"s3 key add", "NAME", COMMON, 0, command_s3_key_add,
+    {"s3 key add", "NAME", COMMON, 0, NEEDS_NOTHING, command_s3_key_add,
      "make credentials for an outside user of the built-in store"},
-    {"events parked", "", COMMON, 0, command_events_parked,
+    {"events parked", "", COMMON, 0, NEEDS_INSTALLATION, command_events_parked,
      "list the events that were given up and wait for a person"},
-    {"events retry", "EVENT", COMMON, 0, command_events_retry, "try a parked event again"},
-    {"events drop", "EVENT", COMMON, 0, command_events_drop,
+    {"events retry", "EVENT", COMMON, 0, NEEDS_INSTALLATION, command_events_retry,
+     "try a parked event again"},
+    {"events drop", "EVENT", COMMON, 0, NEEDS_INSTALLATION, command_events_drop,
      "give a parked event up for good; those behind it go on"},
-    {"import", "DIR…", COMMON | BIT(OPTION_JSON) | BIT(OPTION_ACCEPT_MISSING), 0, command_import,
+    {"import", "DIR…", COMMON | BIT(OPTION_JSON) | BIT(OPTION_ACCEPT_MISSING), 0,
+     NEEDS_INSTALLATION, command_import,
      "bring folders of music in, and follow what changed in them"},
-    {"sweep", "", COMMON | BIT(OPTION_ACCEPT_LOST), 0, command_sweep,
+    {"sweep", "", COMMON | BIT(OPTION_ACCEPT_LOST), 0, NEEDS_INSTALLATION, command_sweep,
      "remove now what no upload, track or picture names any more"},
-    {"search rebuild", "", COMMON, 0, command_search_rebuild,
+    {"search rebuild", "", COMMON, 0, NEEDS_INSTALLATION, command_search_rebuild,
      "make the search index anew (this machine's, or the one all share), while the old one "
      "answers"},
-    {"backup", "FILE", COMMON | SEALED, 0, command_backup,
+    {"backup", "FILE", COMMON | SEALED, 0, NEEDS_INSTALLATION, command_backup,
      "databases, configuration and keys into a sealed file"},
-    {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, command_restore,
+    {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, NEEDS_NOTHING, command_restore,
      "a data directory from a backup"},
     {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_DEEP) | BIT(OPTION_LISTEN), 0,
-     command_doctor, "look at the installation, and say what to do"},
-    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0,
+     NEEDS_NOTHING, command_doctor, "look at the installation, and say what to do"},
+    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0, NEEDS_NOTHING,
      command_migrate, "bring the databases to this version, or move what is in other engines"},
-    {"config check", "", COMMON, 0, run_config_check, "check the configuration"},
-    {"config show", "", COMMON | BIT(OPTION_SECTION), 0, run_config_show,
+    {"config check", "", COMMON, 0, NEEDS_NOTHING, run_config_check, "check the configuration"},
+    {"config show", "", COMMON | BIT(OPTION_SECTION), 0, NEEDS_NOTHING, run_config_show,
      "print the configuration, secrets masked"},
-    {"version", "", BIT(OPTION_HELP), 0, run_version, "print the version"},
+    {"version", "", BIT(OPTION_HELP), 0, NEEDS_NOTHING, run_version, "print the version"},
 };
 
 static void print_option(unsigned option)
@@ -305,6 +315,18 @@ int command_configure(const struct command_line *line, struct config **ret_confi
     return config_load(&sources, ret_config, problem);
 }
 
+static int meet_needs(const struct command *command, const struct config *config)
+{
+    struct problem problem = {0};
+    struct place place;
+    if (command->needs == NEEDS_NOTHING) {
+        return EXIT_DONE;
+    }
+    place_of(config, &place);
+    int error = command->needs == NEEDS_INSTALLATION ? place_check_installed(&place, &problem) : 0;
+    return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
+}
+
 static int run(const struct command *command, struct command_line *line)
 {
     struct problem problem = {0};
@@ -316,7 +338,8 @@ static int run(const struct command *command, struct command_line *line)
     }
     line->configuration_problem = &problem;
     line->config = config;
-    int status = command->run(line);
+    int status = meet_needs(command, config);
+    status = status == EXIT_DONE ? command->run(line) : status;
     line->configuration_problem = NULL;
     config_free(config);
     return status;

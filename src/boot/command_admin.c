@@ -161,7 +161,13 @@ int command_keys_rotate(const struct command_line *line)
     if (status != EXIT_DONE) {
         return status;
     }
-    return errand_end(&errand, platform_rotate_keys(errand.platform, &errand.call));
+    int error = platform_rotate_keys(errand.platform, &errand.call);
+    if (error == 0) {
+        (void)printf("made new signing keys in %s; what the old ones signed stays valid until it "
+                     "runs out\n",
+                     config_text(line->config, CONFIG_KEYS_STORE));
+    }
+    return errand_end(&errand, error);
 }
 
 int command_s3_key_add(const struct command_line *line)

@@ -101,6 +101,43 @@ int place_check_databases(const struct place *place, struct problem *problem)
     return 0;
 }
 
+/* A server's database that was never migrated is as good as none: its address is another's. */
+static int check_filled(const struct place_file *file, struct problem *problem)
+{
+    struct db *db = NULL;
+    bool empty = false;
+    int error = place_open_database(file, &db, problem);
+    if (error == 0 && (error = db_is_empty(db, &empty)) < 0) {
+        error =
+            problem_set(problem, error, "Can't read the database %s: %s", file->name, db_words());
+    }
+    if (error == 0 && empty) {
+        error = problem_set(problem, ERR_NOT_FOUND,
+                            "There is nothing in the database %s at %s: start the server once, or "
+                            "check --config and database.%s",
+                            file->name, db_where(db), file->name);
+    }
+    db_close(db);
+    return error;
+}
+
+int place_check_installed(const struct place *place, struct problem *problem)
+{
+    struct stat status;
+    int error = place_check_databases(place, problem);
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        const struct place_file *file = &place->databases[i];
+        error = file->path == NULL && !file->younger ? check_filled(file, problem) : 0;
+    }
+    if (error == 0 && stat(place->keys, &status) != 0) {
+        error = problem_set(problem, ERR_NOT_FOUND,
+                            "The keys' folder isn't there: %s: %s; start the server once, or check "
+                            "--data and --config",
+                            place->keys, strerror(errno));
+    }
+    return error;
+}
+
 int place_make_folder(const char *path, struct problem *problem)
 {
     char copy[PATH_MAX];

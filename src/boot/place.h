@@ -35,5 +35,8 @@ int place_check_apart(const struct config *config, struct problem *problem);
 int place_open_database(const struct place_file *file, struct db **ret_db, struct problem *problem);
 /* ERR_NOT_FOUND with words where a database isn't there: commands on data make none. */
 int place_check_databases(const struct place *place, struct problem *problem);
+/* The same, and where a server's database has nothing in it, or the keys' folder is missing: what
+ * works on an installation makes none. */
+int place_check_installed(const struct place *place, struct problem *problem);
 /* mkdir -p, durably, the last one with mode 0700, and a look whether we may write there. */
 int place_make_folder(const char *path, struct problem *problem);
