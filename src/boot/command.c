@@ -12,6 +12,7 @@
 #include "boot/command_import.h"
 #include "boot/config.h"
 #include "boot/doctor.h"
+#include "boot/owner.h"
 #include "boot/place.h"
 #include "boot/serve.h"
 #include "version.h"
@@ -62,7 +63,8 @@ static const struct option_row option_rows[OPTIONS_] = {
 /* What a command wants of the installation before it runs. */
 enum command_needs {
     NEEDS_NOTHING,
-    NEEDS_INSTALLATION, /* that there is one: of a mistyped --data none is made */
+    NEEDS_OWNER,        /* to work as its owner: it makes one, or looks at it itself */
+    NEEDS_INSTALLATION, /* that, and that there is one: of a mistyped --data none is made */
 };
 
 struct command {
@@ -107,13 +109,13 @@ static const struct command commands[] = {
     {"serve", "", COMMON | BIT(OPTION_LISTEN) | BIT(OPTION_ROLES), 0, NEEDS_NOTHING, serve_run,
      "run the platform, or some of its roles"},
     {"user add", "NAME", COMMON | BIT(OPTION_ROLE) | BIT(OPTION_EMAIL) | BIT(OPTION_PASSWORD_STDIN),
-     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), NEEDS_NOTHING, command_user_add, "add a user"},
+     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), NEEDS_OWNER, command_user_add, "add a user"},
     {"user list", "", COMMON, 0, NEEDS_INSTALLATION, command_user_list, "list the users"},
     {"user set-password", "NAME", COMMON | BIT(OPTION_PASSWORD_STDIN), BIT(OPTION_PASSWORD_STDIN),
      NEEDS_INSTALLATION, command_user_set_password, "set a user's password"},
     {"keys rotate", "", COMMON, 0, NEEDS_INSTALLATION, command_keys_rotate,
      "make new signing keys; the old ones stay valid until they run out"},
-    {"s3 key add", "NAME", COMMON, 0, NEEDS_NOTHING, command_s3_key_add,
+    {"s3 key add", "NAME", COMMON, 0, NEEDS_OWNER, command_s3_key_add,
      "make credentials for an outside user of the built-in store"},
     {"events parked", "", COMMON, 0, NEEDS_INSTALLATION, command_events_parked,
      "list the events that were given up and wait for a person"},
@@ -131,11 +133,11 @@ static const struct command commands[] = {
      "answers"},
     {"backup", "FILE", COMMON | SEALED, 0, NEEDS_INSTALLATION, command_backup,
      "databases, configuration and keys into a sealed file"},
-    {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, NEEDS_NOTHING, command_restore,
+    {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, NEEDS_OWNER, command_restore,
      "a data directory from a backup"},
     {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_DEEP) | BIT(OPTION_LISTEN), 0,
      NEEDS_NOTHING, command_doctor, "look at the installation, and say what to do"},
-    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0, NEEDS_NOTHING,
+    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0, NEEDS_OWNER,
      command_migrate, "bring the databases to this version, or move what is in other engines"},
     {"config check", "", COMMON, 0, NEEDS_NOTHING, run_config_check, "check the configuration"},
     {"config show", "", COMMON | BIT(OPTION_SECTION), 0, NEEDS_NOTHING, run_config_show,
@@ -323,6 +325,7 @@ static int meet_needs(const struct command *command, const struct config *config
         return EXIT_DONE;
     }
     place_of(config, &place);
+    owner_become(&place);
     int error = command->needs == NEEDS_INSTALLATION ? place_check_installed(&place, &problem) : 0;
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }

@@ -154,7 +154,7 @@ int place_make_folder(const char *path, struct problem *problem)
         return problem_set(problem, ERR_INVALID, "the data directory %s can't be made: %s", path,
                            strerror(errno));
     }
-    if (access(path, R_OK | W_OK | X_OK) != 0) {
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
         return problem_set(problem, ERR_INVALID,
                            "the data directory %s can't be used: %s; it must be a directory that "
                            "this user may read and write",
