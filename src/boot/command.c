@@ -348,6 +348,54 @@ static int run(const struct command *command, struct command_line *line)
     return status;
 }
 
+/* Whether a command begins with the line's first so many words, one of which is to follow. */
+static bool is_below(const struct command *command, const struct command_line *line, unsigned count)
+{
+    const char *rest = command->words;
+    for (unsigned i = 0; i < count; i++) {
+        size_t length = strlen(line->words[i]);
+        if (strncmp(rest, line->words[i], length) != 0 || rest[length] != ' ') {
+            return false;
+        }
+        rest += length + 1;
+    }
+    return true;
+}
+
+/* How many of the line's words begin a command. */
+static unsigned known_words(const struct command_line *line)
+{
+    unsigned known = 0;
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        while (known < line->word_count && is_below(&commands[i], line, known + 1)) {
+            known++;
+        }
+    }
+    return known;
+}
+
+/* Where the first words are a group's, tells what there is in it. */
+static int unknown(const struct command_line *line)
+{
+    char said[96] = "", group[160] = "";
+    unsigned known = known_words(line);
+    for (unsigned i = 0; i < line->word_count && i <= known; i++) {
+        size_t at = strlen(said);
+        (void)snprintf(said + at, sizeof said - at, "%s%s", i > 0 ? " " : "", line->words[i]);
+    }
+    for (size_t i = 0; known > 0 && i < COUNT_OF(commands); i++) {
+        if (is_below(&commands[i], line, known)) {
+            size_t at = strlen(group);
+            (void)snprintf(group + at, sizeof group - at, "%s%s", at > 0 ? ", " : "",
+                           commands[i].words);
+        }
+    }
+    return known == 0 ? usage("there is no command \"%s\"", said)
+           : known < line->word_count
+               ? usage("there is no command \"%s\"; there is %s", said, group)
+               : usage("%s needs another word; there is %s", said, group);
+}
+
 int command_run(int count, char **arguments)
 {
     struct command_line line = {0};
@@ -374,5 +422,5 @@ int command_run(int count, char **arguments)
         print_help();
         return line.options[OPTION_HELP] != NULL ? EXIT_DONE : EXIT_USAGE;
     }
-    return usage("there is no command \"%s\"", line.words[0]);
+    return unknown(&line);
 }
