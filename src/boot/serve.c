@@ -18,6 +18,7 @@
 #include "boot/config.h"
 #include "boot/gauges.h"
 #include "boot/platform.h"
+#include "boot/starting.h"
 #include "net/http.h"
 #include "net/notify.h"
 #include "version.h"
@@ -154,7 +155,11 @@ static int start(struct serving *serving, struct problem *problem)
     int error =
         platform_parse_roles(config_text(config, CONFIG_SERVER_ROLES), &serving->roles, problem);
     error = error != 0 ? error : open_traces(config, &serving->traces, problem);
-    error = error != 0 ? error : platform_open(config, serving->roles, &serving->platform, problem);
+    if (error == 0) {
+        starting_begin();
+        error = platform_open(config, serving->roles, &serving->platform, problem);
+        starting_end();
+    }
     if (error != 0) {
         return error;
     }
@@ -258,7 +263,7 @@ int serve_run(const struct command_line *line)
               log_text("url", config_text(line->config, CONFIG_SERVER_URL)),
               log_text("data", config_data(line->config)),
               log_number("startUs", clock_monotonic_us() - began_us));
-    notify_state("READY=1");
+    notify_state("READY=1\nSTATUS=Serving");
     if (run_until_ended(&serving, &signals) == SIGTERM) {
         give_notice(&serving, &signals);
     }

@@ -2,5 +2,5 @@
  * datagram to NOTIFY_SOCKET. Without that variable nothing happens. Any thread. */
 #pragma once
 
-/* "READY=1", "STOPPING=1", "RELOADING=1". */
+/* "READY=1", "STOPPING=1", "RELOADING=1", "EXTEND_TIMEOUT_USEC=…"; several with a line each. */
 void notify_state(const char *state);

@@ -3,13 +3,18 @@ import hashlib
 import json
 import os
 import pathlib
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
 
 import boto3
 import pytest
 import requests
 from botocore.config import Config
 
-from journey import Person, run_tutti, wait_for
+from journey import BINARY, Person, free_port, run_tutti, wait_for
 
 FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
 
@@ -114,3 +119,35 @@ def test_it_is_backed_up_and_restored(data, own_server, facts, tmp_path):
               data=tmp_path / "restored")
     artist = Person(own_server(data=tmp_path / "restored").url, "artist-of-then")
     test_it_plays_as_it_did(artist, facts)
+
+
+SLOW = """
+CREATE VIEW slow AS WITH RECURSIVE step (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM step WHERE n < 40000000)
+    SELECT COUNT(*) AS steps FROM step;
+CREATE TRIGGER slows AFTER INSERT ON db_migration WHEN (SELECT COUNT(*) FROM db_migration) = %d
+    BEGIN UPDATE db_position SET position = position + 0 * (SELECT steps FROM slow); END;
+"""
+
+
+def test_a_long_migration_is_given_the_time_it_takes(data, tmp_path):
+    """Killed by systemd after its 90 s it would be undone, and tried for ever."""
+    with sqlite3.connect(data / "catalog.db") as catalog:
+        applied = catalog.execute("SELECT COUNT(*) FROM db_migration").fetchone()[0]
+        catalog.executescript(SLOW % (applied + 1))
+    catalog.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener, open(tmp_path / "log", "w+") as log:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(120)
+        process = subprocess.Popen([BINARY, "serve", "--data", str(data), "--listen", f"127.0.0.1:{free_port()}"], stderr=log,
+                                   env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        told = [listener.recv(4096).decode()]
+        while not told[-1].startswith("READY=1"):
+            told.append(listener.recv(4096).decode())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        log.seek(0)
+        assert '"event":"database.migrating","database":"catalog","migration":' in log.read()
+    assert len(told) > 1 and "STATUS=Serving" in told.pop()
+    for one in told:
+        assert re.fullmatch(r"EXTEND_TIMEOUT_USEC=90000000\nSTATUS=Bringing the database (catalog|users|activity) to this version: "
+                            r"migration \d+ of [a-z]+", one), one

@@ -96,6 +96,12 @@ struct db_migration {
 int db_migrate(struct db *db, const struct db_migration *migrations, unsigned count,
                struct problem *problem);
 
+/* From now on tell is called before each migration that this process applies, and with NULL once it
+ * is done, on the thread that migrates; it may take long. Before there are threads; NULL: nobody.
+ */
+typedef void db_migrating(const char *database, const struct db_migration *migration);
+void db_tell_migrations(db_migrating *tell);
+
 /* How many of them are not applied yet; changes nothing. Errors as above. */
 int db_migrate_pending(struct db *db, const struct db_migration *migrations, unsigned count,
                        unsigned *ret_pending, struct problem *problem);

@@ -15,6 +15,13 @@
 
 enum { CHECKSUM_SIZE = crypto_hash_sha256_BYTES * 2 + 1 };
 
+static db_migrating *teller;
+
+void db_tell_migrations(db_migrating *tell)
+{
+    teller = tell;
+}
+
 struct step {
     const struct db_migration *migration;
     char checksum[CHECKSUM_SIZE];
@@ -123,10 +130,17 @@ static int refuse_newer(struct db *db, const struct db_migration *migrations, un
                        db->name, db_where(db), component, (long long)newest.number, known);
 }
 
-static int write_alone(struct db *db, db_work *work, void *argument)
+static int apply_alone(struct db *db, struct step *step)
 {
-    return db->engine->write_alone != NULL ? db->engine->write_alone(db, work, argument)
-                                           : db_write(db, work, argument);
+    if (teller != NULL) {
+        teller(db->name, step->migration);
+    }
+    int r = db->engine->write_alone != NULL ? db->engine->write_alone(db, apply, step)
+                                            : db_write(db, apply, step);
+    if (teller != NULL) {
+        teller(db->name, NULL);
+    }
+    return r;
 }
 
 /* Goes through the list: applies what is missing, or only counts it. */
@@ -146,7 +160,7 @@ static int walk(struct db *db, const struct db_migration *migrations, unsigned c
         }
         if (r >= 0 && (r = db_read(db, check, &step)) == 0) {
             pending++;
-            r = ret_pending == NULL ? write_alone(db, apply, &step) : 0;
+            r = ret_pending == NULL ? apply_alone(db, &step) : 0;
         }
     }
     if (r < 0 && problem->code == 0) {
