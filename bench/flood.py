@@ -26,7 +26,7 @@ def refused(measured):
 def row(name, measured, bound):
     heard, (count, refused_ms) = measured["heard"], refused(measured)
     listener_ms = max(heard["kept"]["p99"], heard["fresh"]["p99"])
-    well = heard["failed"] == 0 and set(heard["codes"]) == {"200"} and heard["audio"]["starved_s"] == 0
+    well = heard["failed"] == 0 and set(heard["codes"]) == {"200"} and heard["audio"]["flows"]
     met = well and listener_ms < LISTENER_MS and refused_ms < REFUSED_MS and measured["memory_mb"] <= bound
     print(f"{name:<16} {listener_ms:>9.1f} {heard['audio']['least_s']:>7.1f} {count:>9,} {refused_ms:>9.1f} "
           f"{measured['memory_mb']:>7.0f} {bound:>6.0f}  {'met' if met else 'NOT MET'}", flush=True)

@@ -23,6 +23,7 @@ import conftest as journey  # noqa: E402
 
 LISTENERS, CROWD = 4, 8
 ASK_MS = 100  # of each listener: within its rate limit
+SEGMENT_S = 2  # what its player fetches at a time (listen.c)
 # The bound of memory, in MB: the program, its caches and threads; a connection with a request in work; and the
 # configured memory of requests. docs/decisions/0112.
 BASE_MB, CONNECTION_KB = 64, 32
@@ -61,6 +62,11 @@ class Peak(threading.Thread):
         return self.most
 
 
+def audio_flows(audio, seconds):
+    """Whether a player who listened so long heard no gap, and was given what it played: all but the first second."""
+    return audio["starved_s"] == 0 and audio["failed"] == 0 and audio["segments"]["count"] >= (seconds - 1) / SEGMENT_S
+
+
 def memory_bound_mb(connections, request_memory_mb):
     return BASE_MB + connections * CONNECTION_KB / 1024 + request_memory_mb
 
@@ -69,6 +75,32 @@ def chord(path, seconds):
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i",
                     f"aevalsrc='0.2*sin(2*PI*220*t)|0.2*sin(2*PI*330*t)':s=44100:d={seconds}", str(path)], check=True)
     return path
+
+
+def requests_file(folder, requests):
+    path = folder / uuid.uuid4().hex
+    path.write_bytes(b"".join(one.encode() + b"\0" for one in requests))
+    return str(path)
+
+
+class Listeners:
+    """A run of listen.c: one asker a request of asks, and a player of audio (url, bytes, seconds)."""
+
+    def __init__(self, program, folder, port, asks, audio, seconds):
+        self.seconds = seconds
+        head = folder / "media-head"
+        head.write_text(f"GET {urllib.parse.urlsplit(audio['url']).path} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=")
+        self.process = subprocess.Popen([str(program), "listen", "--port", str(port),
+                                         "--requests", requests_file(folder, asks), "--interval-ms", str(ASK_MS),
+                                         "--seconds", str(seconds), "--media-head", str(head),
+                                         "--media-bytes", str(audio["bytes"]), "--media-seconds", str(audio["seconds"])],
+                                        stdout=subprocess.PIPE, text=True)
+
+    def heard(self):
+        """What they say at their end, and whether the audio flows."""
+        heard = json.loads(self.process.communicate(timeout=self.seconds + 90)[0])
+        heard["audio"]["flows"] = audio_flows(heard["audio"], self.seconds)
+        return heard
 
 
 class Scene:
@@ -122,20 +154,12 @@ class Scene:
         return {"Authorization": person.headers["Authorization"]}
 
     def file(self, requests):
-        path = self.folder / uuid.uuid4().hex
-        path.write_bytes(b"".join(one.encode() + b"\0" for one in requests))
-        return str(path)
+        return requests_file(self.folder, requests)
 
     def listen(self, seconds):
         target = f"/api/v1/tracks/{self.track}/stream"
-        path = urllib.parse.urlsplit(self.audio["url"]).path
-        head = self.folder / "media-head"
-        head.write_text(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=")
-        asks = self.file(request("GET", target, **self.token(one)) for one in self.listeners)
-        return subprocess.Popen([self.program, "listen", "--port", str(self.server.port), "--requests", asks,
-                                 "--interval-ms", str(ASK_MS), "--seconds", str(seconds), "--media-head", str(head),
-                                 "--media-bytes", str(self.audio["bytes"]),
-                                 "--media-seconds", str(self.audio["seconds"])], stdout=subprocess.PIPE, text=True)
+        asks = [request("GET", target, **self.token(one)) for one in self.listeners]
+        return Listeners(self.program, self.folder, self.server.port, asks, self.audio, seconds)
 
     def load(self, requests, seconds, **options):
         words = [word for name, value in options.items() for word in
@@ -155,7 +179,7 @@ class Scene:
         peak.start()
         running = [self.load(seconds=seconds + 2, **load) for load in loads]
         time.sleep(1 if running else 0)
-        heard = json.loads(self.listen(seconds).communicate(timeout=seconds + 90)[0])
+        heard = self.listen(seconds).heard()
         floods = [json.loads(one.communicate(timeout=seconds + 90)[0]) for one in running]
         return {"heard": heard, "floods": floods, "memory_mb": peak.end()}
 

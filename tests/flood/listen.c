@@ -1,6 +1,7 @@
 /* Listeners that behave well, and are measured (flood.h). Each asks where its track's sound is, in
  * turn on a connection that it keeps and on a new one; one of them also plays: it fetches SEGMENT_S
- * at a time and keeps BUFFER_S ahead, as a player does. */
+ * at a time, begins with the first one that is there, as a player does whose listener has pressed
+ * play, and keeps BUFFER_S ahead. From then on it starves whenever nothing is left to be played. */
 #include "flood.h"
 
 #include <arpa/inet.h>
@@ -29,8 +30,10 @@ struct asker {
 
 struct player {
     const struct options *options;
-    int64_t end_us;
+    int64_t end_us, began_us; /* when the first segment was there; 0: not yet */
+    double level_s;           /* what is there to be played */
     double starved_s, least_s;
+    bool filled; /* from then on least_s counts */
     unsigned failed;
     struct samples segments;
 };
@@ -147,37 +150,50 @@ static bool fetch(struct player *player, int fd, uint64_t at, uint64_t length)
     return got;
 }
 
+/* What was heard since before_us, which is before what came meanwhile can be. */
+static void play(struct player *player, int64_t before_us, int64_t now_us)
+{
+    if (player->began_us == 0) {
+        return;
+    }
+    player->level_s -= (double)(now_us - before_us) / 1e6;
+    if (player->level_s < 0) {
+        player->starved_s -= player->level_s;
+        player->level_s = 0;
+    }
+    if (player->filled && player->level_s < player->least_s) {
+        player->least_s = player->level_s;
+    }
+}
+
+static void buffer_segment(struct player *player, int64_t now_us)
+{
+    player->level_s += SEGMENT_S;
+    player->filled = player->filled || player->level_s > BUFFER_S - SEGMENT_S;
+    player->began_us = player->began_us != 0 ? player->began_us : now_us;
+}
+
 static void *run_player(void *argument)
 {
     struct player *player = argument;
     const struct options *options = player->options;
     uint64_t bytes = (uint64_t)((double)options->media_bytes * SEGMENT_S / options->media_seconds);
     uint64_t at = 0;
-    double level_s = 0;
-    bool playing = false;
     int fd = open_socket(options->port, 0);
     for (int64_t before_us = now_us(); before_us < player->end_us;) {
-        if (level_s + SEGMENT_S > BUFFER_S) {
-            sleep_us((int64_t)((level_s + SEGMENT_S - BUFFER_S) * 1e6) + 1000);
-        } else if (fetch(player, fd, at, bytes)) {
-            level_s += SEGMENT_S;
-            at = at + 2 * bytes > options->media_bytes ? 0 : at + bytes;
-        } else {
+        bool full = player->level_s + SEGMENT_S > BUFFER_S, got = false;
+        if (full) {
+            sleep_us((int64_t)((player->level_s + SEGMENT_S - BUFFER_S) * 1e6) + 1000);
+        } else if (!(got = fetch(player, fd, at, bytes))) {
             (void)close(fd);
             sleep_us(100000);
             fd = open_socket(options->port, 0);
         }
         int64_t after_us = now_us();
-        if (playing) {
-            level_s -= (double)(after_us - before_us) / 1e6;
-        }
-        playing = playing || level_s >= BUFFER_S - SEGMENT_S;
-        if (level_s < 0) {
-            player->starved_s -= level_s;
-            level_s = 0;
-        }
-        if (playing && level_s < player->least_s) {
-            player->least_s = level_s;
+        play(player, before_us, after_us);
+        if (got) {
+            buffer_segment(player, after_us);
+            at = at + 2 * bytes > options->media_bytes ? 0 : at + bytes;
         }
         before_us = after_us;
     }
@@ -199,23 +215,25 @@ static void add_asker(struct asker *all, const struct asker *one)
     all->failed += one->failed;
 }
 
-static void print(struct asker *all, struct player *player)
+static void print(struct asker *all, struct player *player, int64_t start_us)
 {
+    double waited_s = (double)(player->began_us - start_us) / 1e6;
     printf("{\"failed\":%u,", all->failed);
     codes_print(all->codes);
     printf(",");
     samples_print("kept", &all->kept);
     printf(",");
     samples_print("fresh", &all->fresh);
-    printf(",\"audio\":{\"starved_s\":%.3f,\"least_s\":%.3f,\"failed\":%u,", player->starved_s,
-           player->least_s, player->failed);
+    printf(",\"audio\":{\"waited_s\":%.3f,\"starved_s\":%.3f,\"least_s\":%.3f,\"failed\":%u,",
+           player->began_us != 0 ? waited_s : -1, player->starved_s,
+           player->filled ? player->least_s : 0, player->failed);
     samples_print("segments", &player->segments);
     printf("}}\n");
 }
 
 void listen_run(const struct options *options)
 {
-    int64_t end_us = now_us() + (int64_t)options->seconds * 1000000;
+    int64_t start_us = now_us(), end_us = start_us + (int64_t)options->seconds * 1000000;
     struct player player = {.options = options, .end_us = end_us, .least_s = BUFFER_S};
     struct asker *askers = calloc(options->request_count, sizeof *askers), all = {0};
     pthread_t *threads = calloc(options->request_count + 1, sizeof *threads);
@@ -235,5 +253,5 @@ void listen_run(const struct options *options)
     for (unsigned i = 0; i < options->request_count; i++) {
         add_asker(&all, &askers[i]);
     }
-    print(&all, &player);
+    print(&all, &player, start_us);
 }

@@ -1,14 +1,17 @@
 """Floods against the real binary, each short, with limits lower than the default's: what is refused says so, a listener
 who behaves well is served, its audio never starves, and memory keeps its bound. How fast things are is `./dev bench
 flood`'s to say: here a listener's p99 is only held against stalls."""
+import http.server
 import os
 import pathlib
+import threading
 import time
 
 import pytest
 
 import floods
 
+PROGRAM = pathlib.Path(os.environ["FLOOD_PROGRAM"])
 SIZE, SECONDS, CONNECTIONS, MEMORY_MB = 1200, 4, 1000, 16
 ENVIRONMENT = {
     "TUTTI_LIMITS_CONNECTIONS": str(CONNECTIONS), "TUTTI_LIMITS_REQUEST_MEMORY": f"{MEMORY_MB}M",
@@ -21,7 +24,7 @@ STALL_MS = 1000  # a floor below which a shared machine's own noise may lie
 
 @pytest.fixture(scope="module")
 def scene():
-    made = floods.Scene(pathlib.Path(os.environ["FLOOD_PROGRAM"]), ENVIRONMENT)
+    made = floods.Scene(PROGRAM, ENVIRONMENT)
     yield made
     status = made.server.stop()
     made.done()
@@ -37,7 +40,36 @@ def check_listeners(heard, quiet):
     assert set(heard["codes"]) == {"200"} and heard["failed"] == 0, heard
     for kind in ("kept", "fresh"):
         assert heard[kind]["p99"] < max(STALL_MS, 20 * quiet[kind]["p99"]), (kind, heard, quiet)
-    assert heard["audio"]["starved_s"] == 0 and heard["audio"]["failed"] == 0, heard
+    assert heard["audio"]["flows"], heard
+
+
+class SlowServer(http.server.BaseHTTPRequestHandler):
+    """A server that is well but for its audio: each segment takes segment_s."""
+    protocol_version, segment_s = "HTTP/1.1", 0.0
+
+    def do_GET(self):
+        segment = self.headers["Range"]
+        first, last = map(int, segment.removeprefix("bytes=").split("-")) if segment else (0, 0)
+        time.sleep(self.segment_s if segment else 0)
+        self.send_response(206 if segment else 200)
+        self.send_header("Content-Length", str(last - first + 1))
+        self.end_headers()
+        self.wfile.write(bytes(last - first + 1))
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("segment_s, seconds, flows", ((0, 4, True), (3, 4, False), (3, 12, False), (6, 4, False)))
+def test_audio_that_comes_too_slowly_is_found_out(tmp_path, segment_s, seconds, flows):
+    """Segments of 2 s that take 3 are a gap after each, and one that takes 6 is none in time."""
+    handler = type("Handler", (SlowServer,), {"segment_s": segment_s})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asks, audio = [floods.request("GET", "/stream")], {"url": "/sound", "bytes": 240_000, "seconds": 60}
+        heard = floods.Listeners(PROGRAM, tmp_path, server.server_port, asks, audio, seconds).heard()
+        server.shutdown()
+    assert heard["audio"]["flows"] == flows and set(heard["codes"]) == {"200"}, heard
 
 
 def test_a_quiet_server_serves_the_listeners(quiet):
