@@ -1,0 +1,33 @@
+"""docs/api/openapi.yaml and the server's routes are the same, so that what is walked by the description (test_roles.py,
+test_strangers.py, test_schemathesis.py) is all there is. The routes are asked of a running server: the router gives each
+a figure of its own in /metrics before the first request."""
+import re
+
+import requests
+
+from conftest import OBJECTS
+from test_roles import operations
+
+UNDESCRIBED = {  # registered, and no part of the API
+    ("GET", "/"): "the app", ("GET", "/{page}"): "the app", ("GET", "/{page}/{id}"): "the app",
+    ("GET", "/m/{rest}"): "refuses what has no token in its path",
+    ("GET", "/s3/"): "/s3, as some clients write it",
+    ("OPTIONS", "/m/{token}/{track}/{version}/{file}"): "CORS", ("OPTIONS", "/s3/{bucket}"): "CORS",
+    ("OPTIONS", "/s3/{bucket}/{key}"): "CORS",
+}
+FIGURE = re.compile(r'^tutti_http_request_duration_seconds_count{method="([^"]+)",route="([^"]+)"}', re.M)
+
+
+def registered(server):
+    """(method, pattern) of each of a server's routes; of one that takes a path's rest, {rest*}, as the description says it."""
+    text = requests.get(server.url + "/metrics", timeout=30).text
+    return {(method, pattern.replace("*}", "}")) for method, pattern in FIGURE.findall(text)}
+
+
+def test_the_routes_are_those_of_the_description(own_server):
+    routes = registered(own_server())
+    described = {(method, pattern) for method, pattern, _ in operations()}
+    assert len(routes) > 100
+    assert routes - described == set(UNDESCRIBED), "describe what is new in docs/api/paths, so that it is walked, too"
+    unknown = described - routes
+    assert not unknown or (OBJECTS != "file" and all(pattern.startswith("/s3") for _, pattern in unknown)), unknown
