@@ -267,7 +267,8 @@ def test_members_may_do_what_they_were_invited_for(people, tracks):
     for answer in (stranger.get(path), stranger.get(path + "/items"), stranger.patch(path, json={"title": "x"}), stranger.delete(path),
                    stranger.get(path + "/members"), stranger.patch(path + "/items", json={"ops": [{"op": "remove", "item": "1"}]}),
                    stranger.post(path + "/items", json={"trackIds": [tracks[0]["id"]]}), stranger.post(path + "/share"),
-                   stranger.delete(path + "/share"), stranger.delete(path + "/invite"), stranger.post(path + "/invite", json={})):
+                   stranger.delete(path + "/share"), stranger.delete(path + "/invite"), stranger.post(path + "/invite", json={}),
+                   *(stranger.delete(f"{path}/members/{one.user['id']}") for one in (owner, reader, editor, stranger))):
         assert answer.status_code == 404
     me = {person: ok(person.get("/api/v1/me"))["id"] for person in (owner, reader, editor)}
     assert {one["userId"]: one["access"] for one in ok(reader.get(path + "/members"))["items"]} == {

@@ -20,13 +20,13 @@ REFUSED = (401, 403, 404)
 METHODS_THAT_READ = ("GET", "HEAD")
 
 # What request fields are. "id": names something of somebody's, so it is tried. A field that is in neither fails the test.
-NAMES_SOMETHING = {"artistId", "albumId", "ownerId", "trackId", "trackUrl"}
-MAY_NAME_PUBLISHED = {"trackId"}  # as anybody may play and keep what is published
+NAMES_SOMETHING = {"artistId", "albumId", "ownerId", "trackId", "trackIds", "trackUrl"}
+MAY_NAME_PUBLISHED = {"trackId", "trackIds"}  # as anybody may play and keep what is published
 HARMLESS = {"limit", "sort", "genre", "type", "size", "filename", "maxBitrate", "title", "name", "bio", "status", "genres",
             "releaseDate", "trackNumber", "discNumber", "explicit", "isrc", "lyrics", "text", "parts", "roles", "plan",
             "disabled", "displayName", "email", "username", "password", "currentPassword", "newPassword", "code", "token",
             "refreshToken", "cookie", "positionMs", "paused", "rating", "at", "device", "after",
-            "trackIds", "index", "itemsAt", "description", "access", "revision", "q", "types", "explain",
+            "index", "itemsAt", "description", "access", "revision", "q", "types", "explain",
             "order", "seed", "fromYear", "toYear", "as", "sortName", "format", "acceptMissing", "folders", "seenBy", "alone", "from"}
 SEPARATELY = {"cursor", "Idempotency-Key", "If-Match",  # test_a_cursor…, test_a_key…; a version names nothing
               "userId", "users",  # test_libraries.py: whom an admin gives something
@@ -34,8 +34,10 @@ SEPARATELY = {"cursor", "Idempotency-Key", "If-Match",  # test_a_cursor…, test
               "events",    # test_plays.py: test_a_draft_is_not_told_of
               "changes",   # test_marks.py: test_each_wrong_change…
               "ops"}       # test_playlists.py: test_an_edit_is_done_whole…
-VALUES = {"title": "Taken", "name": "Taken", "text": "Taken", "filename": "taken.flac", "size": 9_000_000,
-          "trackIds": ["1"], "ops": [{"op": "remove", "item": "1"}]}
+# What the places of a path are. One whose values the description lists (an enum) has each of them.
+NAME_IDS = {"id", "userId", "artistId", "track"}
+NAME_NO_IDS = {"token", "version", "file", "bucket", "key"}  # an id means nothing there, and is tried all the same
+VALUES = {"title": "Taken", "name": "Taken", "text": "Taken", "filename": "taken.flac", "size": 9_000_000, "rating": 3}
 
 
 def specification_fields(method, pattern):
@@ -54,6 +56,23 @@ def fields_of(operation):
     return specification.resolve(schema).get("properties", {})
 
 
+def enums_of(operation, pattern):
+    """The values of those places of a path that the description lists."""
+    item = specification.document["paths"][pattern]
+    places = map(specification.resolve, [*item.get("parameters", []), *operation.get("parameters", [])])
+    return {place["name"]: place["schema"]["enum"] for place in places if place["in"] == "path" and "enum" in place["schema"]}
+
+
+def filled(pattern, enums, ids):
+    """The pattern with all that may stand in its places, every pair of ids where there are two: (path, ids, its kind)."""
+    names = [name for name in re.findall(r"{([^}]*)}", pattern) if name not in enums]
+    several = [name for name in names if name in NAME_IDS] or names[:1]
+    for kind in itertools.product(*enums.values()):
+        for chosen in itertools.product(ids, repeat=len(several)):
+            values = {**dict.fromkeys(names, chosen[-1] if chosen else None), **dict(zip(several, chosen)), **dict(zip(enums, kind))}
+            yield re.sub(r"{([^}]*)}", lambda place: values[place[1]], pattern), chosen, "".join(kind)
+
+
 OPERATIONS = list(operations())
 WITH_ID = [(method, pattern, operation) for method, pattern, operation in OPERATIONS if "{" in pattern]
 WITH_QUERY = [(method, pattern, field) for method, pattern, operation in OPERATIONS
@@ -70,6 +89,12 @@ def test_every_field_is_known_here(method, pattern, operation):
     fields |= {field for field, _ in parameters_of(operation, "header")}
     unknown = fields - NAMES_SOMETHING - HARMLESS - SEPARATELY
     assert not unknown, f"{method} {pattern} takes {unknown}: say above whether they name something of somebody's"
+
+
+@pytest.mark.parametrize("method, pattern, operation", WITH_ID, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_place_of_a_path_is_known_here(method, pattern, operation):
+    unknown = set(re.findall(r"{([^}]*)}", pattern)) - set(enums_of(operation, pattern)) - NAME_IDS - NAME_NO_IDS
+    assert not unknown, f"{method} {pattern} has {unknown}: say above whether they name something of somebody's"
 
 
 class Owner:
@@ -104,7 +129,10 @@ class Owner:
                         "session": ok(self.person.get("/api/v1/me/sessions"))["items"][0]["id"]}
         playlist = ok(self.person.post("/api/v1/playlists", json={"title": self.secrets["playlist"]}), 201)
         added = ok(self.person.post(f"/api/v1/playlists/{playlist['id']}/items", json={"trackIds": [track["id"], secret["id"]]}))
-        self.hidden |= {"playlist": playlist["id"], "item of a playlist": added["added"][0]}
+        member = people.new("listener")
+        link = ok(self.person.post(f"/api/v1/playlists/{playlist['id']}/invite", json={"access": "view"}), 201)
+        ok(member.post("/api/v1/me/invites", json={"token": link["token"]}))
+        self.hidden |= {"playlist": playlist["id"], "item of a playlist": added["added"][0], "member": member.user["id"]}
         self.urls = {"url of a track": self.used_url, "url of an upload": self.upload["trackUrl"],
                      "url of an unused file": self.put_file(sounds())}
         self.ids = {**self.public, **self.hidden}
@@ -163,6 +191,10 @@ class Stranger:
             self.own = {"artistId": page["id"], "albumId": album["id"]}
             track = ok(person.post("/api/v1/tracks", json={"albumId": album["id"], "title": name(), "trackUrl": self.url()}), 201)
             self.own["trackId"] = track["id"]
+            self.own["playlistId"] = ok(person.post("/api/v1/playlists", json={"title": name()}), 201)["id"]
+
+    def user_ids(self):
+        return [self.person.user["id"]] if self.person.user else []
 
     def url(self):
         place = ok(self.person.get("/api/v1/tracks/upload-url", params={"filename": "mine.flac"}))
@@ -192,40 +224,46 @@ def assert_nothing_changed(owner):
     assert not changed, f"it changed {changed}"
 
 
-def request_of(operation):
+def request_of(owner, operation):
     """A query and body that are right, so that it is not for them that a request is refused."""
-    options = {"params": {field: VALUES[field] for field, parameter in parameters_of(operation, "query")
+    right = {**VALUES, "trackIds": [owner.public["tracks"]], "ops": [{"op": "remove", "item": owner.hidden["item of a playlist"]}]}
+    options = {"params": {field: right[field] for field, parameter in parameters_of(operation, "query")
                           if parameter.get("required") or field == "filename"}}
     content = specification.resolve(operation.get("requestBody", {})).get("content", {})
     if "application/json" in content:
-        options["json"] = {field: VALUES[field] for field in fields_of(operation) if field in VALUES}
+        options["json"] = {field: right[field] for field in fields_of(operation) if field in right}
     elif content:
         options |= {"data": b"\x89PNG\r\n\x1a\n" + bytes(100), "headers": {"Content-Type": "image/png"}}
     return options
 
 
-def is_for_everybody(owner, method, pattern, operation, one):
+def is_for_everybody(owner, method, pattern, operation, ids, kind):
     """Whether this is reading something published, by a route that is not for artists alone, or a mark of the caller's own
-    on it."""
+    on it, or a list of such marks."""
+    if not ids:
+        return pattern.startswith("/api/v1/me/") and method in METHODS_THAT_READ
     if pattern == "/api/v1/me/follows/{artistId}":
-        return one == owner.public["artists"]
-    kind = pattern.removeprefix("/api/v1/").split("/")[0]
-    return method in METHODS_THAT_READ and one == owner.public.get(kind) and operation.get("x-roles") != ["artist"]
+        return ids[0] == owner.public["artists"]
+    things = kind + "s" if kind else pattern.removeprefix("/api/v1/").split("/")[0]
+    mark = pattern.startswith(("/api/v1/me/favourites/", "/api/v1/me/ratings/"))
+    return (mark or method in METHODS_THAT_READ) and ids[0] == owner.public.get(things) and operation.get("x-roles") != ["artist"]
 
 
 @pytest.mark.parametrize("who", ("artist", "listener", "nobody"))
 @pytest.mark.parametrize("method, pattern, operation", WITH_ID, ids=lambda value: value if isinstance(value, str) else "")
 def test_ids_in_paths(world, method, pattern, operation, who):
     owner, strangers = world
-    for one in owner.ids.values():
-        path = re.sub(r"{[^}]*}", one, pattern)
-        answer = strangers[who].person.request(method, path, **request_of(operation))
+    ids = [*owner.ids.values(), *(strangers[who].user_ids() if "{userId}" in pattern else [])]
+    for path, chosen, kind in filled(pattern, enums_of(operation, pattern), ids):
+        answer = strangers[who].person.request(method, path, **request_of(owner, operation))
         assert_nothing_told(owner, answer)
-        if is_for_everybody(owner, method, pattern, operation, one) and answer.status_code not in REFUSED:
+        if is_for_everybody(owner, method, pattern, operation, chosen, kind) and answer.status_code not in REFUSED:
+            assert who != "nobody" or not operation.get("x-roles"), f"{method} {path} as {who}: {answer.status_code}"
             continue
         # The object store knows no bearer tokens.
         refused = (*REFUSED, 400) if path.startswith("/s3/") else REFUSED
         assert answer.status_code in refused, f"{method} {path} as {who}: {answer.status_code} {answer.text[:300]}"
+        assert "There are the kinds" not in answer.text, f"{method} {path} is refused before anything is looked for"
     if method not in METHODS_THAT_READ:
         assert_nothing_changed(owner)
 
@@ -241,42 +279,44 @@ def test_ids_in_queries(world, method, pattern, field, who):
         assert answer.status_code in (200, *REFUSED)
 
 
-def said(answer):
-    """What an answer says, whatever it was asked about."""
-    problem = answer.json()
-    return answer.status_code, problem.get("detail"), problem.get("errors")
+def said(answer, value):
+    """What an answer says, whatever it was asked about and when."""
+    text = answer.text.replace(value, "the value")
+    return answer.status_code, re.sub(r'"(instance|itemsAt|placeAt)":("[^"]*"|\d+)', "", text)
 
 
 @pytest.mark.parametrize("method, pattern, field", WITH_FIELD)
 def test_ids_in_bodies(world, method, pattern, field):
-    """What is not for everybody is refused as what is not there."""
+    """What is not for everybody is refused as what is not there; a list that keeps any id says of it what it says of that."""
     owner, strangers = world
     stranger = strangers["artist"]
     kind = pattern.removeprefix("/api/v1/").split("/")[0].removesuffix("s") + "Id"
     path = re.sub(r"{[^}]*}", stranger.own[kind], pattern) if "{" in pattern else pattern
+    fields = specification_fields(method, pattern)
     own = {"title": "Taken"}
     if method == "POST":
         own |= {"artistId": stranger.own["artistId"], "albumId": stranger.own["albumId"], "trackUrl": stranger.url()}
-        own = {key: value for key, value in own.items() if key in specification_fields(method, pattern)}
+    own = {key: value for key, value in own.items() if key in fields}
 
     def ask(value):
-        answer = stranger.person.request(method, path, json={**own, field: value})
+        answer = stranger.person.request(method, path, json={**own, field: [value] if fields[field].get("type") == "array" else value})
         assert_nothing_told(owner, answer)
         return answer
 
     if field == "trackUrl":
-        unknown = said(ask(owner.upload["trackUrl"].replace(owner.upload["id"], UNKNOWN)))
+        url = owner.upload["trackUrl"].replace(owner.upload["id"], UNKNOWN)
+        unknown = said(ask(url), url)
         hidden = owner.urls.values()
     else:
-        unknown, hidden = said(ask(UNKNOWN)), owner.hidden.values()
+        unknown, hidden = said(ask(UNKNOWN), UNKNOWN), owner.hidden.values()
         for things, one in owner.public.items():
-            if field in MAY_NAME_PUBLISHED and things == field.replace("Id", "s"):
+            if field in MAY_NAME_PUBLISHED and things == field.removesuffix("s").replace("Id", "s"):
                 continue
             answer = ask(one)
-            assert said(answer) == unknown or answer.status_code in REFUSED, answer.text
-    assert unknown[0] in (404, 422)
+            assert said(answer, one) == unknown or answer.status_code in REFUSED, answer.text
+    assert unknown[0] in (404, 422) or pattern == "/api/v1/me/queue"
     for one in hidden:
-        assert said(ask(one)) == unknown, f"{method} {path} with {field} {one}"
+        assert said(ask(one), one) == unknown, f"{method} {path} with {field} {one}"
     assert_nothing_changed(owner)
 
 
