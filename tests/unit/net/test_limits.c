@@ -1,4 +1,5 @@
-/* What a server refuses, over real sockets: rates by class and address, and how they tighten. */
+/* What a server refuses, over real sockets: rates by class, address and user, and how they tighten.
+ */
 #include "client.h"
 
 #include "base/error.h"
@@ -15,7 +16,11 @@
 
 #include <cmocka.h>
 
-#define GET(path)            "GET " path " HTTP/1.1\r\nHost: t\r\n\r\n"
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: t\r\n\r\n"
+#define GET_AS(user, path)                                                                         \
+    "GET " path " HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer " user "\r\n\r\n"
+#define GET_FOR(address, path)                                                                     \
+    "GET " path " HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: " address "\r\n\r\n"
 #define SERVE(config, hooks) serve(rows, sizeof rows / sizeof rows[0], NULL, config, hooks)
 
 static _Atomic int held, blocked;
@@ -62,7 +67,27 @@ static const struct route rows[] = {
      .body_bytes_max = 1 << 20,
      .rate = RATE_WRITE,
      .handle = answer_at_once},
+    {.method = "GET",
+     .pattern = "/upload",
+     .run = ROUTE_LOOP,
+     .rate = RATE_UPLOAD,
+     .handle = answer_at_once},
+    {.method = "GET",
+     .pattern = "/login",
+     .run = ROUTE_LOOP,
+     .rate = RATE_LOGIN,
+     .handle = answer_at_once},
     {.method = "GET", .pattern = "/block", .run = ROUTE_POOL, .rate = RATE_WRITE, .handle = block},
+    {.method = "GET",
+     .pattern = "/block/upload",
+     .run = ROUTE_POOL,
+     .rate = RATE_UPLOAD,
+     .handle = block},
+    {.method = "GET",
+     .pattern = "/block/login",
+     .run = ROUTE_HASH,
+     .rate = RATE_LOGIN,
+     .handle = block},
 };
 
 static void limit(struct http_config *config, enum rate_class class, unsigned burst)
@@ -79,6 +104,15 @@ static int ask(struct http_server *server, const char *request, const char *head
     int result = header == NULL ? answer.status : value != NULL ? atoi(value) : -1;
     answer_done(&answer);
     return result;
+}
+
+static int ask_on(int fd, const char *request)
+{
+    client_say(fd, request);
+    struct answer answer = client_read(fd, false);
+    int status = answer.status;
+    answer_done(&answer);
+    return status;
 }
 
 static void rates_are_limited(void **state)
@@ -102,6 +136,73 @@ static void rates_are_limited(void **state)
     answer_done(&answer);
     assert_int_equal(ask(server, GET("/play"), NULL), 204); /* another class */
     assert_int_equal(ask(server, GET("/healthz"), "RateLimit-Limit"), -1);
+    http_server_free(server);
+}
+
+static int ask_from(struct http_server *server, unsigned number, const char *request)
+{
+    int fd = client_connect_from(server, number);
+    int status = ask_on(fd, request);
+    (void)close(fd);
+    return status;
+}
+
+static void an_address_has_a_bucket_of_its_own(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_READ, 2);
+    struct http_server *server = SERVE(&config, NULL);
+    for (unsigned number = 1; number <= 20; number++) {
+        assert_int_equal(ask_from(server, number, GET("/read")), 204);
+        assert_int_equal(ask_from(server, number, GET("/read")), 204);
+        assert_int_equal(ask_from(server, number, GET("/read")), 429);
+    }
+    http_server_free(server);
+}
+
+/* Who has IPv6 has a /64 at least, and all of its addresses to ask from. */
+static void a_network_of_ipv6_shares_a_bucket(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_READ, 2);
+    config.trusted_proxies = "127.0.0.0/8";
+    struct http_server *server = SERVE(&config, NULL);
+    assert_int_equal(ask(server, GET_FOR("2001:db8:1:2::1", "/read"), NULL), 204);
+    assert_int_equal(ask(server, GET_FOR("2001:db8:1:2:ffff::2", "/read"), NULL), 204);
+    assert_int_equal(ask(server, GET_FOR("2001:db8:1:2:3:4:5:6", "/read"), NULL), 429);
+    assert_int_equal(ask(server, GET_FOR("2001:db8:1:3::1", "/read"), NULL), 204);
+    assert_int_equal(ask(server, GET_FOR("192.0.2.1", "/read"), NULL), 204);
+    assert_int_equal(ask(server, GET_FOR("192.0.2.1", "/read"), NULL), 204);
+    assert_int_equal(ask(server, GET_FOR("192.0.2.1", "/read"), NULL), 429);
+    assert_int_equal(ask(server, GET_FOR("192.0.2.2", "/read"), NULL), 204);
+    http_server_free(server);
+}
+
+/* The bearer is the user's number. */
+static int authenticate(void *context, struct request *request, const char *bearer)
+{
+    (void)context;
+    request->call.actor.user_id = atoi(bearer);
+    request->call.actor.roles = ROLE_LISTENER;
+    return 0;
+}
+
+static void a_user_has_a_bucket_of_its_own(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_READ, 2);
+    struct http_hooks hooks = {.authenticate = authenticate};
+    struct http_server *server = SERVE(&config, &hooks);
+    assert_int_equal(ask_from(server, 1, GET_AS("7", "/read")), 204);
+    assert_int_equal(ask_from(server, 2, GET_AS("7", "/read")), 204);
+    assert_int_equal(ask_from(server, 3, GET_AS("7", "/read")), 429); /* from wherever */
+    assert_int_equal(ask_from(server, 3, GET_AS("8", "/read")), 204);
+    assert_int_equal(ask_from(server, 3, GET_AS("8", "/read")), 204);
+    assert_int_equal(ask_from(server, 3, GET_AS("8", "/read")), 429);
+    assert_int_equal(ask_from(server, 3, GET("/read")), 204); /* a stranger at the same address */
     http_server_free(server);
 }
 
@@ -149,30 +250,42 @@ static int64_t share_of(const char *class)
     return share;
 }
 
-/* A pool that is stuck: what waits grows old, and reads give way; plays have a lane of their own.
- */
-static void rates_tighten_while_work_waits(void **state)
+static void wait_for_share(const char *class, int64_t least, int64_t most)
 {
-    (void)state;
+    for (int i = 0; i < 3000 && (share_of(class) < least || share_of(class) > most); i++) {
+        sleep_ms(10);
+    }
+    assert_in_range(share_of(class), least, most);
+}
+
+static int limit_of(struct http_server *server, const char *request)
+{
+    return ask(server, request, "RateLimit-Limit");
+}
+
+/* Work that is stuck: what waits grows old, and its class gives way down to an eighth; others have
+ * lanes of their own. */
+static void check_tightening(const char *work, const char *request, const char *class,
+                             const char *other)
+{
     struct http_config config;
     limit(&config, RATE_READ, 100);
-    config.rates[RATE_PLAY] = config.rates[RATE_READ];
+    config.rates[RATE_PLAY] = config.rates[RATE_UPLOAD] = config.rates[RATE_LOGIN] =
+        config.rates[RATE_READ];
     config.tighten_delay_ms = 50; /* reads keep all up to 100 ms, an eighth from 800 ms */
-    config.pool_threads = 1;
+    config.pool_threads = config.hash_threads = 1;
     struct http_server *server = SERVE(&config, NULL);
-    assert_int_equal(ask(server, GET("/read"), "RateLimit-Limit"), 100);
+    assert_int_equal(limit_of(server, request), 100);
     held = 1;
     int fds[2];
     for (int i = 0; i < 2; i++) {
         fds[i] = client_connect(server);
-        client_say(fds[i], GET("/block"));
+        client_say(fds[i], work);
     }
-    for (int i = 0; i < 3000 && share_of("read") > 12; i++) {
-        sleep_ms(10);
-    }
-    assert_int_equal(ask(server, GET("/read"), "RateLimit-Limit"), 12);
-    assert_int_equal(ask(server, GET("/play"), "RateLimit-Limit"), 100);
-    assert_int_equal(share_of("upload"), 100);
+    wait_for_share(class, 0, 12);
+    assert_int_equal(limit_of(server, request), 12);
+    assert_int_equal(limit_of(server, GET("/play")), 100);
+    assert_int_equal(share_of(other), 100);
     held = 0;
     for (int i = 0; i < 2; i++) {
         struct answer answer = client_read(fds[i], false);
@@ -180,20 +293,17 @@ static void rates_tighten_while_work_waits(void **state)
         answer_done(&answer);
         (void)close(fds[i]);
     }
-    for (int i = 0; i < 3000 && share_of("read") < 100; i++) {
-        sleep_ms(10);
-    }
-    assert_int_equal(ask(server, GET("/read"), "RateLimit-Limit"), 100);
+    wait_for_share(class, 100, 100);
+    assert_int_equal(limit_of(server, request), 100);
     http_server_free(server);
 }
 
-static int ask_on(int fd, const char *request)
+static void rates_tighten_while_work_waits(void **state)
 {
-    client_say(fd, request);
-    struct answer answer = client_read(fd, false);
-    int status = answer.status;
-    answer_done(&answer);
-    return status;
+    (void)state;
+    check_tightening(GET("/block"), GET("/read"), "read", "upload");
+    check_tightening(GET("/block/upload"), GET("/upload"), "upload", "read");
+    check_tightening(GET("/block/login"), GET("/login"), "login", "write");
 }
 
 static void full_of_work(struct http_server *server, int fds[3])
@@ -422,6 +532,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_are_limited),
+        cmocka_unit_test(an_address_has_a_bucket_of_its_own),
+        cmocka_unit_test(a_network_of_ipv6_shares_a_bucket),
+        cmocka_unit_test(a_user_has_a_bucket_of_its_own),
         cmocka_unit_test(paths_that_lead_nowhere_count_as_reads),
         cmocka_unit_test(the_object_store_asks_to_slow_down),
         cmocka_unit_test(rates_tighten_while_work_waits),
