@@ -4,9 +4,10 @@
  * Limits are by address and in all. Who comes when all are taken takes the place of one that does
  * nothing (displaceable), so that a flood of idle or slow connections keeps nobody out; where there
  * is none, it is told to come again. Who leaves counts no more. Its client may keep one that was
- * told for REFUSED_MS (deadlines.c); one that is displaced, or one more than TOLD_MAX, is shut
- * without a word, and gone with the loop's next turn. libmicrohttpd has room for both past the
- * limit.
+ * told for REFUSED_MS (deadlines.c); one that is displaced, or one more than TOLD_MAX, is shut, and
+ * gone with the loop's next turn. It is told, too, where it is in the middle of a request; on an
+ * idle one, what nobody has asked for could be taken for the answer to what is asked next.
+ * libmicrohttpd has room for both past the limit.
  */
 #include "net/server.h"
 
@@ -70,6 +71,54 @@ static void owner_remove(struct http_server *server, struct owner *owner)
     }
 }
 
+/* ---- what is said without a loop ---- */
+
+static const struct refusal {
+    const char *status, *type, *title;
+} too_many = {"503 Service Unavailable", "busy", "The server has too many connections"},
+  too_many_of_one = {"429 Too Many Requests", "rate-limited",
+                     "Your address has too many connections"};
+
+void connection_answer(int fd, const char *head, const void *body, size_t length)
+{
+    struct iovec parts[2] = {{.iov_base = (void *)head, .iov_len = strlen(head)},
+                             {.iov_base = (void *)body, .iov_len = length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    /* What does not fit into an empty socket buffer is not worth waiting for. */
+    (void)!sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)shutdown(fd, SHUT_WR);
+}
+
+static void tell(struct connection *connection, const struct refusal *refusal)
+{
+    char body[192], head[256];
+    (void)snprintf(body, sizeof body,
+                   "{\"type\":\"urn:tutti:error:%s\",\"status\":%.3s,\"title\":\"%s\"}",
+                   refusal->type, refusal->status, refusal->title);
+    (void)snprintf(head, sizeof head,
+                   "HTTP/1.1 %s\r\nRetry-After: 1\r\nX-Content-Type-Options: nosniff\r\n"
+                   "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+                   "Connection: close\r\n\r\n",
+                   refusal->status, strlen(body));
+    connection_answer(connection->fd, head, body, strlen(body));
+}
+
+/* Whether its client is in the middle of a request, and hears nothing of it from a loop. Asked once
+ * it is marked as refused: connection_goes_on. */
+static bool awaits_answer(const struct connection *connection)
+{
+    switch ((enum phase)atomic_load(&connection->phase)) {
+    case PHASE_HEADER:
+        return atomic_load(&connection->asks);
+    case PHASE_BODY:
+        return true;
+    case PHASE_WORK:
+    case PHASE_SEND:
+        break;
+    }
+    return false;
+}
+
 /* ---- limits; under connections_lock ---- */
 
 /* count: of an address with the one that comes. */
@@ -85,19 +134,22 @@ static bool is_full(struct http_server *server, const struct settings *settings)
     return server->connection_count - leaving >= settings->config.connections_max;
 }
 
-/* It counts no more, and is about to be closed. */
-static void leave(struct http_server *server, struct connection *connection, bool told)
+/* It counts no more, and is about to be closed. stays: until its client has heard why. */
+static void leave(struct http_server *server, struct connection *connection, bool stays)
 {
     owner_remove(server, connection->owner);
     connection->owner = NULL;
-    connection->told = told;
+    connection->told = stays;
     atomic_store(&connection->refused, true);
-    if (told) {
+    if (stays) {
         server->told_count++;
-    } else {
-        server->shut_count++;
-        (void)shutdown(connection->fd, SHUT_RDWR);
+        return;
     }
+    server->shut_count++;
+    if (awaits_answer(connection)) {
+        tell(connection, &too_many);
+    }
+    (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
 /* One without a request may go for somebody who has fewer, and after a while for somebody who has
@@ -186,32 +238,6 @@ static struct connection *connection_new(struct http_server *server, struct MHD_
     return connection;
 }
 
-void connection_answer(int fd, const char *head, const void *body, size_t length)
-{
-    struct iovec parts[2] = {{.iov_base = (void *)head, .iov_len = strlen(head)},
-                             {.iov_base = (void *)body, .iov_len = length}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    /* What does not fit into an empty socket buffer is not worth waiting for. */
-    (void)!sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)shutdown(fd, SHUT_WR);
-}
-
-static void tell(struct connection *connection, bool of_address)
-{
-    static const char all[] = "{\"type\":\"urn:tutti:error:busy\",\"status\":503,"
-                              "\"title\":\"The server has too many connections\"}";
-    static const char own[] = "{\"type\":\"urn:tutti:error:rate-limited\",\"status\":429,"
-                              "\"title\":\"Your address has too many connections\"}";
-    const char *body = of_address ? own : all;
-    char head[256];
-    (void)snprintf(head, sizeof head,
-                   "HTTP/1.1 %s\r\nRetry-After: 1\r\nX-Content-Type-Options: nosniff\r\n"
-                   "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                   "Connection: close\r\n\r\n",
-                   of_address ? "429 Too Many Requests" : "503 Service Unavailable", strlen(body));
-    connection_answer(connection->fd, head, body, strlen(body));
-}
-
 static void link_connection(struct http_server *server, struct connection *connection)
 {
     connection->next = server->connections;
@@ -266,7 +292,7 @@ static void open_connection(struct http_server *server, struct connection *conne
     metric_add(server->metrics.refused_connections, refused);
     deadlines_wake(server);
     if (told) {
-        tell(connection, of_address);
+        tell(connection, of_address ? &too_many_of_one : &too_many);
     } else if (!roomy) {
         limit_unsent(connection);
     }
@@ -319,5 +345,13 @@ void connection_phase(struct connection *connection, enum phase phase)
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     atomic_store_explicit(&connection->phase_since_ms,
                           (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, memory_order_relaxed);
-    atomic_store_explicit(&connection->phase, (int)phase, memory_order_release);
+    atomic_store(&connection->phase, (int)phase);
+}
+
+/* Both sides write before they read, each what the other reads: so not both find the connection
+ * theirs. */
+bool connection_goes_on(struct connection *connection, enum phase phase)
+{
+    connection_phase(connection, phase);
+    return !atomic_load(&connection->refused);
 }

@@ -211,6 +211,7 @@ static void *on_target(void *argument, const char *target, struct MHD_Connection
         return NULL;
     }
     connection->request = request;
+    atomic_store(&connection->asks, true);
     request->request.method = "";
     request->request.remote = connection->peer_text;
     request->request.target =
@@ -284,6 +285,7 @@ void request_complete(struct request_private *request, bool sent)
         sink_abandon(request);
     }
     steps_finish(request, sent);
+    atomic_store(&request->connection->asks, false);
     connection_phase(request->connection, PHASE_HEADER);
     request_unref(request);
 }

@@ -59,6 +59,7 @@ struct connection {
     struct owner *owner;  /* under connections_lock; NULL: it leaves, and counts no more */
     _Atomic bool refused; /* over a limit, or displaced: to be closed */
     bool told;            /* that it is, under connections_lock */
+    _Atomic bool asks;    /* a request's line has come; until it is completed */
     _Atomic bool held;    /* its body waits for us, not for the client */
     bool lingers;         /* answered before its body was read: see linger.c */
     struct address peer;
@@ -215,9 +216,13 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
 void connection_notify(void *server, struct MHD_Connection *mhd, void **socket_context,
                        enum MHD_ConnectionNotificationCode code);
 void connection_phase(struct connection *connection, enum phase phase);
+/* To PHASE_WORK or PHASE_SEND. False: it was displaced before, and its client told so: nothing is
+ * to be done or said any more. */
+bool connection_goes_on(struct connection *connection, enum phase phase);
 void connections_done(struct http_server *server);
 /* Answers on the socket itself, past libmicrohttpd, and ends the connection: for a body that is cut
- * off while it comes in, and for clients that are too slow. Where nothing of an answer was sent. */
+ * off while it comes in, for clients that are too slow, and for who is displaced. Where nothing of
+ * an answer was sent. */
 void connection_answer(int fd, const char *head, const void *body, size_t length);
 
 /* steps.c: goes on with the request where it stands. */

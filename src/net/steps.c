@@ -267,7 +267,9 @@ static int handle_on_pool(struct request_private *request)
     if (error != 0) {
         return error;
     }
-    connection_phase(request->connection, PHASE_WORK);
+    if (!connection_goes_on(request->connection, PHASE_WORK)) {
+        return STEP_CLOSE;
+    }
     spans_queued(request);
     return on_pool(request, pool, lane, run_handler);
 }
@@ -336,8 +338,10 @@ static int step_reply(struct request_private *request)
             return result;
         }
     }
+    if (!connection_goes_on(request->connection, PHASE_SEND)) {
+        return STEP_CLOSE;
+    }
     request->connection->lingers = !request->body_complete && request->body_expected;
-    connection_phase(request->connection, PHASE_SEND);
     hold_answer(request);
     request->response = reply_make(request);
     if (request->response == NULL) {

@@ -375,6 +375,13 @@ static void an_address_has_a_limit_of_connections(void **state)
     http_server_free(server);
 }
 
+/* Whether there are bytes to be read. */
+static bool has_heard(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 /* Who comes when all is taken takes the place of one that does nothing, of the address with most.
  */
 static void idle_connections_make_room(void **state)
@@ -459,6 +466,35 @@ static void wait_for_memory(int64_t most)
     assert_in_range(memory_held(), 0, most);
 }
 
+/* An idle connection is closed and hears nothing: it might take that for its next answer. */
+static void idle_connections_go_without_a_word(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.connections_max = 2;
+    struct http_server *server = SERVE(&config, NULL);
+    int idle[2];
+    for (int i = 0; i < 2; i++) {
+        idle[i] = client_connect_from(server, 2);
+        assert_int_equal(ask_on(idle[i], GET("/read")), 204);
+    }
+    int status = 503; /* the loop may not be done with the last answer */
+    for (int i = 0; i < 400 && status == 503; i++) {
+        sleep_ms(5);
+        status = ask_from(server, 3, GET("/read"));
+    }
+    assert_int_equal(status, 204);
+    int ended = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_false(has_heard(idle[i]));
+        ended += client_is_closed_within(idle[i], 50);
+        (void)close(idle[i]);
+    }
+    assert_int_not_equal(ended, 0);
+    http_server_free(server);
+}
+
 /* All are in the middle of a request: one of an address with very many makes room all the same. */
 static void slow_connections_make_room(void **state)
 {
@@ -479,6 +515,11 @@ static void slow_connections_make_room(void **state)
     for (int i = 0; i < 1000 && blocked < 1; i++) {
         sleep_ms(5);
     }
+    int told = 0;
+    for (int i = 0; i < 9; i++) {
+        told += has_heard(slow[i]) && is_refused(slow[i]);
+    }
+    assert_int_equal(told, 1); /* who made room */
     int second = client_connect_from(server, 4);
     assert_true(is_refused(second)); /* there are eight left: they may be a browser's */
     held = 0;
@@ -541,6 +582,7 @@ int main(void)
         cmocka_unit_test(connections_have_a_limit),
         cmocka_unit_test(an_address_has_a_limit_of_connections),
         cmocka_unit_test(idle_connections_make_room),
+        cmocka_unit_test(idle_connections_go_without_a_word),
         cmocka_unit_test(slow_connections_make_room),
         cmocka_unit_test(requests_share_a_memory),
     };
