@@ -104,7 +104,10 @@ static void read_requests(const char *path, struct options *options)
         if (options->requests == NULL) {
             fail("memory");
         }
-        options->requests[options->request_count++] = (struct text){all.bytes + at, length};
+        const char *end = strstr(all.bytes + at, "\r\n\r\n");
+        size_t head_length = end != NULL ? (size_t)(end + 4 - (all.bytes + at)) : length;
+        options->requests[options->request_count++] =
+            (struct text){all.bytes + at, length, head_length};
         at += length + 1;
     }
     if (options->request_count == 0) {

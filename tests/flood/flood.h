@@ -14,6 +14,7 @@ enum mode {
 struct text {
     char *bytes;
     size_t length;
+    size_t head_length; /* of a request */
 };
 
 struct options {
@@ -43,10 +44,11 @@ enum { CODES = 600 };
 struct figures {
     uint64_t codes[CODES];
     uint64_t opened, failed;  /* connections */
-    uint64_t cut;             /* ended by the server with a request unanswered */
+    uint64_t cut;             /* ended by the server without a word, a request begun */
     uint64_t unexplained;     /* 429 or 503 without Retry-After */
-    struct samples answered;  /* from the last byte sent to the answer's first */
-    struct samples refused;   /* of 429 and 503 */
+    uint64_t unmeasured;      /* 429 without RateLimit-Limit, -Remaining and -Reset */
+    struct samples answered;  /* of whole heads, from the last byte sent to the answer's first */
+    struct samples refused;   /* the same of 429 and 503 */
     unsigned open, open_most; /* at once */
 };
 

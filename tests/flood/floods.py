@@ -306,10 +306,29 @@ def full_pool(scene, size):
     return [paced(requests, size, share=0.5), paced(store, size, share=0.4), paced(state, size, share=0.1, addresses=2)]
 
 
+def refusals(measured):
+    """How many were refused; of all, those ended without a word, refused without when to come again, and without RateLimit-*."""
+    loads = measured["floods"]
+    count = sum(number for load in loads for code, number in load["codes"].items() if code in ("429", "503"))
+    return count, *(sum(load[kind] for load in loads) for kind in ("cut", "unexplained", "unmeasured"))
+
+
+# Floods that hear 429 of no bucket of requests, so without RateLimit-*: an address has too many connections, or has
+# brought too many bad tokens.
+UNMEASURED = {many_from_few, bad_tokens}
+
+
+def well_told(flood, measured):
+    """Whether who was refused was told so, and all there is to say. Of a hundred one may go without a word: more than 48 linger
+    (TOLD_MAX)."""
+    count, cut, unexplained, unmeasured = refusals(measured)
+    return cut <= count / 100 and unexplained == 0 and (unmeasured == 0 or flood in UNMEASURED)
+
+
 # The name of each, the statuses it may be answered with, and those among them that must come.
 FLOODS = {
-    slow_headers: ({408, 429, 503}, set()),
-    slow_bodies: ({408, 429, 503}, set()),
+    slow_headers: ({408, 429, 503}, {408}),
+    slow_bodies: ({408, 429, 503}, {408, 429, 503}),
     fat_bodies: ({408, 429, 503}, {503}),
     slow_readers: ({200, 429, 503}, {200}),
     many_from_few: ({200, 429}, {200, 429}),

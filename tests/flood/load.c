@@ -176,6 +176,17 @@ static void send_up_to(struct load *load, struct client *client, size_t limit)
     }
 }
 
+static bool says(const struct client *client, const char *field)
+{
+    return strcasestr(client->head, field) != NULL;
+}
+
+static bool says_rate(const struct client *client)
+{
+    return says(client, "\nRateLimit-Limit: ") && says(client, "\nRateLimit-Remaining: ") &&
+           says(client, "\nRateLimit-Reset: ");
+}
+
 static void count_answer(struct load *load, struct client *client)
 {
     struct figures *figures = &load->figures;
@@ -186,13 +197,14 @@ static void count_answer(struct load *load, struct client *client)
     if (took_us < 0) {
         took_us = 0; /* it was there before the request had been sent */
     }
-    samples_add(refused ? &figures->refused : &figures->answered, took_us);
-    if (refused && strcasestr(client->head, "\nRetry-After: ") == NULL) {
-        figures->unexplained++;
+    if (client->sent >= load->options->requests[client->request].head_length) {
+        samples_add(refused ? &figures->refused : &figures->answered, took_us);
     }
+    figures->unexplained += refused && !says(client, "\nRetry-After: ");
+    figures->unmeasured += code == 429 && !says_rate(client);
     const char *length = strcasestr(client->head, "\nContent-Length: ");
     client->body_left = length != NULL ? strtoull(length + 17, NULL, 10) : 0;
-    client->closes = strcasestr(client->head, "\nConnection: close") != NULL;
+    client->closes = says(client, "\nConnection: close");
 }
 
 static void end_answer(struct load *load, struct client *client)
@@ -356,10 +368,10 @@ static void print(struct load *load)
 {
     struct figures *figures = &load->figures;
     printf("{\"opened\":%llu,\"open\":%u,\"open_most\":%u,\"failed\":%llu,\"cut\":%llu,"
-           "\"unexplained\":%llu,",
+           "\"unexplained\":%llu,\"unmeasured\":%llu,",
            (unsigned long long)figures->opened, figures->open, figures->open_most,
            (unsigned long long)figures->failed, (unsigned long long)figures->cut,
-           (unsigned long long)figures->unexplained);
+           (unsigned long long)figures->unexplained, (unsigned long long)figures->unmeasured);
     codes_print(figures->codes);
     printf(",");
     samples_print("answered", &figures->answered);

@@ -19,7 +19,9 @@ ENVIRONMENT = {
     "TUTTI_LIMITS_UPLOADS_PER_MINUTE": "60", "TUTTI_LIMITS_OBJECTS_PER_MINUTE": "6000",
     "TUTTI_LIMITS_LOGINS_PER_MINUTE": "180",
 }
+LONG_S = {floods.slow_bodies: 13}  # how slow a body is, is judged over 10 s
 STALL_MS = 1000  # a floor below which a shared machine's own noise may lie
+USUAL_MS = 100  # of what half of all keep to, on machines that are busy: ten times the bar that the bench has for most
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,7 @@ def check_listeners(heard, quiet):
     assert set(heard["codes"]) == {"200"} and heard["failed"] == 0, heard
     for kind in ("kept", "fresh"):
         assert heard[kind]["p99"] < max(STALL_MS, 20 * quiet[kind]["p99"]), (kind, heard, quiet)
+        assert heard[kind]["p50"] < max(USUAL_MS, 20 * quiet[kind]["p50"]), (kind, heard, quiet)
     assert heard["audio"]["flows"], heard
 
 
@@ -58,6 +61,13 @@ class SlowServer(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def check_refusals(flood, measured):
+    """Who is refused is told so, and soon."""
+    assert floods.well_told(flood, measured), measured["floods"]
+    for load in measured["floods"]:
+        assert load["refused"]["count"] == 0 or load["refused"]["p50"] < USUAL_MS, load
 
 
 @pytest.mark.parametrize("segment_s, seconds, flows", ((0, 4, True), (3, 4, False), (3, 12, False), (6, 4, False)))
@@ -79,12 +89,13 @@ def test_a_quiet_server_serves_the_listeners(quiet):
 
 @pytest.mark.parametrize("flood", floods.FLOODS, ids=lambda flood: flood.__name__)
 def test_flood(scene, quiet, flood):
-    measured = scene.measure(SECONDS, flood(scene, SIZE))
+    measured = scene.measure(LONG_S.get(flood, SECONDS), flood(scene, SIZE))
     check_listeners(measured["heard"], quiet)
     may, must = floods.FLOODS[flood]
     codes = {int(code) for load in measured["floods"] for code in load["codes"]}
     assert must <= codes <= may, measured["floods"]
-    assert all(load["unexplained"] == 0 for load in measured["floods"]), "429 and 503 say Retry-After"
+    assert all(load["codes"] for load in measured["floods"]), "each load hears something"
+    check_refusals(flood, measured)
     bound = floods.memory_bound_mb(CONNECTIONS, MEMORY_MB)
     assert measured["memory_mb"] <= bound, f"{measured['memory_mb']:.0f} MB, {bound:.0f} are the bound"
     assert max(load["open_most"] for load in measured["floods"]) > 0
@@ -95,9 +106,9 @@ def test_flood(scene, quiet, flood):
 
 
 def test_more_connections_than_there_is_room_for(scene, quiet):
-    """Slow headers from everywhere hold every connection there is; who comes takes the place of one of them."""
+    """Slow headers from everywhere hold every connection there is; who comes takes the place of one of them, which is told."""
     measured = scene.measure(SECONDS, floods.slow_headers(scene, 2 * CONNECTIONS))
     check_listeners(measured["heard"], quiet)
+    check_refusals(floods.slow_headers, measured)
     load, = measured["floods"]
-    refused = load["codes"].get("503", 0) + load["codes"].get("429", 0)
-    assert load["open_most"] > CONNECTIONS and load["cut"] + refused > CONNECTIONS // 4, load
+    assert load["open_most"] > CONNECTIONS and floods.refusals(measured)[0] > CONNECTIONS // 4, load
