@@ -146,6 +146,40 @@ static void if_match_wants_what_it_names(void **state)
     expect("cond", "4", "audio/flac", "");
 }
 
+static int copy_if(const struct blob_condition *condition)
+{
+    return blob_copy_if(store, BUCKET, "from", NULL, BUCKET, "to", NULL, condition, NULL);
+}
+
+static void copies_and_deletions_want_it_too(void **state)
+{
+    (void)state;
+    struct blob_stat old;
+    const struct blob_condition none = {.if_none_match = true};
+    assert_int_equal(put_if("from", "new", NULL, &none, NULL), 0);
+    assert_int_equal(put_if("to", "old", NULL, &none, &old), 0);
+    const struct blob_condition match = {.if_match = old.etag};
+    if (blob_is_remote(store)) {
+        assert_int_equal(copy_if(&none), ERR_UNSUPPORTED);
+        assert_int_equal(copy_if(&match), ERR_UNSUPPORTED);
+        assert_int_equal(blob_delete_if(store, BUCKET, "to", old.etag), ERR_UNSUPPORTED);
+        expect("to", "old", "audio/flac", "");
+        return;
+    }
+    assert_int_equal(copy_if(&none), ERR_PRECONDITION);
+    expect("to", "old", "audio/flac", "");
+    assert_int_equal(copy_if(&match), 0);
+    expect("to", "new", "audio/flac", "");
+    assert_int_equal(copy_if(&match), ERR_PRECONDITION);
+    assert_int_equal(blob_delete_if(store, BUCKET, "to", old.etag), ERR_PRECONDITION);
+    expect("to", "new", "audio/flac", "");
+    assert_int_equal(blob_delete_if(store, BUCKET, "to", "*"), 0);
+    assert_int_equal(blob_delete_if(store, BUCKET, "to", "*"), ERR_NOT_FOUND);
+    assert_int_equal(copy_if(&match), ERR_NOT_FOUND);
+    assert_int_equal(copy_if(&none), 0);
+    expect("to", "new", "audio/flac", "");
+}
+
 enum { RACERS = 8, ROUNDS = 20 };
 static char expected_etag[BLOB_ETAG_MAX];
 
@@ -262,6 +296,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(headers_of_an_upload_in_parts_are_the_objects),
         cmocka_unit_test(headers_are_lines_of_a_name_and_a_value),
         cmocka_unit_test(if_match_wants_what_it_names),
+        cmocka_unit_test(copies_and_deletions_want_it_too),
         cmocka_unit_test(of_many_with_one_etag_one_wins),
         cmocka_unit_test(only_an_empty_bucket_goes),
         cmocka_unit_test(uploads_are_listed_until_they_end),

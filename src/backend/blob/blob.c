@@ -406,7 +406,14 @@ int blob_stat(struct blob_store *store, const char *bucket, const char *key,
 int blob_delete(struct blob_store *store, const char *bucket, const char *key)
 {
     int error = check(bucket, key);
-    return error != 0 ? error : store->engine->remove(store, bucket, key);
+    return error != 0 ? error : store->engine->remove(store, bucket, key, NULL);
+}
+
+int blob_delete_if(struct blob_store *store, const char *bucket, const char *key,
+                   const char *if_match)
+{
+    int error = check(bucket, key);
+    return error != 0 ? error : store->engine->remove(store, bucket, key, if_match);
 }
 
 int blob_delete_many(struct blob_store *store, const char *bucket, const char *const *keys,
@@ -423,7 +430,7 @@ int blob_delete_many(struct blob_store *store, const char *bucket, const char *c
         return store->engine->remove_many(store, bucket, keys, count);
     }
     for (unsigned i = 0; error == 0 && i < count; i++) {
-        error = store->engine->remove(store, bucket, keys[i]);
+        error = store->engine->remove(store, bucket, keys[i], NULL);
     }
     return error;
 }
@@ -438,12 +445,20 @@ int blob_copy_as(struct blob_store *store, const char *bucket, const char *key, 
                  const char *to_bucket, const char *to_key, const struct blob_meta *meta,
                  struct blob_stat *ret_stat)
 {
+    return blob_copy_if(store, bucket, key, etag, to_bucket, to_key, meta,
+                        &(struct blob_condition){0}, ret_stat);
+}
+
+int blob_copy_if(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+                 const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                 const struct blob_condition *condition, struct blob_stat *ret_stat)
+{
     int error = check(bucket, key);
     error = error != 0 ? error : check(to_bucket, to_key);
     error = error != 0 ? error : check_meta(meta);
-    return error != 0
-               ? error
-               : store->engine->copy(store, bucket, key, etag, to_bucket, to_key, meta, ret_stat);
+    return error != 0 ? error
+                      : store->engine->copy(store, bucket, key, etag, to_bucket, to_key, meta,
+                                            condition, ret_stat);
 }
 
 int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,

@@ -203,6 +203,10 @@ int blob_stat(struct blob_store *store, const char *bucket, const char *key,
               struct blob_stat *ret_stat);
 /* ERR_NOT_FOUND is not an error of delete: 0. */
 int blob_delete(struct blob_store *store, const char *bucket, const char *key);
+/* Only if if_match holds at the moment the object goes (struct blob_condition, whose errors these
+ * are). ERR_UNSUPPORTED: the store can't look and delete at once; nothing was deleted. */
+int blob_delete_if(struct blob_store *store, const char *bucket, const char *key,
+                   const char *if_match);
 /* Many, in any order; where it fails some may be gone and some not. */
 int blob_delete_many(struct blob_store *store, const char *bucket, const char *const *keys,
                      unsigned count);
@@ -214,6 +218,11 @@ int blob_copy(struct blob_store *store, const char *bucket, const char *key, con
 int blob_copy_as(struct blob_store *store, const char *bucket, const char *key, const char *etag,
                  const char *to_bucket, const char *to_key, const struct blob_meta *meta,
                  struct blob_stat *ret_stat);
+/* The same under a condition of what is at the new key (see blob_put_commit_if). ERR_UNSUPPORTED:
+ * the store can't look and copy at once; nothing was copied. */
+int blob_copy_if(struct blob_store *store, const char *bucket, const char *key, const char *etag,
+                 const char *to_bucket, const char *to_key, const struct blob_meta *meta,
+                 const struct blob_condition *condition, struct blob_stat *ret_stat);
 /* Keys with prefix, in byte order, after `after` ("" for the first), at most `limit`. visit
  * returning non-zero ends it and is returned. A damaged object is listed without size and ETag. */
 int blob_list(struct blob_store *store, const char *bucket, const char *prefix, const char *after,

@@ -48,13 +48,14 @@ struct blob_engine {
                         char out[BLOB_HEADERS_MAX + 1]);
     int (*stat)(struct blob_store *store, const char *bucket, const char *key,
                 struct blob_stat *ret_stat);
-    int (*remove)(struct blob_store *store, const char *bucket, const char *key);
+    int (*remove)(struct blob_store *store, const char *bucket, const char *key,
+                  const char *if_match); /* NULL: whatever is there */
     /* May be NULL: one after the other. */
     int (*remove_many)(struct blob_store *store, const char *bucket, const char *const *keys,
                        unsigned count);
     int (*copy)(struct blob_store *store, const char *bucket, const char *key, const char *etag,
                 const char *to_bucket, const char *to_key, const struct blob_meta *meta,
-                struct blob_stat *ret_stat);
+                const struct blob_condition *condition, struct blob_stat *ret_stat);
     int (*list)(struct blob_store *store, const char *bucket, const char *prefix, const char *after,
                 unsigned limit,
                 int (*visit)(void *argument, const char *key, const struct blob_stat *stat),

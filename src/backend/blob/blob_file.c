@@ -332,7 +332,21 @@ static void prune(int base, char *path)
     }
 }
 
-static int file_remove(struct blob_store *head, const char *bucket, const char *key)
+/* Takes the name out of its folder, by invariant 5; the lock is gone with the descriptor. */
+static int unlink_leaf(int parent, const char *leaf, const char *if_match)
+{
+    if (flock(parent, if_match != NULL ? LOCK_EX : LOCK_SH) != 0) {
+        return error_from_errno(errno);
+    }
+    int error = if_match != NULL ? blob_file_check_match(parent, leaf, if_match) : 0;
+    if (error == 0 && unlinkat(parent, leaf, 0) != 0) {
+        error = error_from_errno(errno);
+    }
+    return error == 0 && fsync(parent) != 0 ? error_from_errno(errno) : error;
+}
+
+static int file_remove(struct blob_store *head, const char *bucket, const char *key,
+                       const char *if_match)
 {
     struct file_store *store = file_store_of(head);
     int base CLEANUP_CLOSE = blob_file_open_bucket(store, bucket);
@@ -343,20 +357,11 @@ static int file_remove(struct blob_store *head, const char *bucket, const char *
     blob_path_from_key(key, path);
     const char *leaf = NULL;
     int parent CLEANUP_CLOSE = blob_file_open_parent(store, base, path, false, &leaf);
-    if (parent < 0) {
-        return parent == ERR_NOT_FOUND ? 0 : parent;
+    int error = parent < 0 ? parent : unlink_leaf(parent, leaf, if_match);
+    if (error == 0) {
+        prune(base, path);
     }
-    if (flock(parent, LOCK_SH) != 0) { /* invariant 5; gone with the descriptor */
-        return error_from_errno(errno);
-    }
-    if (unlinkat(parent, leaf, 0) != 0) {
-        return errno == ENOENT ? 0 : error_from_errno(errno);
-    }
-    if (fsync(parent) != 0) {
-        return error_from_errno(errno);
-    }
-    prune(base, path);
-    return 0;
+    return error == ERR_NOT_FOUND && if_match == NULL ? 0 : error;
 }
 
 static int file_read_headers(const struct blob_source *source, const struct blob_stat *stat,

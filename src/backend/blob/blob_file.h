@@ -11,7 +11,7 @@
  *      folder that was made is fsynced in its parent before it is used (make_lock).
  *   4. An unlocked file in temporary/ belongs to nobody: whoever opens the store removes it.
  *   5. Whoever renames into a folder of objects or removes from it holds its lock (flock), shared;
- *      who looks before renaming (if_match) holds it alone.
+ *      who looks before that (if_match) holds it alone.
  */
 #pragma once
 
@@ -100,6 +100,9 @@ int blob_file_writer_splice(struct file_writer *writer, int from, uint64_t bytes
 /* Appends all of an object's bytes by way of the writer. Takes the source. */
 int blob_file_writer_append(struct file_writer *writer, struct blob_source *source);
 
+/* Whether the object that has the name in the folder now has this ETag ("*": any): 0,
+ * ERR_PRECONDITION, or ERR_NOT_FOUND where there is none. Under the folder's lock, held alone. */
+int blob_file_check_match(int parent, const char *leaf, const char *etag);
 /* Renames the temporary file to its place, if the condition holds there, and syncs that folder. */
 int blob_file_writer_publish(struct file_writer *writer, const struct blob_condition *condition);
 /* Forgets the writer; the temporary file, if it still has its name, stays. */
@@ -129,7 +132,7 @@ int blob_file_source(struct file_store *store, int fd, const char *prefix, const
                      unsigned char *secret);
 int blob_file_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
                    const char *to_bucket, const char *to_key, const struct blob_meta *meta,
-                   struct blob_stat *ret_stat);
+                   const struct blob_condition *condition, struct blob_stat *ret_stat);
 
 /* blob_file_list.c */
 int blob_file_list(struct blob_store *store, const char *bucket, const char *prefix,

@@ -37,10 +37,9 @@ static int link_source(struct file_writer *writer, int source)
     return 0;
 }
 
-static const struct blob_condition no_condition;
-
-/* The object copied from. */
+/* The object copied from, and what must hold of the place it goes to. */
 struct source {
+    const struct blob_condition *condition;
     struct blob_source file;
     struct blob_stat stat;
     unsigned char secret[BLOB_SECRET_BYTES]; /* of a sealed one */
@@ -85,7 +84,7 @@ static int copy_described(struct file_store *store, const char *bucket, const ch
     memcpy(etag, source->stat.etag, sizeof etag);
     writer->stat.part_bytes = source->stat.part_bytes;
     writer->error = copy_bytes(writer, prefix, source);
-    return blob_file_writer_commit(writer, etag, &no_condition, &source->stat);
+    return blob_file_writer_commit(writer, etag, source->condition, &source->stat);
 }
 
 /* By its bytes, with the description it has. */
@@ -114,7 +113,7 @@ static int copy_link(struct file_store *store, const char *bucket, const char *k
         blob_file_put_abort(opened);
         return ERR_UNSUPPORTED;
     }
-    error = blob_file_writer_publish(writer, &no_condition);
+    error = blob_file_writer_publish(writer, source->condition);
     error = error != 0 ? error : blob_trailer_read(source->file.fd, &source->stat);
     /* rename does nothing where both names are the same file already: drop ours */
     (void)unlinkat(store->temporary, writer->temporary, 0);
@@ -124,10 +123,10 @@ static int copy_link(struct file_store *store, const char *bucket, const char *k
 
 int blob_file_copy(struct blob_store *head, const char *bucket, const char *key, const char *etag,
                    const char *to_bucket, const char *to_key, const struct blob_meta *meta,
-                   struct blob_stat *ret_stat)
+                   const struct blob_condition *condition, struct blob_stat *ret_stat)
 {
     struct file_store *store = file_store_of(head);
-    struct source source = {.file.fd = -1};
+    struct source source = {.condition = condition, .file.fd = -1};
     int error =
         blob_file_open_secret(store, bucket, key, &source.file, &source.stat, source.secret);
     if (error != 0) {

@@ -298,8 +298,7 @@ int blob_file_writer_append(struct file_writer *writer, struct blob_source *sour
     return error;
 }
 
-/* The condition of what stands at the name now. Under the folder's lock, held alone. */
-static int check_match(int parent, const char *leaf, const char *etag)
+int blob_file_check_match(int parent, const char *leaf, const char *etag)
 {
     struct blob_stat stat;
     int fd CLEANUP_CLOSE = blob_file_open_beneath(parent, leaf, O_RDONLY);
@@ -318,7 +317,8 @@ static int rename_into(struct file_writer *writer, int parent, const char *leaf,
     if (flock(parent, condition->if_match != NULL ? LOCK_EX : LOCK_SH) != 0) {
         return error_from_errno(errno);
     }
-    int error = condition->if_match != NULL ? check_match(parent, leaf, condition->if_match) : 0;
+    int error =
+        condition->if_match != NULL ? blob_file_check_match(parent, leaf, condition->if_match) : 0;
     if (error == 0 && renameat2(writer->store->temporary, writer->temporary, parent, leaf,
                                 condition->if_none_match ? RENAME_NOREPLACE : 0) != 0) {
         error = errno == EEXIST                           ? ERR_PRECONDITION

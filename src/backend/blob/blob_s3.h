@@ -187,7 +187,7 @@ void blob_s3_call_xml(struct s3_call *call, const struct buffer *body, char md5[
 /* blob_s3_copy.c */
 int blob_s3_copy(struct blob_store *store, const char *bucket, const char *key, const char *etag,
                  const char *to_bucket, const char *to_key, const struct blob_meta *meta,
-                 struct blob_stat *ret_stat);
+                 const struct blob_condition *condition, struct blob_stat *ret_stat);
 
 /* blob_s3_multipart.c. Those with a key take the store's. */
 int blob_s3_parts_begin(struct s3_store *store, const char *key,
@@ -220,7 +220,8 @@ int blob_s3_multipart_uploads(struct blob_store *store, const char *bucket,
 int blob_s3_multipart_sweep(struct blob_store *store, int64_t before_ms);
 
 /* blob_s3_delete.c */
-int blob_s3_remove(struct blob_store *store, const char *bucket, const char *key);
+int blob_s3_remove(struct blob_store *store, const char *bucket, const char *key,
+                   const char *if_match);
 int blob_s3_remove_many(struct blob_store *store, const char *bucket, const char *const *keys,
                         unsigned count);
 

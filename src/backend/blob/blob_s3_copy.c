@@ -1,6 +1,7 @@
 /* Copies inside an S3 store: the bytes never come here. One request up to 5 GiB, above that parts
  * of the source are named. The source is looked at first, for its size and description, and copied
- * by the ETag that it had then. Any thread.
+ * by the ETag that it had then. Conditions of the new key are not left to the store: many pass over
+ * them. Any thread.
  */
 #include "backend/blob/blob_s3.h"
 
@@ -163,8 +164,11 @@ static int copy_object(struct copying *copying, const char *from)
 
 int blob_s3_copy(struct blob_store *head, const char *bucket, const char *key, const char *etag,
                  const char *to_bucket, const char *to_key, const struct blob_meta *meta,
-                 struct blob_stat *ret_stat)
+                 const struct blob_condition *condition, struct blob_stat *ret_stat)
 {
+    if (condition->if_none_match || condition->if_match != NULL) {
+        return ERR_UNSUPPORTED;
+    }
     struct s3_store *store = blob_s3_store_of(head);
     char from[S3_KEY_SIZE], to[S3_KEY_SIZE];
     struct copying copying = {.store = store, .to = to, .described = meta != NULL};

@@ -9,8 +9,13 @@
 
 enum { KEYS_AT_ONCE = 1000, BODY_BYTES_MAX = 8 * 1024 * 1024 };
 
-int blob_s3_remove(struct blob_store *head, const char *bucket, const char *key)
+/* Many stores pass over a condition of a deletion, so none is sent. */
+int blob_s3_remove(struct blob_store *head, const char *bucket, const char *key,
+                   const char *if_match)
 {
+    if (if_match != NULL) {
+        return ERR_UNSUPPORTED;
+    }
     struct s3_store *store = blob_s3_store_of(head);
     char name[S3_KEY_SIZE];
     int error = blob_s3_key_of(store, bucket, key, name);

@@ -199,6 +199,11 @@ int s3_condition(struct request *request, struct blob_condition *ret_condition)
 {
     const char *none = request_header(request, "If-None-Match");
     const char *match = request_header(request, "If-Match");
+    if (request_header(request, "If-Modified-Since") != NULL ||
+        request_header(request, "If-Unmodified-Since") != NULL) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            "What changes an object has no condition of time here");
+    }
     if (none != NULL && strcmp(none, "*") != 0) {
         return s3_fail_with(request, S3_NOT_IMPLEMENTED, "If-None-Match of a write can only be *");
     }
@@ -289,6 +294,9 @@ int s3_fail_object(struct request *request, const char *bucket, int code)
         return s3_fail(request, S3_BUCKET_NAME);
     case ERR_PRECONDITION:
         return s3_fail(request, S3_PRECONDITION);
+    case ERR_UNSUPPORTED:
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            "The store below can't hold this condition");
     default:
         return s3_fail_code(request, code);
     }

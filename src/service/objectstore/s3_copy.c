@@ -97,9 +97,11 @@ int s3_copy(struct request *request, const struct s3_access *access, const char 
 {
     struct source source = {0};
     struct blob_meta meta = {0};
+    struct blob_condition condition;
     struct blob_stat stat;
     bool replace = false;
     int error = read_source(request, access, &source);
+    error = error != 0 ? error : s3_condition(request, &condition);
     error = error != 0 ? error : read_directive(request, &replace);
     if (error == 0 && replace) {
         error = s3_meta_read(request, &meta);
@@ -107,8 +109,8 @@ int s3_copy(struct request *request, const struct s3_access *access, const char 
     if (error != 0) {
         return error;
     }
-    error = blob_copy_as(s3_store(request)->blobs, source.bucket, source.key, source.if_match,
-                         bucket, key, replace ? &meta : NULL, &stat);
+    error = blob_copy_if(s3_store(request)->blobs, source.bucket, source.key, source.if_match,
+                         bucket, key, replace ? &meta : NULL, &condition, &stat);
     return error != 0 ? s3_fail_object(request, source.bucket, error)
                       : reply_copy(request, "CopyObjectResult", &stat);
 }

@@ -2,11 +2,20 @@
 #include "service/objectstore/s3.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "service/objectstore/s3_xml.h"
 
 int s3_delete_object(struct request *request, const char *bucket, const char *key)
 {
-    int error = blob_delete(s3_store(request)->blobs, bucket, key);
+    struct blob_condition condition;
+    int error = s3_condition(request, &condition);
+    if (error == 0 && condition.if_none_match) {
+        error = s3_fail_with(request, S3_NOT_IMPLEMENTED, "A deletion has no If-None-Match");
+    }
+    if (error != 0) {
+        return error;
+    }
+    error = blob_delete_if(s3_store(request)->blobs, bucket, key, condition.if_match);
     return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 204);
 }
 
@@ -19,8 +28,26 @@ int s3_delete_bucket(struct request *request, const char *bucket)
     return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 204);
 }
 
-static void add_failure(struct buffer *out, const char *key, const char *code, const char *message)
+/* What became of one object of many, in S3's words. */
+static void add_failure(struct buffer *out, const char *key, int error)
 {
+    static const struct {
+        int error;
+        const char *code, *message;
+    } rows[] = {
+        {ERR_PRECONDITION, "PreconditionFailed", "The object has another ETag"},
+        {ERR_NOT_FOUND, "NoSuchKey", "There is no such object"},
+        {ERR_UNSUPPORTED, "NotImplemented",
+         "Objects have no versions here, and a deletion no condition but an ETag"},
+    };
+    const char *code = "InternalError";
+    const char *message = "It could not be deleted; try again";
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].error == error) {
+            code = rows[i].code;
+            message = rows[i].message;
+        }
+    }
     (void)buffer_add(out, "<Error>");
     s3_xml_text(out, "Key", key, false);
     s3_xml_text(out, "Code", code, false);
@@ -31,16 +58,16 @@ static void add_failure(struct buffer *out, const char *key, const char *code, c
 static void delete_one(struct request *request, const char *bucket,
                        const struct s3_xml_object *object, bool quiet, struct buffer *out)
 {
+    int error = 0;
     if (object->conditional) {
-        add_failure(out, object->key, "NotImplemented",
-                    "Objects have no versions here and are deleted without conditions");
-        return;
+        error = ERR_UNSUPPORTED;
+    } else if (blob_key_valid(object->key)) {
+        error = blob_delete_if(s3_store(request)->blobs, bucket, object->key, object->if_match);
+    } else if (object->if_match != NULL) {
+        error = ERR_NOT_FOUND; /* such a key was never taken */
     }
-    int error = blob_key_valid(object->key)
-                    ? blob_delete(s3_store(request)->blobs, bucket, object->key)
-                    : 0; /* such a key was never taken */
     if (error != 0) {
-        add_failure(out, object->key, "InternalError", "It could not be deleted; try again");
+        add_failure(out, object->key, error);
     } else if (!quiet) {
         (void)buffer_add(out, "<Deleted>");
         s3_xml_text(out, "Key", object->key, false);

@@ -30,7 +30,8 @@ int s3_xml_parts(const void *body, size_t length, struct blob_part *parts, unsig
 enum { S3_XML_DELETE_MAX = 1000 };
 struct s3_xml_object {
     const char *key;
-    bool conditional; /* more is said than the key: a version or a condition */
+    const char *if_match; /* its ETag, without quotes; NULL: any */
+    bool conditional;     /* more is said than these: a version or another condition */
 };
 struct s3_xml_delete {
     bool quiet; /* only failures are answered */

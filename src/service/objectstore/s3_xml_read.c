@@ -145,12 +145,24 @@ static int object_begin(void *argument)
     return 0;
 }
 
+/* An ETag without the quotes around it. */
+static const char *bare_copy(struct arena *arena, const char *text)
+{
+    size_t length = strlen(text);
+    bool quoted = length >= 2 && text[0] == '"' && text[length - 1] == '"';
+    return arena_strndup(arena, text + quoted, length - 2 * (size_t)quoted);
+}
+
 static int object_field(void *argument, const char *name, const char *text)
 {
     struct objects *objects = argument;
     struct s3_xml_object *object = &objects->into->objects[objects->into->count];
+    if (strcmp(name, "ETag") == 0) {
+        object->if_match = bare_copy(objects->arena, text);
+        return object->if_match != NULL ? 0 : ERR_NO_MEMORY;
+    }
     if (strcmp(name, "Key") != 0) {
-        object->conditional = true; /* a version, an ETag, a size: looked at by nobody here */
+        object->conditional = true; /* a version, a time, a size: looked at by nobody here */
         return 0;
     }
     object->key = arena_strdup(objects->arena, text);
