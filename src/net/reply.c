@@ -26,7 +26,7 @@ static bool is_value(const char *value)
 int reply_header_add(struct request *request, const char *name, const char *value)
 {
     struct reply *reply = &request_private(request)->reply;
-    if (value[0] == '\0' || !is_value(value)) {
+    if (!is_value(value)) {
         return problem_set(&request->call.problem, ERR_INTERNAL, "The header %s can't be sent",
                            name);
     }

@@ -1,5 +1,9 @@
 """What the built-in store says yes to, it does; what it does not do, it refuses: conditions, sums, queries and headers
 as the S3 clients at hand send them. On a plain and on an encrypted store."""
+import os
+import pathlib
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -88,3 +92,33 @@ def test_conditions_that_do_not_hold_are_refused(s3, bucket):
     answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "ETag": etag}]})
     assert [entry["Code"] for entry in answer["Errors"]] == ["NotImplemented"]
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"1"
+
+
+# What is kept with an object.
+
+@pytest.mark.parametrize("more", [
+    {"Metadata": {"note": "", "other": "x"}}, {"Metadata": {"note": "   "}}, {"ContentDisposition": ""},
+    {"ContentLanguage": "", "Metadata": {"other": "x"}}, {"ContentType": "", "CacheControl": ""}])
+def test_values_may_be_empty(s3, bucket, more):
+    at, told = {"Bucket": bucket, "Key": "k"}, {name: value.strip() for name, value in more.get("Metadata", {}).items()}
+    s3.put_object(**at, Body=b"body", **more)
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts", **more)["UploadId"]
+    part = {"Bucket": bucket, "Key": "parts", "UploadId": upload}
+    etag = s3.upload_part(**part, PartNumber=1, Body=b"body")["ETag"]
+    s3.complete_multipart_upload(**part, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    for name in ("k", "copy", "parts"):
+        got = s3.get_object(Bucket=bucket, Key=name)
+        assert (got["Body"].read(), got["Metadata"]) == (b"body", told)
+        assert s3.head_object(Bucket=bucket, Key=name)["Metadata"] == told
+
+
+def test_the_command_line_may_say_nothing_of_a_note(key, s3, bucket, tmp_path):
+    (tmp_path / "file").write_bytes(b"body")
+    environment = {**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+                   "AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret, "HOME": str(tmp_path),
+                   "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": key.url}
+    subprocess.run([pathlib.Path(sys.executable).parent / "aws", "s3api", "put-object", "--bucket", bucket, "--key", "k",
+                    "--body", tmp_path / "file", "--metadata", "note="], env=environment, check=True, timeout=60,
+                   capture_output=True)
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"note": ""}
