@@ -1,15 +1,18 @@
 """What the built-in store says yes to, it does; what it does not do, it refuses: conditions, sums, queries and headers
 as the S3 clients at hand send them. On a plain and on an encrypted store."""
+import hashlib
 import os
 import pathlib
 import subprocess
 import sys
 import uuid
+from urllib.parse import quote
 
 import pytest
+import requests
 
 from conftest import OBJECTS, Server
-from s3_key import Key, refused
+from s3_key import Key, code_of, refused, sign
 
 NO = ("NotImplemented", 501)
 FAILED = ("PreconditionFailed", 412)
@@ -122,3 +125,105 @@ def test_the_command_line_may_say_nothing_of_a_note(key, s3, bucket, tmp_path):
                     "--body", tmp_path / "file", "--metadata", "note="], env=environment, check=True, timeout=60,
                    capture_output=True)
     assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"note": ""}
+
+
+# What is not known here.
+
+def ask(key, method, path, query=None, headers=None, body=b""):
+    """A request signed by hand. The status and S3's word."""
+    signed, *_ = sign(key, method, f"/s3/{path}", headers or {}, hashlib.sha256(body).hexdigest(), query=query)
+    pairs = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in (query or {}).items())
+    answer = requests.request(method, f"{key.url}/{path}{'?' if pairs else ''}{pairs}", headers=signed, data=body, timeout=10)
+    return answer.status_code, code_of(answer) if answer.status_code >= 400 and answer.text else None
+
+
+UNKNOWN = (501, "NotImplemented")
+
+
+def test_queries_that_are_not_known_change_nothing(key, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    for name in ("renameObject", "append", "annotation", "partNumber", "acl", "tagging", "legal-hold", "versionId", "uploads",
+                 "x-amz-copy-source", "x-amz-acl", "X-Amz-Meta-Note", "delete"):
+        assert ask(key, "PUT", f"{bucket}/k", {name: "1"}) == UNKNOWN, name
+    for name in ("restore", "select", "append", "delete", "torrent"):
+        assert ask(key, "POST", f"{bucket}/k", {name: ""}) == UNKNOWN, name
+    for name in ("tagging", "versionId", "annotation", "uploads"):
+        assert ask(key, "DELETE", f"{bucket}/k", {name: "1"}) == UNKNOWN, name
+    for name in ("acl", "attributes", "torrent", "session", "prefix"):
+        assert ask(key, "GET", f"{bucket}/k", {name: ""}) == UNKNOWN, name
+    assert ask(key, "PUT", f"{bucket}/k", {"x-id": "PutObject", "x-amz-sdk-checksum-algorithm": "CRC32"}, body=b"kept") == (200, None)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
+    s3.delete_object(Bucket=bucket, Key="k")
+    for name in ("intelligent-tiering", "metadataTable", "metadataConfiguration", "abac", "policy", "uploadId", "versions"):
+        assert ask(key, "DELETE", bucket, {name: "x"}) == UNKNOWN, name
+    for name in ("policyStatus", "session", "versions", "object-lock", "acl", "uploadId", "notification"):
+        assert ask(key, "GET", bucket, {name: ""}) == UNKNOWN, name
+    for name in ("versioning", "abac", "policy", "metadataTable"):
+        assert ask(key, "PUT", f"{bucket}-new", {name: ""}) == UNKNOWN, name
+    assert ask(key, "GET", "", {"analytics": ""}) == UNKNOWN
+    assert ask(key, "GET", bucket, {"list-type": "2", "x-id": "ListObjectsV2"}) == (200, None)
+    assert bucket in [entry["Name"] for entry in s3.list_buckets()["Buckets"]]
+    assert refused(s3.head_bucket, Bucket=f"{bucket}-new")[1] == 404
+
+
+def test_headers_that_are_not_known_change_nothing(key, s3, bucket):
+    at = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**at, Body=b"kept")
+    for more in ({"ObjectLockLegalHoldStatus": "ON"}, {"ObjectLockRetainUntilDate": 4e9}, {"GrantReadACP": "id=x"},
+                 {"GrantWriteACP": "id=x"}, {"StorageClass": "GLACIER"}, {"ACL": "aws-exec-read"}, {"WriteOffsetBytes": 1},
+                 {"SSEKMSKeyId": "x", "ServerSideEncryption": "aws:kms"}, {"BucketKeyEnabled": True}):
+        assert refused(s3.put_object, **at, Body=b"lost", **more) == NO, more
+    for name in ("x-amz-server-side-encryption-customer-key", "x-amz-server-side-encryption-customer-key-md5", "x-amz-mfa",
+                 "x-amz-write-offset-bytes", "x-amz-if-match-size", "x-amz-website-redirect-location", "x-amz-rename-source"):
+        assert ask(key, "PUT", f"{bucket}/k", headers={name: "1"}, body=b"lost") == UNKNOWN, name
+        assert ask(key, "DELETE", f"{bucket}/k", headers={name: "1"}) == UNKNOWN, name
+    assert refused(s3.delete_object, **at, MFA="1 2") == NO
+    assert refused(s3.create_bucket, Bucket=f"{bucket}-new", ObjectLockEnabledForBucket=True) == NO
+    assert refused(s3.head_bucket, Bucket=f"{bucket}-new")[1] == 404
+    assert s3.get_object(**at)["Body"].read() == b"kept"
+    for more in ({"StorageClass": "STANDARD"}, {"ACL": "bucket-owner-full-control"}, {"RequestPayer": "requester"},
+                 {"ExpectedBucketOwner": "123456789012"}):
+        s3.put_object(**at, Body=b"new", **more)
+    s3.create_bucket(Bucket=f"{bucket}-new", ObjectLockEnabledForBucket=False, ObjectOwnership="BucketOwnerEnforced")
+    s3.delete_bucket(Bucket=f"{bucket}-new")
+
+
+def test_conditions_where_none_are_known(key, s3, bucket):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    for condition in ("If-Match", "If-None-Match", "If-Unmodified-Since"):
+        headers = {condition.lower(): "*"}
+        part = {"partNumber": "1", "uploadId": upload}
+        assert ask(key, "PUT", f"{bucket}/k", part, headers, b"x") == UNKNOWN
+        assert ask(key, "DELETE", f"{bucket}/k", {"uploadId": upload}, headers) == UNKNOWN
+        assert ask(key, "POST", f"{bucket}/k", {"uploads": ""}, headers) == UNKNOWN
+        assert ask(key, "DELETE", bucket, headers=headers) == UNKNOWN
+    assert ask(key, "PUT", f"{bucket}/k", headers={"if-unmodified-since": "Thu, 01 Jan 2026 00:00:00 GMT"}) == UNKNOWN
+    assert ask(key, "DELETE", f"{bucket}/k", headers={"if-none-match": "*"}) == UNKNOWN
+    assert "Parts" not in s3.list_parts(Bucket=bucket, Key="k", UploadId=upload)
+
+
+def test_buckets_are_listed_in_pages(key, s3, bucket):
+    names = sorted(f"{bucket}-{number}" for number in range(5))
+    for name in names:
+        s3.create_bucket(Bucket=name)
+    listed = s3.list_buckets(Prefix=f"{bucket}-")
+    assert [entry["Name"] for entry in listed["Buckets"]] == names and listed["Prefix"] == f"{bucket}-"
+    assert not s3.list_buckets(Prefix="zzz").get("Buckets")
+    for size in (1, 2, 5, 1000):
+        pages = s3.get_paginator("list_buckets").paginate(Prefix=f"{bucket}-", PaginationConfig={"PageSize": size})
+        assert [entry["Name"] for page in pages for entry in page["Buckets"]] == names
+    assert ask(key, "GET", "", {"max-buckets": "0"}) == (400, "InvalidArgument")
+
+
+def test_the_owner_is_told_when_asked_for(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert "Owner" not in s3.list_objects_v2(Bucket=bucket)["Contents"][0]
+    assert s3.list_objects_v2(Bucket=bucket, FetchOwner=True)["Contents"][0]["Owner"]["ID"] == "tutti"
+
+
+def test_other_conditions_are_refused(s3, bucket):
+    at = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**at, Body=b"1")
+    for more in ({"IfMatchSize": 7}, {"IfMatchLastModifiedTime": 1700000000}):
+        assert refused(s3.delete_object, **at, **more) == NO
+    assert s3.get_object(**at)["Body"].read() == b"1"

@@ -10,58 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Parts of S3's API that would be silently wrong if taken for a plain GET or PUT. */
-static const char *const unknown_parts[] = {
-    "acl",
-    "tagging",
-    "versions",
-
-    "policy",
-    "lifecycle",
-    "cors",
-    "website",
-    "attributes",
-    "torrent",
-    "legal-hold",
-    "retention",
-    "versionId",
-    "restore",
-    "select",
-    "encryption",
-    "notification",
-    "replication",
-    "analytics",
-    "inventory",
-    "logging",
-    "metrics",
-    "object-lock",
-    "ownershipControls",
-    "publicAccessBlock",
-    "requestPayment",
-    "accelerate",
-};
-
-static int refuse_unknown_parts(struct request *request, const char *key)
-{
-    if (s3_asks(request, "versioning") && (key[0] != '\0' || strcmp(request->method, "GET") != 0)) {
-        return s3_fail(request, S3_NOT_IMPLEMENTED); /* only to be read, of a bucket */
-    }
-    for (unsigned i = 0; i < COUNT_OF(unknown_parts); i++) {
-        if (s3_asks(request, unknown_parts[i])) {
-            return s3_fail(request, S3_NOT_IMPLEMENTED);
-        }
-    }
-    return 0;
-}
-
 /* What every operation begins with. */
 static int begin(struct request *request, struct s3_access *ret_access, const char **ret_bucket,
                  const char **ret_key)
 {
     int error = s3_object_names(request, ret_bucket, ret_key);
     error = error != 0 ? error : s3_authorize(request, *ret_bucket, ret_access);
-    error = error != 0 ? error : refuse_unknown_parts(request, *ret_key);
-    error = error != 0 ? error : s3_refuse_unkept(request);
+    error = error != 0 ? error : s3_allow(request, *ret_bucket, *ret_key);
     return error != 0 ? error : s3_cors(request);
 }
 
@@ -181,6 +136,7 @@ static int get_buckets(struct request *request)
 {
     struct s3_access access;
     int error = s3_authorize(request, NULL, &access);
+    error = error != 0 ? error : s3_allow(request, NULL, NULL);
     error = error != 0 ? error : s3_cors(request);
     return error != 0 ? error : s3_list_buckets(request, &access);
 }

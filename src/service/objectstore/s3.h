@@ -40,8 +40,9 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
 bool s3_may_touch(const struct s3_access *access, const char *bucket);
 /* The bucket and key of the path; the key "" for the bucket itself. Checked for form. */
 int s3_object_names(struct request *request, const char **ret_bucket, const char **ret_key);
-/* 0, or NotImplemented for headers that ask for what is not done here. */
-int s3_refuse_unkept(struct request *request);
+/* s3_allow.c: 0, or NotImplemented where the query or the headers ask for what is not done here.
+ * bucket NULL: the store itself; key "": the bucket. */
+int s3_allow(struct request *request, const char *bucket, const char *key);
 /* For requests with a small body: x-amz-content-sha256 and Content-MD5 hold for it. */
 int s3_check_small_body(struct request *request, const struct s3_access *access);
 /* True where the query has the name, with or without a value. */

@@ -162,32 +162,6 @@ int s3_object_names(struct request *request, const char **ret_bucket, const char
     return 0;
 }
 
-/* What would be a promise we don't keep: these are refused, not passed over. */
-int s3_refuse_unkept(struct request *request)
-{
-    static const char *const names[] = {
-        "x-amz-server-side-encryption",
-        "x-amz-server-side-encryption-customer-algorithm",
-        "x-amz-tagging",
-        "x-amz-object-lock-mode",
-        "x-amz-website-redirect-location",
-        "x-amz-grant-read",
-        "x-amz-grant-write",
-        "x-amz-grant-full-control",
-    };
-    for (unsigned i = 0; i < COUNT_OF(names); i++) {
-        if (request_header(request, names[i]) != NULL) {
-            return s3_fail(request, S3_NOT_IMPLEMENTED);
-        }
-    }
-    const char *acl = request_header(request, "x-amz-acl");
-    bool open =
-        acl != NULL && (strncmp(acl, "public-", 7) == 0 || strcmp(acl, "authenticated-read") == 0);
-    return open ? s3_fail_with(request, S3_NOT_IMPLEMENTED,
-                               "All objects are private here; pre-signed URLs give them to others")
-                : 0;
-}
-
 const char *s3_bare_etag(struct request *request, const char *etag)
 {
     size_t length = etag != NULL ? strlen(etag) : 0;

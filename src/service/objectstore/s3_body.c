@@ -186,7 +186,7 @@ static int body_open(struct request *request, void **ret_state)
     struct s3_access access;
     error = error != 0 ? error : s3_object_names(request, &bucket, &key);
     error = error != 0 ? error : s3_authorize(request, bucket, &access);
-    error = error != 0 ? error : s3_refuse_unkept(request);
+    error = error != 0 ? error : s3_allow(request, bucket, key);
     if (error != 0) {
         return error;
     }

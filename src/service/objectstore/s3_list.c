@@ -7,16 +7,22 @@
 #include "base/text.h"
 #include "service/objectstore/s3_xml.h"
 
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { KEYS_MAX = 1000, AFTER_SIZE = BLOB_KEY_MAX + 2, TOKEN_SIZE = 2 * AFTER_SIZE };
+enum {
+    KEYS_MAX = 1000,
+    BUCKETS_MAX = 10000,
+    AFTER_SIZE = BLOB_KEY_MAX + 2,
+    TOKEN_SIZE = 2 * AFTER_SIZE
+};
 
 struct listing {
     struct buffer *out;
     const char *prefix, *delimiter;
-    bool url;
+    bool url, owner;
     unsigned max, count;
     bool truncated, again;
     char after[AFTER_SIZE]; /* the last key, or the common prefix and 0xFF */
@@ -33,6 +39,8 @@ static size_t common_prefix(const struct listing *listing, const char *key)
     const char *found = strstr(key + strlen(listing->prefix), listing->delimiter);
     return found != NULL ? (size_t)(found - key) + strlen(listing->delimiter) : 0;
 }
+
+static const char owner_xml[] = "<Owner><ID>tutti</ID><DisplayName>tutti</DisplayName></Owner>";
 
 static void add_prefix(struct listing *listing, const char *key, size_t length)
 {
@@ -53,6 +61,7 @@ static void add_object(struct listing *listing, const char *key, const struct bl
     s3_xml_time(out, "LastModified", stat->modified_ms);
     s3_xml_etag(out, stat->etag);
     s3_xml_number(out, "Size", (int64_t)stat->bytes);
+    (void)buffer_add(out, listing->owner ? owner_xml : "");
     (void)buffer_add(out, "<StorageClass>STANDARD</StorageClass></Contents>");
     (void)snprintf(listing->after, sizeof listing->after, "%s", key);
     (void)snprintf(listing->last, sizeof listing->last, "%s", key);
@@ -107,6 +116,7 @@ static int read_query(struct request *request, bool second, struct listing *list
     const char *encoding = request_query(request, "encoding-type");
     const char *prefix = request_query(request, "prefix");
     const char *delimiter = request_query(request, "delimiter");
+    const char *owner = request_query(request, "fetch-owner");
     int64_t max = KEYS_MAX;
     if (request_query_number(request, "max-keys", 0, INT32_MAX, KEYS_MAX, &max) != 0) {
         return s3_fail_with(request, S3_ARGUMENT, "max-keys must be a number from 0");
@@ -117,6 +127,7 @@ static int read_query(struct request *request, bool second, struct listing *list
     listing->prefix = prefix != NULL ? prefix : "";
     listing->delimiter = delimiter != NULL ? delimiter : "";
     listing->url = encoding != NULL;
+    listing->owner = owner != NULL && strcmp(owner, "true") == 0;
     listing->max = max < KEYS_MAX ? (unsigned)max : KEYS_MAX;
     if (strlen(listing->prefix) > BLOB_KEY_MAX || (start != NULL && strlen(start) > BLOB_KEY_MAX)) {
         return s3_fail(request, S3_KEY_TOO_LONG);
@@ -202,32 +213,58 @@ int s3_list_objects(struct request *request, const char *bucket)
 struct buckets {
     struct buffer out;
     const struct s3_access *access;
+    const char *prefix, *after; /* after: the last one of the page before; "": none */
+    unsigned max, count;
+    char last[BLOB_BUCKET_MAX + 1];
 };
 
 static int visit_bucket(void *argument, const char *bucket, int64_t created_ms)
 {
     struct buckets *buckets = argument;
-    if (s3_may_touch(buckets->access, bucket)) {
-        (void)buffer_add(&buckets->out, "<Bucket>");
-        s3_xml_text(&buckets->out, "Name", bucket, false);
-        s3_xml_time(&buckets->out, "CreationDate", created_ms);
-        (void)buffer_add(&buckets->out, "</Bucket>");
+    if (!s3_may_touch(buckets->access, bucket) || strcmp(bucket, buckets->after) <= 0 ||
+        strncmp(bucket, buckets->prefix, strlen(buckets->prefix)) != 0) {
+        return 0;
     }
+    if (buckets->count == buckets->max) {
+        return 1;
+    }
+    buckets->count++;
+    (void)text_copy(buckets->last, sizeof buckets->last, bucket);
+    (void)buffer_add(&buckets->out, "<Bucket>");
+    s3_xml_text(&buckets->out, "Name", bucket, false);
+    s3_xml_time(&buckets->out, "CreationDate", created_ms);
+    (void)buffer_add(&buckets->out, "</Bucket>");
     return 0;
 }
 
 int s3_list_buckets(struct request *request, const struct s3_access *access)
 {
-    struct buckets buckets = {.access = access};
-    buffer_init(&buckets.out, S3_ANSWER_BYTES_MAX);
-    (void)buffer_add(&buckets.out, S3_XML_HEAD
-                     "<ListAllMyBucketsResult " S3_XML_NAMESPACE
-                     "><Owner><ID>tutti</ID><DisplayName>tutti</DisplayName></Owner><Buckets>");
-    int error = blob_bucket_list(s3_store(request)->blobs, visit_bucket, &buckets);
-    (void)buffer_add(&buckets.out, "</Buckets></ListAllMyBucketsResult>");
-    if (error != 0) {
-        buffer_done(&buckets.out);
-        return s3_fail_code(request, error);
+    const char *prefix = request_query(request, "prefix");
+    const char *after = request_query(request, "continuation-token");
+    int64_t max = 0;
+    if (request_query_number(request, "max-buckets", 1, BUCKETS_MAX, UINT_MAX, &max) != 0) {
+        return s3_fail_with(request, S3_ARGUMENT, "max-buckets must be a number from 1 to 10000");
     }
+    struct buckets buckets = {.access = access,
+                              .prefix = prefix != NULL ? prefix : "",
+                              .after = after != NULL ? after : "",
+                              .max = (unsigned)max};
+    buffer_init(&buckets.out, S3_ANSWER_BYTES_MAX);
+    (void)buffer_printf(&buckets.out,
+                        S3_XML_HEAD "<ListAllMyBucketsResult " S3_XML_NAMESPACE ">%s<Buckets>",
+                        owner_xml);
+    int result = blob_bucket_list(s3_store(request)->blobs, visit_bucket, &buckets);
+    if (result < 0) {
+        buffer_done(&buckets.out);
+        return s3_fail_code(request, result);
+    }
+    (void)buffer_add(&buckets.out, "</Buckets>");
+    if (prefix != NULL) {
+        s3_xml_text(&buckets.out, "Prefix", prefix, false);
+    }
+    if (result > 0) {
+        s3_xml_text(&buckets.out, "ContinuationToken", buckets.last, false);
+    }
+    (void)buffer_add(&buckets.out, "</ListAllMyBucketsResult>");
     return s3_xml_reply(request, 200, &buckets.out);
 }

@@ -1,0 +1,240 @@
+/* What a request may ask for. S3 grows, and a part of it that is not known here would pass for the
+ * plain operation beside it: PUT of KEY?renameObject for a PUT of an empty object. So the queries
+ * of each operation and the x-amz- headers that are known are listed, and any other is refused
+ * before something is done. On the pool. */
+#include "service/objectstore/s3.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "service/objectstore/checksum.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { QUERIES_MAX = 10, LEVEL_STORE = 0, LEVEL_BUCKET, LEVEL_OBJECT };
+
+/* The first that fits is meant: the query "mark" chooses it among those of one method. */
+struct operation {
+    const char *method;
+    int level;
+    const char *mark; /* NULL: the plain one */
+    bool conditional; /* a write that knows If-Match and If-None-Match; reads always do */
+    const char *queries[QUERIES_MAX];
+};
+
+static const struct operation operations[] = {
+    {"GET", LEVEL_STORE, NULL, false, {"prefix", "max-buckets", "continuation-token"}},
+    {"GET",
+     LEVEL_BUCKET,
+     "uploads",
+     false,
+     {"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}},
+    {"GET", LEVEL_BUCKET, "location", false, {NULL}},
+    {"GET", LEVEL_BUCKET, "versioning", false, {NULL}},
+    {"GET",
+     LEVEL_BUCKET,
+     NULL,
+     false,
+     {"list-type", "prefix", "delimiter", "max-keys", "marker", "continuation-token", "start-after",
+      "encoding-type", "fetch-owner"}},
+    {"PUT", LEVEL_BUCKET, NULL, false, {NULL}},
+    {"POST", LEVEL_BUCKET, "delete", false, {NULL}},
+    {"DELETE", LEVEL_BUCKET, NULL, false, {NULL}},
+    {"GET", LEVEL_OBJECT, "uploadId", false, {"encoding-type", "max-parts", "part-number-marker"}},
+    {"GET",
+     LEVEL_OBJECT,
+     NULL,
+     false,
+     {"partNumber", "response-content-type", "response-content-disposition",
+      "response-content-encoding", "response-content-language", "response-cache-control",
+      "response-expires"}},
+    {"PUT", LEVEL_OBJECT, "uploadId", false, {"partNumber"}},
+    {"PUT", LEVEL_OBJECT, NULL, true, {NULL}},
+    {"POST", LEVEL_OBJECT, "uploads", false, {NULL}},
+    {"POST", LEVEL_OBJECT, "uploadId", true, {NULL}},
+    {"DELETE", LEVEL_OBJECT, "uploadId", false, {NULL}},
+    {"DELETE", LEVEL_OBJECT, NULL, true, {NULL}},
+};
+
+/* What any address may hold: the signature, and what clients tell of themselves. */
+static const char *const any_query[] = {
+    "x-id",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+    "X-Amz-Security-Token",
+    "X-Amz-Content-Sha256",
+    "x-amz-user-agent",
+    "x-amz-sdk-checksum-algorithm",
+    "AWSAccessKeyId",
+    "Signature",
+    "Expires",
+};
+
+/* Any but one of these words would be a promise that is not kept. */
+struct header {
+    const char *name; /* behind x-amz- */
+    const char *only; /* NULL: any value */
+};
+
+static const struct header headers[] = {
+    {"acl", "private, bucket-owner-read, bucket-owner-full-control"},
+    {"bucket-object-lock-enabled", "false"},
+    {"bypass-governance-retention", "false"},
+    {"checksum-algorithm", NULL},
+    {"checksum-mode", NULL},
+    {"checksum-type", NULL},
+    {"content-sha256", NULL},
+    {"copy-source", NULL},
+    {"copy-source-if-match", NULL},
+    {"copy-source-if-modified-since", NULL},
+    {"copy-source-if-none-match", NULL},
+    {"copy-source-if-unmodified-since", NULL},
+    {"copy-source-range", NULL},
+    {"date", NULL},
+    {"decoded-content-length", NULL},
+    {"expected-bucket-owner", NULL},
+    {"metadata-directive", NULL},
+    {"mp-object-size", NULL},
+    {"object-ownership", "BucketOwnerEnforced"},
+    {"optional-object-attributes", NULL},
+    {"request-payer", NULL},
+    {"sdk-checksum-algorithm", NULL},
+    {"security-token", NULL},
+    {"source-expected-bucket-owner", NULL},
+    {"storage-class", "STANDARD"},
+    {"tagging-directive", "COPY"},
+    {"trailer", NULL},
+    {"user-agent", NULL},
+};
+
+static const char amz[] = "x-amz-", sums[] = "x-amz-checksum-", own[] = "x-amz-meta-";
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static const struct operation *find_operation(struct request *request, int level)
+{
+    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+    for (unsigned i = 0; i < COUNT_OF(operations); i++) {
+        const struct operation *row = &operations[i];
+        if (row->level == level && strcmp(row->method, method) == 0 &&
+            (row->mark == NULL || s3_asks(request, row->mark))) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+struct looking {
+    const struct operation *operation;
+    const char *unknown; /* the first name of its kind */
+    const char *only;    /* what the value could be; NULL: the name is unknown */
+};
+
+/* A checksum that a signer without the body put into the address is no word about the body: S3
+ * passes over it, too. */
+static bool query_is_known(const struct operation *operation, const char *name)
+{
+    bool known =
+        begins(name, sums) || (operation->mark != NULL && strcmp(name, operation->mark) == 0);
+    for (unsigned i = 0; !known && i < COUNT_OF(any_query); i++) {
+        known = strcasecmp(name, any_query[i]) == 0;
+    }
+    for (unsigned i = 0; !known && i < QUERIES_MAX && operation->queries[i] != NULL; i++) {
+        known = strcmp(name, operation->queries[i]) == 0;
+    }
+    return known;
+}
+
+static void look_at_query(void *argument, const char *name, const char *value)
+{
+    struct looking *looking = argument;
+    (void)value;
+    if (looking->unknown == NULL && !query_is_known(looking->operation, name)) {
+        looking->unknown = name;
+    }
+}
+
+/* Whether the value is one of the words between ", ". */
+static bool is_one_of(const char *value, const char *words)
+{
+    size_t length = strlen(value);
+    while (*words != '\0') {
+        size_t word = strcspn(words, ",");
+        if (word == length && strncasecmp(words, value, word) == 0) {
+            return true;
+        }
+        words += word;
+        words += strspn(words, ", ");
+    }
+    return false;
+}
+
+static const struct header *find_header(const char *name)
+{
+    for (unsigned i = 0; i < COUNT_OF(headers); i++) {
+        if (strcasecmp(name + sizeof amz - 1, headers[i].name) == 0) {
+            return &headers[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_condition(const char *name)
+{
+    return strcasecmp(name, "If-Match") == 0 || strcasecmp(name, "If-None-Match") == 0 ||
+           strcasecmp(name, "If-Modified-Since") == 0 ||
+           strcasecmp(name, "If-Unmodified-Since") == 0;
+}
+
+static void look_at_header(void *argument, const char *name, const char *value)
+{
+    struct looking *looking = argument;
+    const struct operation *operation = looking->operation;
+    enum checksum_kind kind;
+    if (is_condition(name) && !operation->conditional && strcmp(operation->method, "GET") != 0) {
+        looking->unknown = name;
+        looking->only = NULL;
+    }
+    if (looking->unknown != NULL || !begins(name, amz) || begins(name, own) ||
+        checksum_kind_of(name, &kind)) {
+        return;
+    }
+    const struct header *known = find_header(name);
+    if (known == NULL || (known->only != NULL && !is_one_of(value, known->only))) {
+        looking->unknown = name;
+        looking->only = known != NULL ? known->only : NULL;
+    }
+}
+
+int s3_allow(struct request *request, const char *bucket, const char *key)
+{
+    int level = bucket == NULL ? LEVEL_STORE : key[0] == '\0' ? LEVEL_BUCKET : LEVEL_OBJECT;
+    struct looking looking = {.operation = find_operation(request, level)};
+    if (looking.operation == NULL) {
+        return s3_fail(request, S3_NOT_IMPLEMENTED);
+    }
+    struct arena *arena = request->call.arena;
+    request_query_each(request, look_at_query, &looking);
+    if (looking.unknown != NULL) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            arena_printf(arena, "The query %s is not known here for this request",
+                                         looking.unknown));
+    }
+    request_header_each(request, look_at_header, &looking);
+    if (looking.unknown == NULL) {
+        return 0;
+    }
+    return s3_fail_with(
+        request, S3_NOT_IMPLEMENTED,
+        looking.only != NULL
+            ? arena_printf(arena, "%s can only be %s here", looking.unknown, looking.only)
+            : arena_printf(arena, "The header %s is not known here for this request",
+                           looking.unknown));
+}
