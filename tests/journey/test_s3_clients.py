@@ -343,7 +343,7 @@ def test_tuttis_own_buckets_are_not_there_for_outside_keys(s3, bucket):
         assert refused(s3.head_bucket, Bucket=own)[1] == 403
 
 
-@pytest.mark.parametrize("kind", ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"])
+@pytest.mark.parametrize("kind", ["crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5"])
 @pytest.mark.parametrize("form", ["header", "trailer", "signed trailer"])
 def test_every_checksum_in_every_form(key, s3, bucket, kind, form):
     payload = os.urandom(70_000)
@@ -370,7 +370,7 @@ def test_every_checksum_in_every_form(key, s3, bucket, kind, form):
 
 def checksum(kind, payload):
     """In base64; the CRCs bit by bit over tables made here, so that they are nobody else's."""
-    if kind in ("sha1", "sha256"):
+    if kind in ("sha1", "sha256", "sha512", "md5"):
         return base64.b64encode(hashlib.new(kind, payload).digest()).decode()
     if kind == "crc32":
         return base64.b64encode(zlib.crc32(payload).to_bytes(4, "big")).decode()

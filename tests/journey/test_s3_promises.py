@@ -1,5 +1,6 @@
 """What the built-in store says yes to, it does; what it does not do, it refuses: conditions, sums, queries and headers
 as the S3 clients at hand send them. On a plain and on an encrypted store."""
+import base64
 import hashlib
 import os
 import pathlib
@@ -227,3 +228,20 @@ def test_other_conditions_are_refused(s3, bucket):
     for more in ({"IfMatchSize": 7}, {"IfMatchLastModifiedTime": 1700000000}):
         assert refused(s3.delete_object, **at, **more) == NO
     assert s3.get_object(**at)["Body"].read() == b"1"
+
+
+# Sums.
+
+def test_sums_that_cannot_be_compared_are_refused(key, s3, bucket):
+    at = {"Bucket": bucket, "Key": "k"}
+    for name in ("xxhash64", "xxhash3", "xxhash128", "crc99"):
+        assert ask(key, "PUT", f"{bucket}/k", headers={f"x-amz-checksum-{name}": "AAAAAA=="}, body=b"x") == UNKNOWN
+        assert ask(key, "POST", bucket, {"delete": ""}, {f"x-amz-checksum-{name}": "AAAAAA=="}, b"<Delete/>") == UNKNOWN
+    wrong = {"ChecksumSHA512": base64.b64encode(hashlib.sha512(b"y").digest()).decode(),
+             "ChecksumMD5": base64.b64encode(hashlib.md5(b"y").digest()).decode()}
+    for name, value in wrong.items():
+        assert ask(key, "PUT", f"{bucket}/k", headers={f"x-amz-checksum-{name[8:].lower()}": value}, body=b"x") == \
+            (400, "BadDigest")
+    assert ask(key, "PUT", f"{bucket}/k", body=b"x", headers={
+        "x-amz-checksum-crc32": "jNxGqA==", "x-amz-checksum-sha1": "AAAA"}) == (400, "InvalidRequest")
+    assert refused(s3.head_object, **at)[1] == 404

@@ -26,7 +26,8 @@ static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
 static const char *const headers[] = {
     "x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme",
-    "x-amz-checksum-sha1",  "x-amz-checksum-sha256",
+    "x-amz-checksum-sha1",  "x-amz-checksum-sha256", "x-amz-checksum-sha512",
+    "x-amz-checksum-md5",
 };
 
 static void make_tables(void)
@@ -67,11 +68,20 @@ bool checksum_kind_of(const char *header, enum checksum_kind *ret_kind)
 void checksum_init(struct checksum *checksum, enum checksum_kind kind)
 {
     *checksum = (struct checksum){.kind = kind};
-    if (kind == CHECKSUM_SHA1) {
+    switch (kind) {
+    case CHECKSUM_SHA1:
         sha1_init(&checksum->sha1);
-    } else if (kind == CHECKSUM_SHA256) {
+        break;
+    case CHECKSUM_SHA256:
         crypto_hash_sha256_init(&checksum->sha256);
-    } else {
+        break;
+    case CHECKSUM_SHA512:
+        crypto_hash_sha512_init(&checksum->sha512);
+        break;
+    case CHECKSUM_MD5:
+        md5_init(&checksum->md5);
+        break;
+    default:
         (void)pthread_once(&tables_once, make_tables);
         checksum->crc = crcs[kind].start;
     }
@@ -100,32 +110,56 @@ static uint64_t crc_update(enum checksum_kind kind, uint64_t crc, const unsigned
 
 void checksum_update(struct checksum *checksum, const void *bytes, size_t length)
 {
-    if (checksum->kind == CHECKSUM_SHA1) {
+    switch (checksum->kind) {
+    case CHECKSUM_SHA1:
         sha1_update(&checksum->sha1, length, bytes);
-    } else if (checksum->kind == CHECKSUM_SHA256) {
+        break;
+    case CHECKSUM_SHA256:
         crypto_hash_sha256_update(&checksum->sha256, bytes, length);
-    } else {
+        break;
+    case CHECKSUM_SHA512:
+        crypto_hash_sha512_update(&checksum->sha512, bytes, length);
+        break;
+    case CHECKSUM_MD5:
+        md5_update(&checksum->md5, length, bytes);
+        break;
+    default:
         checksum->crc = crc_update(checksum->kind, checksum->crc, bytes, length);
+    }
+}
+
+static size_t write_crc(const struct crc *crc, uint64_t value, unsigned char *digest)
+{
+    for (unsigned i = 0; i < crc->bytes; i++) {
+        digest[i] = (unsigned char)(value >> (8 * (crc->bytes - 1 - i)));
+    }
+    return crc->bytes;
+}
+
+static size_t finish(struct checksum *checksum, unsigned char digest[CHECKSUM_BYTES_MAX])
+{
+    switch (checksum->kind) {
+    case CHECKSUM_SHA1:
+        sha1_digest(&checksum->sha1, SHA1_DIGEST_SIZE, digest);
+        return SHA1_DIGEST_SIZE;
+    case CHECKSUM_SHA256:
+        crypto_hash_sha256_final(&checksum->sha256, digest);
+        return crypto_hash_sha256_BYTES;
+    case CHECKSUM_SHA512:
+        crypto_hash_sha512_final(&checksum->sha512, digest);
+        return crypto_hash_sha512_BYTES;
+    case CHECKSUM_MD5:
+        md5_digest(&checksum->md5, MD5_DIGEST_SIZE, digest);
+        return MD5_DIGEST_SIZE;
+    default:
+        return write_crc(&crcs[checksum->kind], checksum->crc ^ crcs[checksum->kind].start, digest);
     }
 }
 
 void checksum_final(struct checksum *checksum, char out[CHECKSUM_TEXT_SIZE])
 {
-    unsigned char digest[crypto_hash_sha256_BYTES];
-    size_t length = 0;
-    if (checksum->kind == CHECKSUM_SHA1) {
-        length = SHA1_DIGEST_SIZE;
-        sha1_digest(&checksum->sha1, length, digest);
-    } else if (checksum->kind == CHECKSUM_SHA256) {
-        length = sizeof digest;
-        crypto_hash_sha256_final(&checksum->sha256, digest);
-    } else {
-        length = crcs[checksum->kind].bytes;
-        uint64_t value = checksum->crc ^ crcs[checksum->kind].start;
-        for (size_t i = 0; i < length; i++) {
-            digest[i] = (unsigned char)(value >> (8 * (length - 1 - i)));
-        }
-    }
+    unsigned char digest[CHECKSUM_BYTES_MAX];
+    size_t length = finish(checksum, digest);
     (void)sodium_bin2base64(out, CHECKSUM_TEXT_SIZE, digest, length,
                             sodium_base64_VARIANT_ORIGINAL);
 }

@@ -1,7 +1,8 @@
 /* The additional checksums of S3 ("Checking object integrity"): x-amz-checksum-crc32, -crc32c,
- * -crc64nvme, -sha1, -sha256, each in base64. Used by one thread at a time. */
+ * -crc64nvme, -sha1, -sha256, -sha512, -md5, each in base64. Used by one thread at a time. */
 #pragma once
 
+#include <nettle/md5.h>
 #include <nettle/sha1.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -14,16 +15,20 @@ enum checksum_kind {
     CHECKSUM_CRC64NVME,
     CHECKSUM_SHA1,
     CHECKSUM_SHA256,
+    CHECKSUM_SHA512,
+    CHECKSUM_MD5,
     CHECKSUM_KINDS_
 };
 
-enum { CHECKSUM_TEXT_SIZE = 64 };
+enum { CHECKSUM_BYTES_MAX = 64, CHECKSUM_TEXT_SIZE = 89 };
 
 struct checksum {
     enum checksum_kind kind;
     uint64_t crc;
     struct sha1_ctx sha1;
     crypto_hash_sha256_state sha256;
+    crypto_hash_sha512_state sha512;
+    struct md5_ctx md5;
 };
 
 /* The header's name ("x-amz-checksum-crc32"). */

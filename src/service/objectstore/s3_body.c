@@ -120,20 +120,27 @@ static int read_md5(struct request *request, struct s3_body *body)
 static int read_checksum(struct request *request, struct s3_body *body)
 {
     const char *trailer = request_header(request, "x-amz-trailer");
-    enum checksum_kind kind;
-    for (kind = 0; kind < CHECKSUM_KINDS_; kind++) {
-        body->claimed_checksum = request_header(request, checksum_header(kind));
-        if (body->claimed_checksum != NULL) {
-            break;
+    unsigned count = 0;
+    enum checksum_kind kind = CHECKSUM_KINDS_;
+    for (enum checksum_kind each = 0; each < CHECKSUM_KINDS_; each++) {
+        const char *claimed = request_header(request, checksum_header(each));
+        if (claimed != NULL) {
+            body->claimed_checksum = claimed;
+            kind = each;
+            count++;
         }
     }
-    if (kind == CHECKSUM_KINDS_ && (trailer == NULL || !checksum_kind_of(trailer, &kind))) {
-        return trailer == NULL ? 0
-                               : s3_fail_with(request, S3_NOT_IMPLEMENTED,
-                                              "x-amz-trailer names what is not known here");
+    if (count + (trailer != NULL) > 1) {
+        return s3_fail_with(request, S3_REQUEST, "A body has one x-amz-checksum- at most");
     }
-    checksum_init(&body->checksum, kind);
-    body->has_checksum = true;
+    if (trailer != NULL && !checksum_kind_of(trailer, &kind)) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            "x-amz-trailer names what is not known here");
+    }
+    if (kind != CHECKSUM_KINDS_) {
+        checksum_init(&body->checksum, kind);
+        body->has_checksum = true;
+    }
     return 0;
 }
 

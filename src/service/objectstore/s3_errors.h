@@ -15,6 +15,7 @@ struct request;
     X(S3_KEY_ID, "InvalidAccessKeyId", ERR_FORBIDDEN, "There is no such access key")               \
     X(S3_SKEWED, "RequestTimeTooSkewed", ERR_FORBIDDEN,                                            \
       "The request's time is more than 15 minutes off the server's")                               \
+    X(S3_REQUEST, "InvalidRequest", ERR_MALFORMED, "What is asked for can't be done")              \
     X(S3_SCHEME, "InvalidRequest", ERR_MALFORMED,                                                  \
       "This way of signing is not supported. Please use AWS4-HMAC-SHA256")                         \
     X(S3_AUTHORIZATION, "AuthorizationHeaderMalformed", ERR_MALFORMED,                             \
