@@ -1,7 +1,6 @@
 """The built-in store as its clients see it, each as it is installed and with its usual configuration: the AWS command
 line and boto3 (which frame their bodies with checksums by default), s3cmd and rclone. What they do not do themselves
 (raw requests, refusals) is in test_s3.py."""
-import base64
 import datetime
 import filecmp
 import hashlib
@@ -13,14 +12,13 @@ import socket
 import subprocess
 import sys
 import uuid
-import zlib
 
 import boto3
 import pytest
 import requests
 
 from conftest import Server
-from s3_key import Key, code_of, put_chunked, refused, sign
+from s3_key import Key, checksum, code_of, put_chunked, refused, sign
 
 MIB = 1024 * 1024
 NAMES = ["plain", "a b/c+d.flac", "ü/ß %25 100%.txt", "deep/er/and/deeper", "empty", "~-._!*'()", "&=?#;,@$"]
@@ -366,25 +364,6 @@ def test_every_checksum_in_every_form(key, s3, bucket, kind, form):
     assert s3.get_object(Bucket=bucket, Key="good")["Body"].read() == payload
     assert "ContentEncoding" not in s3.head_object(Bucket=bucket, Key="good")
     assert refused(s3.get_object, Bucket=bucket, Key="bad") == ("NoSuchKey", 404)
-
-
-def checksum(kind, payload):
-    """In base64; the CRCs bit by bit over tables made here, so that they are nobody else's."""
-    if kind in ("sha1", "sha256", "sha512", "md5"):
-        return base64.b64encode(hashlib.new(kind, payload).digest()).decode()
-    if kind == "crc32":
-        return base64.b64encode(zlib.crc32(payload).to_bytes(4, "big")).decode()
-    polynomial, width = {"crc32c": (0x82F63B78, 4), "crc64nvme": (0x9A6C9329AC4BC9B5, 8)}[kind]
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (polynomial if value & 1 else 0)
-        table.append(value)
-    ones = (1 << 8 * width) - 1
-    crc = ones
-    for byte in payload:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
-    return base64.b64encode((crc ^ ones).to_bytes(width, "big")).decode()
 
 
 def test_urls_that_clients_sign_by_default(aws, s3cmd, s3, bucket):

@@ -7,13 +7,16 @@ import pathlib
 import subprocess
 import sys
 import uuid
+import zlib
 from urllib.parse import quote
 
 import pytest
 import requests
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
 
 from conftest import OBJECTS, Server
-from s3_key import Key, code_of, refused, sign
+from s3_key import Key, checksum, code_of, refused, sign
 
 NO = ("NotImplemented", 501)
 FAILED = ("PreconditionFailed", 412)
@@ -245,3 +248,94 @@ def test_sums_that_cannot_be_compared_are_refused(key, s3, bucket):
     assert ask(key, "PUT", f"{bucket}/k", body=b"x", headers={
         "x-amz-checksum-crc32": "jNxGqA==", "x-amz-checksum-sha1": "AAAA"}) == (400, "InvalidRequest")
     assert refused(s3.head_object, **at)[1] == 404
+
+
+BODY = bytes(range(256)) * 4096 * 6 + b"the end"  # 6 MiB and a rest
+CUTS = [BODY[:5 * 1024 * 1024], BODY[5 * 1024 * 1024:]]
+
+
+def crc32(payload):
+    return base64.b64encode(zlib.crc32(payload).to_bytes(4, "big")).decode()
+
+
+def begin_parts(s3, bucket, algorithm="CRC32", **more):
+    """Two parts that came. Where they go, and how they are named."""
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    at = {"Bucket": bucket, "Key": "k", "UploadId": upload}
+    named = []
+    for number, payload in enumerate(CUTS, 1):
+        sent = s3.upload_part(**at, PartNumber=number, Body=payload, ChecksumAlgorithm=algorithm, **more)
+        named.append({"PartNumber": number, "ETag": sent["ETag"],
+                      **{name: value for name, value in sent.items() if name.startswith("Checksum")}})
+    return at, named
+
+
+def test_a_client_names_the_sum_of_the_whole(s3, bucket, tmp_path):
+    (tmp_path / "file").write_bytes(BODY * 2)
+    parts = TransferConfig(multipart_threshold=5 * 1024 * 1024, multipart_chunksize=5 * 1024 * 1024)
+
+    def upload(payload, **more):
+        s3.upload_file(str(tmp_path / "file"), bucket, "k", Config=parts,
+                       ExtraArgs={"ChecksumCRC32": crc32(payload), **more})
+
+    if OBJECTS != "file":
+        with pytest.raises(S3UploadFailedError, match="NotImplemented"):
+            upload(BODY * 2)
+        return
+    upload(BODY * 2, MpuObjectSize=2 * len(BODY))
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == BODY * 2
+    with pytest.raises(S3UploadFailedError, match="BadDigest"):
+        upload(BODY)
+    with pytest.raises(S3UploadFailedError, match="InvalidRequest"):
+        upload(BODY * 2, MpuObjectSize=len(BODY))
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == BODY * 2
+
+
+@pytest.mark.skipif(OBJECTS != "file", reason="a remote store keeps no sums of parts")
+@pytest.mark.parametrize("algorithm, name", [("CRC32", "crc32"), ("CRC32C", "crc32c"), ("CRC64NVME", "crc64nvme"),
+                                             ("SHA1", "sha1"), ("SHA256", "sha256")])
+def test_the_sums_of_parts_and_of_the_whole(s3, bucket, algorithm, name):
+    field = f"Checksum{algorithm}"
+    at, named = begin_parts(s3, bucket, algorithm)
+    sums = [checksum(name, payload) for payload in CUTS]
+    assert [part[field] for part in named] == sums
+    whole = checksum(name, BODY)
+    of_parts = checksum(name, b"".join(base64.b64decode(value) for value in sums))
+
+    def complete(parts=named, **more):
+        return s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts}, **more)
+
+    crossed = [{**named[0], field: sums[1]}, named[1]]
+    assert refused(complete, parts=crossed) == ("InvalidPart", 400)
+    assert refused(complete, **{field: sums[0]}) == ("BadDigest", 400)
+    assert refused(complete, **{field: whole, "ChecksumType": "COMPOSITE"}) == ("BadDigest", 400)
+    assert refused(complete, **{field: f"{of_parts}-3", "ChecksumType": "COMPOSITE"}) == ("BadDigest", 400)
+    assert refused(complete, MpuObjectSize=len(BODY) + 1) == ("InvalidRequest", 400)
+    assert refused(complete, parts=[{**named[0], field: "", "ChecksumXXHASH64": "AAAA"}, named[1]])[0] in (
+        "NotImplemented", "MalformedXML")
+    full = {field: whole, "ChecksumType": "FULL_OBJECT"}
+    if algorithm.startswith("SHA"):
+        assert refused(complete, **full) == ("InvalidRequest", 400)
+        complete(**{field: f"{of_parts}-2"}, MpuObjectSize=len(BODY))
+    else:
+        assert refused(complete, **{**full, field: of_parts}) == ("BadDigest", 400)
+        complete(**full, MpuObjectSize=len(BODY))
+    complete(**{field: of_parts})  # again, as the answer may have been lost
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == BODY
+    at, named = begin_parts(s3, bucket, algorithm)
+    complete(named, **{field: f"{of_parts}-2", "ChecksumType": "COMPOSITE"})
+
+
+@pytest.mark.skipif(OBJECTS != "file", reason="a remote store keeps no sums of parts")
+def test_sums_that_parts_came_without_are_refused(s3, bucket):
+    at, named = begin_parts(s3, bucket, "CRC32C")
+    bare = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in named]
+
+    def complete(parts, **more):
+        return s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts}, **more)
+
+    assert refused(complete, parts=[{**bare[0], "ChecksumCRC32": crc32(CUTS[0])}, bare[1]]) == NO
+    assert refused(complete, parts=bare, ChecksumCRC32=crc32(BODY)) == NO
+    assert refused(complete, parts=[bare[0], {**bare[1], "PartNumber": 3}], MpuObjectSize=len(BODY)) == ("InvalidPart", 400)
+    complete(bare, MpuObjectSize=len(BODY))
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == BODY

@@ -296,6 +296,19 @@ int blob_put_fd(struct blob_writer *writer, int *ret_fd)
     return sealed ? ERR_UNSUPPORTED : error;
 }
 
+int blob_put_sum(struct blob_writer *writer, const char *sum)
+{
+    if (writer->engine->put_sum == NULL) {
+        return ERR_UNSUPPORTED;
+    }
+    size_t length = strlen(sum);
+    bool fine = length < BLOB_SUM_MAX && strcspn(sum, ":") > 0 && strchr(sum, ':') != NULL;
+    for (size_t i = 0; i < length; i++) {
+        fine = fine && !iscntrl((unsigned char)sum[i]);
+    }
+    return fine ? writer->engine->put_sum(writer, sum) : ERR_INVALID;
+}
+
 int blob_put_commit(struct blob_writer *writer, bool if_none_match, struct blob_stat *ret_stat)
 {
     return blob_put_commit_if(writer, &(struct blob_condition){.if_none_match = if_none_match},

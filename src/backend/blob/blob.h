@@ -30,6 +30,7 @@ enum {
     BLOB_PART_BYTES_MIN = 5 * 1024 * 1024,
     BLOB_PRESIGN_SECONDS_MAX = 604800,
     BLOB_HEADERS_MAX = 4096,
+    BLOB_SUM_MAX = 128,
 };
 
 struct blob_reader;
@@ -270,7 +271,11 @@ struct blob_part {
     uint64_t bytes;
     int64_t modified_ms;
     char etag[BLOB_ETAG_MAX];
+    char sum[BLOB_SUM_MAX]; /* as blob_put_sum kept it; "": none */
 };
+/* Keeps a checksum with the part that is being written, for those who list it: "name:value", under
+ * BLOB_SUM_MAX bytes (ERR_INVALID). Before its commit. ERR_UNSUPPORTED: the store keeps none. */
+int blob_put_sum(struct blob_writer *writer, const char *sum);
 int blob_multipart_create(struct blob_store *store, const char *bucket, const char *key,
                           const struct blob_meta *meta, char ret_upload_id[BLOB_UPLOAD_ID_MAX]);
 int blob_multipart_put_open(struct blob_store *store, const char *bucket, const char *key,

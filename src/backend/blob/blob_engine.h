@@ -38,6 +38,7 @@ struct blob_engine {
                     const struct blob_meta *meta, struct blob_writer **ret_writer);
     int (*put_write)(struct blob_writer *writer, const void *bytes, size_t length);
     int (*put_target)(struct blob_writer *writer, struct blob_source *ret_target);
+    int (*put_sum)(struct blob_writer *writer, const char *sum); /* may be NULL: none is kept */
     int (*put_commit)(struct blob_writer *writer, const struct blob_condition *condition,
                       struct blob_stat *ret_stat);
     void (*put_abort)(struct blob_writer *writer);

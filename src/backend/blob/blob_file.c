@@ -388,6 +388,7 @@ const struct blob_engine blob_file_engine = {
     .put_open = blob_file_put_open,
     .put_write = blob_file_put_write,
     .put_target = blob_file_put_target,
+    .put_sum = blob_file_put_sum,
     .put_commit = blob_file_put_commit,
     .put_abort = blob_file_put_abort,
     .open_object = blob_file_open_object,

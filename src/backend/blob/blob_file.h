@@ -3,8 +3,10 @@
  * The folder:
  *   objects/{bucket}/…      one file an object (blob_file_path.h), bytes then trailer
  *   multipart/{2}/{id}/     one upload: "upload.obj" (its bytes: bucket, newline, key; its trailer:
- * the object's types) and a file "00001.obj" a part, of the same make temporary/              what
- * is being written; each file is locked (flock) by its writer Invariants:
+ * the object's types) and a file "00001.obj" a part, of the same make (its headers: the part's
+ * checksum)
+ *   temporary/              what is being written; each file is locked (flock) by its writer
+ * Invariants:
  *   1. A file under objects/ or multipart/ is whole: it came by rename, after its fsync.
  *   2. It is never changed in place, so a hard link is a copy.
  *   3. What is acknowledged is durable: the folder that took the name is fsynced before that, and a
@@ -111,6 +113,8 @@ int blob_file_put_open(struct blob_store *store, const char *bucket, const char 
                        const struct blob_meta *meta, struct blob_writer **ret_writer);
 int blob_file_put_write(struct blob_writer *writer, const void *bytes, size_t length);
 int blob_file_put_target(struct blob_writer *writer, struct blob_source *ret_target);
+/* A part's headers are its sum. */
+int blob_file_put_sum(struct blob_writer *writer, const char *sum);
 int blob_file_put_commit(struct blob_writer *writer, const struct blob_condition *condition,
                          struct blob_stat *ret_stat);
 void blob_file_put_abort(struct blob_writer *writer);

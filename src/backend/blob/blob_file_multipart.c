@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -206,6 +207,18 @@ static int open_part(int folder, unsigned number, struct blob_stat *ret_stat)
     return error != 0 ? error : TAKE_FD(fd);
 }
 
+/* The sum kept with a part is the first of its headers. */
+static int read_sum(int fd, const struct blob_stat *stat, char out[BLOB_SUM_MAX])
+{
+    char headers[BLOB_HEADERS_MAX + 1];
+    int error = stat->headers_bytes > 0 ? blob_trailer_headers(fd, stat, headers) : ERR_NOT_FOUND;
+    if (error == 0) {
+        headers[strcspn(headers, "\n")] = '\0';
+        return text_copy(out, BLOB_SUM_MAX, headers) ? 0 : ERR_CORRUPT;
+    }
+    return error == ERR_NOT_FOUND ? 0 : error;
+}
+
 static int visit_part(int folder, unsigned number,
                       int (*visit)(void *argument, const struct blob_part *part), void *argument)
 {
@@ -217,7 +230,8 @@ static int visit_part(int folder, unsigned number,
     struct blob_part part = {
         .number = number, .bytes = stat.bytes, .modified_ms = stat.modified_ms};
     memcpy(part.etag, stat.etag, sizeof part.etag);
-    return visit(argument, &part);
+    int error = read_sum(fd, &stat, part.sum);
+    return error != 0 ? error : visit(argument, &part);
 }
 
 int blob_file_multipart_list(struct blob_store *head, const char *bucket, const char *key,

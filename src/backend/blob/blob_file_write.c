@@ -412,6 +412,18 @@ int blob_file_writer_commit(struct file_writer *writer, const char *etag,
     return error;
 }
 
+int blob_file_put_sum(struct blob_writer *head, const char *sum)
+{
+    struct file_writer *writer = (struct file_writer *)(void *)head;
+    char *headers = NULL;
+    if (asprintf(&headers, "%s\n", sum) < 0) {
+        return ERR_NO_MEMORY;
+    }
+    free(writer->headers);
+    writer->headers = headers;
+    return 0;
+}
+
 int blob_file_put_commit(struct blob_writer *head, const struct blob_condition *condition,
                          struct blob_stat *ret_stat)
 {

@@ -1,7 +1,11 @@
 /* S3's additional checksums (checksum.h). The three CRCs are one algorithm, the reflected
  * table-driven one (Ross Williams, "A painless guide to CRC error detection algorithms"), with the
- * polynomials of IEEE 802.3, Castagnoli and NVM Express; eight tables take eight bytes a step. */
+ * polynomials of IEEE 802.3, Castagnoli and NVM Express; eight tables take eight bytes a step. Two
+ * are joined as zlib's crc32_combine does: the first is moved on by the second's length, which is a
+ * product with a power of x modulo the polynomial. */
 #include "service/objectstore/checksum.h"
+
+#include "base/text.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -162,4 +166,64 @@ void checksum_final(struct checksum *checksum, char out[CHECKSUM_TEXT_SIZE])
     size_t length = finish(checksum, digest);
     (void)sodium_bin2base64(out, CHECKSUM_TEXT_SIZE, digest, length,
                             sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* Joining. A polynomial's coefficients stand reflected: that of x^0 is the highest bit. */
+
+static uint64_t top_bit(const struct crc *crc)
+{
+    return (uint64_t)1 << (8 * crc->bytes - 1);
+}
+
+static uint64_t multiply(const struct crc *crc, uint64_t left, uint64_t right)
+{
+    uint64_t product = 0;
+    for (uint64_t bit = top_bit(crc); bit != 0; bit >>= 1) {
+        product ^= (left & bit) != 0 ? right : 0;
+        right = (right >> 1) ^ ((right & 1) != 0 ? crc->polynomial : 0);
+    }
+    return product;
+}
+
+/* x to the power of eight times bytes. */
+static uint64_t power_of_bytes(const struct crc *crc, uint64_t bytes)
+{
+    uint64_t power = top_bit(crc);
+    for (uint64_t square = top_bit(crc) >> 8; bytes > 0; bytes >>= 1) {
+        power = (bytes & 1) != 0 ? multiply(crc, power, square) : power;
+        square = multiply(crc, square, square);
+    }
+    return power;
+}
+
+static bool read_crc(const struct crc *crc, const char *text, uint64_t *ret_value)
+{
+    unsigned char digest[CHECKSUM_BYTES_MAX];
+    size_t length = 0;
+    if (!text_base64_decode(text, strlen(text), TEXT_BASE64, digest, sizeof digest, &length) ||
+        length != crc->bytes) {
+        return false;
+    }
+    *ret_value = 0;
+    for (size_t i = 0; i < length; i++) {
+        *ret_value = *ret_value << 8 | digest[i];
+    }
+    return true;
+}
+
+bool checksum_join(enum checksum_kind kind, char sum[CHECKSUM_TEXT_SIZE], const char *next,
+                   uint64_t next_bytes)
+{
+    uint64_t first = 0;
+    uint64_t second = 0;
+    if (kind > CHECKSUM_CRC64NVME || !read_crc(&crcs[kind], sum, &first) ||
+        !read_crc(&crcs[kind], next, &second)) {
+        return false;
+    }
+    unsigned char digest[CHECKSUM_BYTES_MAX];
+    uint64_t moved = multiply(&crcs[kind], power_of_bytes(&crcs[kind], next_bytes), first);
+    size_t length = write_crc(&crcs[kind], moved ^ second, digest);
+    (void)sodium_bin2base64(sum, CHECKSUM_TEXT_SIZE, digest, length,
+                            sodium_base64_VARIANT_ORIGINAL);
+    return true;
 }

@@ -38,3 +38,8 @@ bool checksum_kind_of(const char *header, enum checksum_kind *ret_kind);
 void checksum_init(struct checksum *checksum, enum checksum_kind kind);
 void checksum_update(struct checksum *checksum, const void *bytes, size_t length);
 void checksum_final(struct checksum *checksum, char out[CHECKSUM_TEXT_SIZE]);
+/* Makes sum, a text's, that of the text with another one behind it, of which the checksum and the
+ * length are given. False, and nothing is changed: a kind that has no such thing (all but the
+ * CRCs), or one of them is no checksum of the kind. */
+bool checksum_join(enum checksum_kind kind, char sum[CHECKSUM_TEXT_SIZE], const char *next,
+                   uint64_t next_bytes);

@@ -192,7 +192,7 @@ static int put_bucket(struct request *request)
     const char *bucket = NULL;
     const char *key = NULL;
     int error = begin(request, &access, &bucket, &key);
-    error = error != 0 ? error : s3_check_small_body(request, &access);
+    error = error != 0 ? error : s3_check_small_body(request, &access, true);
     return error != 0 ? error : create_bucket(request, bucket);
 }
 
@@ -202,7 +202,8 @@ static int post(struct request *request)
     const char *bucket = NULL;
     const char *key = NULL;
     int error = begin(request, &access, &bucket, &key);
-    error = error != 0 ? error : s3_check_small_body(request, &access);
+    bool completes = error == 0 && key[0] != '\0' && s3_asks(request, "uploadId");
+    error = error != 0 ? error : s3_check_small_body(request, &access, !completes);
     if (error != 0) {
         return error;
     }

@@ -43,8 +43,9 @@ int s3_object_names(struct request *request, const char **ret_bucket, const char
 /* s3_allow.c: 0, or NotImplemented where the query or the headers ask for what is not done here.
  * bucket NULL: the store itself; key "": the bucket. */
 int s3_allow(struct request *request, const char *bucket, const char *key);
-/* For requests with a small body: x-amz-content-sha256 and Content-MD5 hold for it. */
-int s3_check_small_body(struct request *request, const struct s3_access *access);
+/* For requests with a small body: x-amz-content-sha256 and Content-MD5 hold for it, and if sums
+ * x-amz-checksum-…, which of CompleteMultipartUpload is the object's. */
+int s3_check_small_body(struct request *request, const struct s3_access *access, bool sums);
 /* True where the query has the name, with or without a value. */
 bool s3_asks(struct request *request, const char *name);
 
@@ -58,6 +59,10 @@ int s3_cors(struct request *request);
 int s3_meta_read(struct request *request, struct blob_meta *ret_meta);
 /* … and into the answer's. The text (arena) is taken apart. */
 int s3_meta_reply(struct request *request, char *headers);
+
+/* s3_parts.c: 0 where all that CompleteMultipartUpload says of size and checksums holds. */
+int s3_check_parts(struct request *request, const char *bucket, const char *key,
+                   const struct blob_part *parts, unsigned count);
 
 /* s3_body.c: the sink of PUT. */
 extern const struct body_sink s3_body_sink;

@@ -281,6 +281,22 @@ static const char *claimed_checksum(const struct s3_body *body)
     return NULL;
 }
 
+/* Tells it, and keeps that of a part for the joining. Where none is kept, a part's is not told:
+ * clients would name it again with the parts. */
+static int keep_checksum(struct request *request, struct s3_body *body, const char *name,
+                         const char *value)
+{
+    if (s3_asks(request, "uploadId")) {
+        char sum[BLOB_SUM_MAX];
+        (void)snprintf(sum, sizeof sum, "%s:%s", name, value);
+        int error = blob_put_sum(body->writer, sum);
+        if (error != 0) {
+            return error == ERR_UNSUPPORTED ? 0 : error;
+        }
+    }
+    return reply_header(request, name, value);
+}
+
 static int check_checksum(struct request *request, struct s3_body *body)
 {
     char text[CHECKSUM_TEXT_SIZE];
@@ -292,7 +308,7 @@ static int check_checksum(struct request *request, struct s3_body *body)
     if (claimed == NULL || strcmp(claimed, text) != 0) {
         return s3_fail(request, S3_BAD_DIGEST);
     }
-    return reply_header(request, checksum_header(body->checksum.kind), text);
+    return keep_checksum(request, body, checksum_header(body->checksum.kind), text);
 }
 
 int s3_body_finish(struct request *request, struct s3_body *body,

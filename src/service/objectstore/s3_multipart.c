@@ -153,6 +153,10 @@ int s3_multipart_complete(struct request *request, const char *bucket, const cha
         return count;
     }
     struct blob_stat stat;
+    error = s3_check_parts(request, bucket, key, parts, (unsigned)count);
+    if (error != 0) {
+        return error;
+    }
     error = blob_multipart_complete_if(store->blobs, bucket, key,
                                        request_query(request, "uploadId"), parts, (unsigned)count,
                                        &condition, &stat, &request->call.problem);

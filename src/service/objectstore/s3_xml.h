@@ -20,9 +20,10 @@ void s3_xml_time(struct buffer *out, const char *name, int64_t wall_ms);
 void s3_xml_etag(struct buffer *out, const char *etag);
 /* Answers with the buffer's text, which the request owns from now on. */
 int s3_xml_reply(struct request *request, int status, struct buffer *out);
-/* Reads <CompleteMultipartUpload>: the parts' numbers and ETags without quotes, in the order given.
- * Their number, or ERR_MALFORMED (no such document, a document type, a part without number or ETag,
- * more than max), ERR_NO_MEMORY. */
+/* Reads <CompleteMultipartUpload>: the parts' numbers, ETags without quotes, and checksums ("" or
+ * as blob_put_sum has them), in the order given. Their number, or ERR_MALFORMED (no such document,
+ * a document type, a part without number or ETag or with two checksums, more than max),
+ * ERR_NO_MEMORY. */
 int s3_xml_parts(const void *body, size_t length, struct blob_part *parts, unsigned max);
 /* Reads <Delete>: the keys that are to go, in arena, in the order given. ERR_MALFORMED (no such
  * document, a document type, an object without key, none or more than a thousand of them),

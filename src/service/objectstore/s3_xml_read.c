@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "base/xml.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What a form of document is made of. The functions answer 0 or an error, which ends the reading.
@@ -92,6 +94,17 @@ static bool copy_etag(struct blob_part *part, const char *text)
     return true;
 }
 
+/* "ChecksumCRC32" and its value as the header says them. */
+static int copy_sum(struct blob_part *part, const char *name, const char *text)
+{
+    static const char prefix[] = "x-amz-checksum-";
+    int length = snprintf(part->sum, sizeof part->sum, "%s%s:%s", prefix, name, text);
+    for (char *at = part->sum + sizeof prefix - 1; *at != '\0' && *at != ':'; at++) {
+        *at = (char)tolower((unsigned char)*at);
+    }
+    return length < (int)sizeof part->sum ? 0 : ERR_MALFORMED;
+}
+
 static int part_field(void *argument, const char *name, const char *text)
 {
     struct parts *parts = argument;
@@ -99,6 +112,9 @@ static int part_field(void *argument, const char *name, const char *text)
     int64_t number = 0;
     if (strcmp(name, "ETag") == 0) {
         return copy_etag(part, text) ? 0 : ERR_MALFORMED;
+    }
+    if (strncmp(name, "Checksum", 8) == 0) {
+        return part->sum[0] == '\0' ? copy_sum(part, name + 8, text) : ERR_MALFORMED;
     }
     if (strcmp(name, "PartNumber") == 0) {
         if (!text_number(text, 1, BLOB_PART_NUMBER_MAX, &number)) {

@@ -40,6 +40,37 @@ static void the_check_values_come_out(void **state)
     assert_checksum(CHECKSUM_MD5, text, "JfnnlDI7RTiF9RgfG2JNCw==");
 }
 
+static void sum_up(enum checksum_kind kind, const char *bytes, size_t length,
+                   char out[CHECKSUM_TEXT_SIZE])
+{
+    struct checksum checksum;
+    checksum_init(&checksum, kind);
+    checksum_update(&checksum, bytes, length);
+    checksum_final(&checksum, out);
+}
+
+static void crcs_are_joined(void **state)
+{
+    (void)state;
+    static char bytes[5000];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)(i * i >> 3);
+    }
+    for (enum checksum_kind kind = 0; kind < CHECKSUM_KINDS_; kind++) {
+        char whole[CHECKSUM_TEXT_SIZE], sum[CHECKSUM_TEXT_SIZE], next[CHECKSUM_TEXT_SIZE];
+        sum_up(kind, bytes, sizeof bytes, whole);
+        for (size_t cut = 0; cut <= sizeof bytes; cut += 500) {
+            sum_up(kind, bytes, cut, sum);
+            sum_up(kind, bytes + cut, sizeof bytes - cut, next);
+            bool joins = kind <= CHECKSUM_CRC64NVME;
+            assert_int_equal(checksum_join(kind, sum, next, sizeof bytes - cut), joins);
+            assert_int_equal(strcmp(sum, whole) == 0, joins || cut == sizeof bytes);
+        }
+        assert_false(checksum_join(kind, sum, "AAAA", 1));
+        assert_false(checksum_join(kind, sum, "", 1));
+    }
+}
+
 static void longer_texts_pass_through_all_tables(void **state)
 {
     (void)state;
@@ -61,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_check_values_come_out),
+        cmocka_unit_test(crcs_are_joined),
         cmocka_unit_test(longer_texts_pass_through_all_tables),
         cmocka_unit_test(kinds_are_found_by_their_header),
     };
