@@ -339,3 +339,19 @@ def test_sums_that_parts_came_without_are_refused(s3, bucket):
     assert refused(complete, parts=[bare[0], {**bare[1], "PartNumber": 3}], MpuObjectSize=len(BODY)) == ("InvalidPart", 400)
     complete(bare, MpuObjectSize=len(BODY))
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == BODY
+
+
+# Bodies as TLS has them, and keys.
+
+@pytest.mark.parametrize("said, kept", [("gzip,aws-chunked", "gzip"), ("aws-chunked,gzip", "gzip"), ("AWS-Chunked", None),
+                                        ("gzip, aws-chunked , br", "gzip,br"), ("gzip", "gzip"),
+                                        ("aws-chunked-not", "aws-chunked-not")])
+def test_the_way_a_body_travels_is_not_its_encoding(key, s3, bucket, said, kept):
+    payload = os.urandom(1000)
+    headers, *_ = sign(key, "PUT", f"/s3/{bucket}/k",
+                       {"x-amz-decoded-content-length": str(len(payload)), "content-encoding": said,
+                        "x-amz-trailer": "x-amz-checksum-crc32"}, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+    body = f"{len(payload):x}\r\n".encode() + payload + f"\r\n0\r\nx-amz-checksum-crc32:{crc32(payload)}\r\n\r\n".encode()
+    assert requests.put(f"{key.url}/{bucket}/k", data=body, headers=headers, timeout=20).status_code == 200
+    got = s3.get_object(Bucket=bucket, Key="k")
+    assert (got["Body"].read(), got.get("ContentEncoding")) == (payload, kept)

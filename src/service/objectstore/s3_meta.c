@@ -44,15 +44,26 @@ static void add_line(struct reading *reading, const char *name, const char *valu
     (void)buffer_add(&reading->text, "\n");
 }
 
-/* "aws-chunked" says how the body travels, not what it is. */
-static const char *without_chunked(const char *encoding)
+/* "aws-chunked" says how the body travels, not what it is, and stands anywhere in the list. */
+static void add_encoding(struct reading *reading, const char *name, const char *value)
 {
-    static const char word[] = "aws-chunked";
-    if (strncasecmp(encoding, word, sizeof word - 1) != 0) {
-        return encoding;
+    static const char word[] = "aws-chunked", between[] = ", \t";
+    struct buffer list;
+    buffer_init(&list, BLOB_HEADERS_MAX);
+    for (const char *at = value + strspn(value, between); *at != '\0'; at += strspn(at, between)) {
+        size_t length = strcspn(at, between);
+        if (length != sizeof word - 1 || strncasecmp(at, word, length) != 0) {
+            (void)buffer_add(&list, list.length > 0 ? "," : "");
+            (void)buffer_append(&list, at, length);
+        }
+        at += length;
     }
-    const char *rest = encoding + sizeof word - 1;
-    return rest + strspn(rest, ", ");
+    if (buffer_error(&list) != 0) {
+        add_line(reading, name, value, strlen(value)); /* fails there, too */
+    } else if (list.length > 0) {
+        add_line(reading, name, list.data, list.length);
+    }
+    buffer_done(&list);
 }
 
 static void look_at(void *argument, const char *name, const char *value)
@@ -61,19 +72,17 @@ static void look_at(void *argument, const char *name, const char *value)
     if (!is_kept(name)) {
         return;
     }
-    if (strcasecmp(name, "content-encoding") == 0) {
-        value = without_chunked(value);
-        if (value[0] == '\0') {
-            return;
-        }
-    }
     for (const char *at = value; *at != '\0'; at++) {
         reading->bad |= iscntrl((unsigned char)*at) != 0;
     }
     if (strncasecmp(name, user_prefix, sizeof user_prefix - 1) == 0) {
         reading->user_bytes += strlen(name) - (sizeof user_prefix - 1) + strlen(value);
     }
-    add_line(reading, name, value, strlen(value));
+    if (strcasecmp(name, "content-encoding") == 0) {
+        add_encoding(reading, name, value);
+    } else {
+        add_line(reading, name, value, strlen(value));
+    }
 }
 
 static int finish(struct request *request, struct reading *reading, struct blob_meta *meta)
