@@ -355,3 +355,14 @@ def test_the_way_a_body_travels_is_not_its_encoding(key, s3, bucket, said, kept)
     assert requests.put(f"{key.url}/{bucket}/k", data=body, headers=headers, timeout=20).status_code == 200
     got = s3.get_object(Bucket=bucket, Key="k")
     assert (got["Body"].read(), got.get("ContentEncoding")) == (payload, kept)
+
+
+def test_none_asked_for_is_no_page(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"x")
+    at = {"Bucket": bucket, "Key": "a/b", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="a/b")["UploadId"]}
+    s3.upload_part(**at, PartNumber=1, Body=b"x")
+    for answer in (s3.list_objects_v2(Bucket=bucket, MaxKeys=0), s3.list_objects(Bucket=bucket, MaxKeys=0),
+                   s3.list_objects(Bucket=bucket, MaxKeys=0, Delimiter="/"), s3.list_parts(**at, MaxParts=0),
+                   s3.list_multipart_uploads(Bucket=bucket, MaxUploads=0)):
+        assert answer["IsTruncated"] is False
+        assert {"Contents", "Parts", "Uploads", "NextContinuationToken", "NextMarker", "NextKeyMarker"}.isdisjoint(answer)

@@ -71,7 +71,7 @@ static int visit(void *argument, const char *key, const struct blob_stat *stat)
 {
     struct listing *listing = argument;
     if (listing->count == listing->max) {
-        listing->truncated = true;
+        listing->truncated = listing->max > 0; /* with none asked for there is no next page */
         return 1;
     }
     listing->count++;

@@ -57,7 +57,7 @@ static int visit_part(void *argument, const struct blob_part *part)
 {
     struct page *page = argument;
     if (page->count == page->max) {
-        page->truncated = true;
+        page->truncated = page->max > 0; /* with none asked for there is no next page */
         return 1;
     }
     page->count++;

@@ -119,8 +119,8 @@ int s3_list_uploads(struct request *request, const char *bucket)
         return s3_fail_object(request, bucket, error);
     }
     bool url = s3_asks(request, "encoding-type");
-    bool truncated = page->count > page->max;
-    unsigned count = truncated ? page->max : page->count;
+    unsigned count = page->count < page->max ? page->count : page->max;
+    bool truncated = page->count > count && count > 0; /* with none asked for there is no next */
     struct buffer out;
     buffer_init(&out, S3_ANSWER_BYTES_MAX);
     (void)buffer_add(&out, S3_XML_HEAD "<ListMultipartUploadsResult " S3_XML_NAMESPACE ">");
@@ -132,7 +132,7 @@ int s3_list_uploads(struct request *request, const char *bucket)
     if (url) {
         (void)buffer_add(&out, "<EncodingType>url</EncodingType>");
     }
-    if (truncated && count > 0) {
+    if (truncated) {
         s3_xml_text(&out, "NextKeyMarker", page->list[count - 1]->key, url);
         s3_xml_text(&out, "NextUploadIdMarker", page->list[count - 1]->id, false);
     }
