@@ -202,6 +202,13 @@ int request_if_match(struct request *request, int64_t revision)
     return 0;
 }
 
+/* Those of the row that has the request, or of the one beside it. */
+static unsigned row_flags(const struct request_private *request)
+{
+    const struct route_entry *entry = request->entry != NULL ? request->entry : request->beside;
+    return entry != NULL ? entry->row->flags : 0;
+}
+
 /* The words of S3's own errors (its API reference, "Error responses"). */
 static const char *s3_code(int error)
 {
@@ -223,6 +230,8 @@ static const char *s3_code(int error)
         return "PreconditionFailed";
     case 413:
         return "EntityTooLarge";
+    case 414:
+        return "KeyTooLongError";
     case 416:
         return "InvalidRange";
     case 429:
@@ -311,17 +320,17 @@ static void problem_headers(struct request_private *request, int status)
         (void)snprintf(text, sizeof text, "%d", retry_after_s);
         (void)reply_header(public_, "Retry-After", text);
     }
-    bool s3 = request->entry != NULL && (request->entry->row->flags & ROUTE_XML_ERRORS) != 0;
+    bool s3 = (row_flags(request) & ROUTE_XML_ERRORS) != 0;
     if (status == 401 && !s3) {
         (void)reply_header(public_, "WWW-Authenticate",
                            request->authorization != NULL ? "Bearer error=\"invalid_token\""
                                                           : "Bearer");
     }
     (void)reply_header(public_, "Cache-Control", "no-store");
-    if (request->entry != NULL && (request->entry->row->flags & ROUTE_OWN_CORS) != 0) {
+    if ((row_flags(request) & ROUTE_OWN_CORS) != 0) {
         (void)reply_header(public_, "Access-Control-Allow-Origin", "*");
     }
-    if (request->entry != NULL && (request->entry->row->flags & ROUTE_XML_ERRORS) != 0) {
+    if (s3) {
         (void)reply_header(public_, "x-amz-request-id", public_->call.request_id);
     }
 }
@@ -339,7 +348,7 @@ void reply_problem(struct request_private *request, int error)
     }
     int status = error_http_status(error);
     problem_headers(request, status);
-    bool xml = request->entry != NULL && (request->entry->row->flags & ROUTE_XML_ERRORS) != 0;
+    bool xml = (row_flags(request) & ROUTE_XML_ERRORS) != 0;
     int failed = xml ? problem_xml(request, error, status) : problem_json(request, error, status);
     if (failed != 0) {
         request->reply.kind = REPLY_BYTES;

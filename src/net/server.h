@@ -127,6 +127,7 @@ struct request_private {
     struct address remote_address;
     /* ROUTE */
     struct route_entry *entry;
+    const struct route_entry *beside; /* NULL, or whose errors' form counts where no row has it */
     const char *param_values[ROUTE_PARAMS_MAX];
     /* BODY */
     bool head_only, body_expected, body_complete, body_refused, body_waiting;

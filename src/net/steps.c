@@ -109,6 +109,18 @@ static int copy_params(struct request_private *request, const struct route_match
     return 0;
 }
 
+/* What is not valid is refused in the form of what the path, as far as it is valid, leads to. */
+static int bad_path(struct request_private *request, int error)
+{
+    struct route_match match;
+    router_find(request->server->router, request->request.method, &request->path, &match);
+    request->beside = match.entry != NULL ? match.entry : match.other;
+    return problem_set(&request->request.call.problem, error,
+                       "The path is not valid: it begins with '/', is percent-encoded UTF-8, "
+                       "and has no '.' or '..' in it, and at most %d parts",
+                       TARGET_SEGMENTS_MAX);
+}
+
 static int no_route(struct request_private *request, const struct route_match *match)
 {
     struct problem *problem = &request->request.call.problem;
@@ -119,6 +131,7 @@ static int no_route(struct request_private *request, const struct route_match *m
     if (!match->path_known) {
         return problem_set(problem, ERR_NOT_FOUND, "There is nothing at %s", request->path.text);
     }
+    request->beside = match->other;
     char methods[128];
     router_allow(request->server->router, &request->path, methods, sizeof methods);
     (void)reply_header(&request->request, "Allow", methods);
@@ -134,9 +147,7 @@ static int step_route(struct request_private *request)
                     ? target_path_decode(request->request.call.arena, start, &request->path)
                     : ERR_NO_MEMORY;
     if (error != 0) {
-        return problem_set(&request->request.call.problem, error,
-                           "The path is not valid: it begins with '/', is percent-encoded UTF-8, "
-                           "and has no '.' or '..' in it");
+        return bad_path(request, error);
     }
     request->request.path = request->path.text;
     struct route_match match;

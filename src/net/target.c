@@ -37,7 +37,7 @@ static bool is_dots(const char *segment, int length)
 static int decode_segments(const char *from, const char *end, char *text, struct target_path *path)
 {
     unsigned length = 0;
-    while (from < end) {
+    for (; from < end; path->length = length) {
         if (path->count == TARGET_SEGMENTS_MAX) {
             return ERR_URI_TOO_LONG;
         }
@@ -53,13 +53,14 @@ static int decode_segments(const char *from, const char *end, char *text, struct
         length += (unsigned)decoded;
         from = stop;
     }
-    path->length = length;
     return 0;
 }
 
 int target_path_decode(struct arena *arena, const char *target, struct target_path *ret_path)
 {
     size_t raw_length = strcspn(target, "?");
+    ret_path->text = "";
+    ret_path->count = ret_path->length = 0;
     if (raw_length == 0 || target[0] != '/') {
         return ERR_MALFORMED;
     }
@@ -68,7 +69,6 @@ int target_path_decode(struct arena *arena, const char *target, struct target_pa
         return ERR_NO_MEMORY;
     }
     ret_path->text = text;
-    ret_path->count = 0;
     int error = decode_segments(target, target + raw_length, text, ret_path);
     if (error == 0 && !text_is_utf8(text, ret_path->length)) {
         error = ERR_MALFORMED;

@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-enum { TARGET_SEGMENTS_MAX = 48, TARGET_QUERY_MAX = 256 };
+/* The segments: an object's key of 64 parts below /s3/BUCKET/, and a few more. */
+enum { TARGET_SEGMENTS_MAX = 68, TARGET_QUERY_MAX = 256 };
 
 struct target_segment {
     unsigned offset, length; /* in the decoded path */
@@ -30,7 +31,8 @@ struct target_query {
 
 /* Splits and decodes the path part of target (up to '?' or its end). Percent-encodings must be
  * whole, the result valid UTF-8 without NUL, no segment "." or "..". ERR_MALFORMED, ERR_NO_MEMORY;
- * ERR_URI_TOO_LONG for more than TARGET_SEGMENTS_MAX segments. */
+ * ERR_URI_TOO_LONG for more than TARGET_SEGMENTS_MAX segments. Where it fails with either, the path
+ * is what was decoded before. */
 int target_path_decode(struct arena *arena, const char *target, struct target_path *ret_path);
 
 /* Decodes the query behind '?' (none: count 0): '&' between, '+' is a space. The same checks as

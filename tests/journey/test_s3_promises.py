@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import uuid
@@ -366,3 +367,41 @@ def test_none_asked_for_is_no_page(s3, bucket):
                    s3.list_multipart_uploads(Bucket=bucket, MaxUploads=0)):
         assert answer["IsTruncated"] is False
         assert {"Contents", "Parts", "Uploads", "NextContinuationToken", "NextMarker", "NextKeyMarker"}.isdisjoint(answer)
+
+
+def answer_to(key, method, path):
+    """A request as it is written here: no client's library mends the path."""
+    host = key.url.split("/")[2]
+    with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=10) as line:
+        line.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        text = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+    head, _, body = text.partition("\r\n\r\n")
+    return int(head.split()[1]), head.lower(), body
+
+
+def test_keys_have_as_many_parts_as_promised(key, s3, bucket):
+    deep = "a/" * 63 + "ü"
+    s3.put_object(Bucket=bucket, Key=deep, Body=b"deep")
+    assert s3.get_object(Bucket=bucket, Key=deep)["Body"].read() == b"deep"
+    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [deep]
+    assert refused(s3.put_object, Bucket=bucket, Key="a/" + deep, Body=b"x") == ("InvalidArgument", 400)
+    assert refused(s3.put_object, Bucket=bucket, Key="a/" * 500 + "a", Body=b"x") == ("KeyTooLongError", 414)
+
+
+@pytest.mark.parametrize("method, path, status, word", [
+    ("GET", "/s3/label/a/./b", 400, "InvalidRequest"), ("PUT", "/s3/label/a/../b", 400, "InvalidRequest"),
+    ("GET", "/s3/label/.", 400, "InvalidRequest"), ("GET", "/s3/%2e%2e/x", 400, "InvalidRequest"),
+    ("GET", "/s3/label/%ff", 400, "InvalidRequest"), ("GET", "/s3/label/a%zz", 400, "InvalidRequest"),
+    ("PATCH", "/s3/label/k", 405, "MethodNotAllowed"), ("POST", "/s3/", 405, "MethodNotAllowed"),
+    ("PATCH", "/s3", 405, "MethodNotAllowed")])
+def test_refusals_before_the_store_are_s3s_too(key, method, path, status, word):
+    got, head, body = answer_to(key, method, path)
+    assert got == status and f"<Code>{word}</Code>" in body, body
+    assert "content-type: application/xml" in head and "x-amz-request-id: " in head
+    assert "access-control-allow-origin: *" in head
+
+
+def test_refusals_elsewhere_are_not_s3s(key):
+    for path in ("/api/v1/./tracks", "/./s3", "/s3x/./y"):
+        got, head, body = answer_to(key, "GET", path)
+        assert got == 400 and "application/problem+json" in head, body

@@ -154,8 +154,8 @@ int s3_object_names(struct request *request, const char **ret_bucket, const char
     }
     if (key[0] != '\0' && !blob_key_valid(key)) {
         return s3_fail_with(request, S3_ARGUMENT,
-                            "A key is UTF-8 without control characters, has no part \"..\", no "
-                            "slash at its start and at most 64 parts");
+                            "A key is UTF-8 without control characters, has no part \".\" or "
+                            "\"..\", no slash at its start and at most 64 parts");
     }
     *ret_bucket = bucket;
     *ret_key = key;

@@ -82,6 +82,18 @@ static void too_many_segments_are_refused(void **state)
     assert_int_equal(target_path_decode(arena, target, &path), 0);
 }
 
+static void what_came_before_a_bad_part_stays(void **state)
+{
+    (void)state;
+    struct target_path path;
+    assert_int_equal(target_path_decode(arena, "/s3/b%20c/../d", &path), ERR_MALFORMED);
+    assert_int_equal(path.count, 2);
+    assert_int_equal(path.length, strlen("/s3/b c"));
+    assert_memory_equal(path.text, "/s3/b c", path.length);
+    assert_int_equal(target_path_decode(arena, "s3", &path), ERR_MALFORMED);
+    assert_int_equal(path.count, 0);
+}
+
 static void queries_are_decoded(void **state)
 {
     (void)state;
@@ -111,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_are_decoded),
         cmocka_unit_test(too_many_segments_are_refused),
+        cmocka_unit_test(what_came_before_a_bad_part_stays),
         cmocka_unit_test(queries_are_decoded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
