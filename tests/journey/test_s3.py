@@ -179,8 +179,9 @@ def test_copying(s3, bucket):
     s3.put_object(Bucket=bucket, Key="from ü", Body=b"other")
     got = s3.get_object(Bucket=bucket, Key="to")
     assert got["Body"].read() == b"master" and got["ContentType"] == "audio/flac"
-    assert refused(s3.copy_object, Bucket=bucket, Key="to", CopySource=f"{bucket}/to", CopySourceIfMatch='"x"') == \
+    assert refused(s3.copy_object, Bucket=bucket, Key="of", CopySource=f"{bucket}/to", CopySourceIfMatch='"x"') == \
         ("PreconditionFailed", 412)
+    assert refused(s3.copy_object, Bucket=bucket, Key="to", CopySource=f"{bucket}/to") == ("InvalidRequest", 400)
     assert refused(s3.copy_object, Bucket=bucket, Key="to", CopySource=f"{bucket}/none") == ("NoSuchKey", 404)
 
 

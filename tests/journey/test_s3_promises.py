@@ -1,6 +1,7 @@
 """What the built-in store says yes to, it does; what it does not do, it refuses: conditions, sums, queries and headers
 as the S3 clients at hand send them. On a plain and on an encrypted store."""
 import base64
+import datetime
 import hashlib
 import os
 import pathlib
@@ -405,3 +406,24 @@ def test_refusals_elsewhere_are_not_s3s(key):
     for path in ("/api/v1/./tracks", "/./s3", "/s3x/./y"):
         got, head, body = answer_to(key, "GET", path)
         assert got == 400 and "application/problem+json" in head, body
+
+
+# Reading and copying.
+
+def test_conditions_on_the_source_of_a_copy(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="source", Body=b"body")["ETag"]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    before, after = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=1)
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    part = {"Bucket": bucket, "Key": "parts", "UploadId": upload, "PartNumber": 1}
+    for more, holds in (({"IfNoneMatch": etag}, False), ({"IfNoneMatch": '"other"'}, True), ({"IfModifiedSince": before}, True),
+                        ({"IfModifiedSince": after}, False), ({"IfUnmodifiedSince": before}, False),
+                        ({"IfUnmodifiedSince": after}, True), ({"IfMatch": etag, "IfUnmodifiedSince": before}, True),
+                        ({"IfNoneMatch": etag, "IfModifiedSince": before}, False), ({"IfNoneMatch": "*"}, False),
+                        ({"IfMatch": '"other"', "IfUnmodifiedSince": after}, False)):
+        said = {f"CopySource{name}": value for name, value in more.items()}
+        for call, where in ((s3.copy_object, {"Bucket": bucket, "Key": "copy"}), (s3.upload_part_copy, part)):
+            if holds:
+                call(**where, CopySource=f"{bucket}/source", **said)
+            else:
+                assert refused(call, **where, CopySource=f"{bucket}/source", **said) == FAILED, more

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "net/header.h"
 #include "service/objectstore/s3_xml.h"
 
 #include <stdio.h>
@@ -47,27 +48,50 @@ static int read_name(struct request *request, struct source *source)
     return blob_key_valid(source->key) ? 0 : s3_fail(request, S3_ARGUMENT);
 }
 
+/* A condition of time: whether the source changed after it. A date that is none says nothing. */
+static bool changed_since(const char *date, const struct blob_stat *stat, bool otherwise)
+{
+    int64_t ms = 0;
+    return header_date_parse(date, &ms) ? stat->modified_ms / 1000 > ms / 1000 : otherwise;
+}
+
+/* The conditions beside x-amz-copy-source-if-match, which wins over if-unmodified-since as
+ * if-none-match does over if-modified-since. What was looked at is what is copied, by its ETag. */
+static int check_source(struct request *request, struct source *source)
+{
+    const char *none = request_header(request, "x-amz-copy-source-if-none-match");
+    const char *since = request_header(request, "x-amz-copy-source-if-modified-since");
+    const char *not_since = request_header(request, "x-amz-copy-source-if-unmodified-since");
+    struct blob_stat stat;
+    if (none == NULL && since == NULL && not_since == NULL) {
+        return 0;
+    }
+    int error = blob_stat(s3_store(request)->blobs, source->bucket, source->key, &stat);
+    if (error != 0) {
+        return s3_fail_object(request, source->bucket, error);
+    }
+    const char *bare = s3_bare_etag(request, none);
+    bool fails =
+        (bare != NULL && (strcmp(bare, "*") == 0 || strcmp(bare, stat.etag) == 0)) ||
+        (none == NULL && since != NULL && !changed_since(since, &stat, true)) ||
+        (source->if_match == NULL && not_since != NULL && changed_since(not_since, &stat, false));
+    if (source->if_match == NULL) {
+        source->if_match = arena_strdup(request->call.arena, stat.etag);
+    }
+    return fails ? s3_fail(request, S3_PRECONDITION) : source->if_match != NULL ? 0 : ERR_NO_MEMORY;
+}
+
 /* Who asks must be allowed to read the source too. We ourselves copy without HTTP, so the internal
  * key signs no copies. */
 static int read_source(struct request *request, const struct s3_access *access,
                        struct source *source)
 {
-    static const char *const unknown[] = {"x-amz-copy-source-if-none-match",
-                                          "x-amz-copy-source-if-modified-since",
-                                          "x-amz-copy-source-if-unmodified-since"};
-    for (unsigned i = 0; i < COUNT_OF(unknown); i++) {
-        if (request_header(request, unknown[i]) != NULL) {
-            return s3_fail_with(request, S3_NOT_IMPLEMENTED,
-                                "Of conditions on the source only x-amz-copy-source-if-match is "
-                                "known here");
-        }
-    }
     source->if_match = s3_bare_etag(request, request_header(request, "x-amz-copy-source-if-match"));
     int error = read_name(request, source);
     if (error == 0 && (access->internal || !s3_may_touch(access, source->bucket))) {
         error = s3_fail(request, S3_ACCESS_DENIED);
     }
-    return error;
+    return error != 0 ? error : check_source(request, source);
 }
 
 static int reply_copy(struct request *request, const char *element, const struct blob_stat *stat)
@@ -103,6 +127,12 @@ int s3_copy(struct request *request, const struct s3_access *access, const char 
     int error = read_source(request, access, &source);
     error = error != 0 ? error : s3_condition(request, &condition);
     error = error != 0 ? error : read_directive(request, &replace);
+    bool same = error == 0 && strcmp(source.bucket, bucket) == 0 && strcmp(source.key, key) == 0;
+    if (same && !replace) {
+        error = s3_fail_with(request, S3_REQUEST,
+                             "A copy of an object onto itself needs another description: "
+                             "x-amz-metadata-directive: REPLACE");
+    }
     if (error == 0 && replace) {
         error = s3_meta_read(request, &meta);
     }
