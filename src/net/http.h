@@ -157,6 +157,8 @@ struct reply_file {
     const char *etag;          /* with its quotes; NULL: none */
     int64_t modified_ms;       /* 0: none */
     const char *cache_control; /* NULL: none */
+    bool as_s3; /* as S3's clients want it: HEAD may ask for a range, a condition may name the ETag
+                   without its quotes */
     ssize_t (*read)(void *argument, void *bytes, size_t length, uint64_t offset); /* NULL: fd */
     void (*done)(void *argument);
     void *argument;

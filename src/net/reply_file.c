@@ -87,11 +87,19 @@ static bool modified_since(const struct reply_file *file, const char *date)
     return !header_date_parse(date, &ms) || file->modified_ms / 1000 > ms / 1000;
 }
 
+static bool lists_etag(const struct reply_file *file, const char *list, bool weak)
+{
+    size_t length = file->etag != NULL ? strlen(file->etag) : 0;
+    return length > 0 && (header_etag_listed(list, file->etag, weak) ||
+                          (file->as_s3 && length >= 2 && strlen(list) == length - 2 &&
+                           memcmp(list, file->etag + 1, length - 2) == 0));
+}
+
 static bool precondition_fails(struct request *request, const struct reply_file *file)
 {
     const char *if_match = request_header(request, "If-Match");
     if (if_match != NULL) {
-        return file->etag == NULL || !header_etag_listed(if_match, file->etag, false);
+        return !lists_etag(file, if_match, false);
     }
     const char *since = request_header(request, "If-Unmodified-Since");
     int64_t ms;
@@ -103,7 +111,7 @@ static bool not_modified(struct request *request, const struct reply_file *file)
 {
     const char *if_none_match = request_header(request, "If-None-Match");
     if (if_none_match != NULL) {
-        return file->etag != NULL && header_etag_listed(if_none_match, file->etag, true);
+        return lists_etag(file, if_none_match, true);
     }
     const char *since = request_header(request, "If-Modified-Since");
     return since != NULL && file->modified_ms > 0 && !modified_since(file, since);
@@ -353,8 +361,8 @@ int reply_file(struct request *request, const struct reply_file *file)
         drop(file);
         return reply_empty(request, 304);
     }
-    const char *range =
-        strcmp(request->method, "GET") == 0 ? request_header(request, "Range") : NULL;
+    bool ranges = strcmp(request->method, "GET") == 0 || file->as_s3;
+    const char *range = ranges ? request_header(request, "Range") : NULL;
     if (range != NULL && range_applies(request, file)) {
         return send_ranges(private_, file, range);
     }

@@ -410,6 +410,25 @@ def test_refusals_elsewhere_are_not_s3s(key):
 
 # Reading and copying.
 
+def test_a_head_may_ask_for_a_range(s3, bucket):
+    at = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**at, Body=b"0123456789")
+    head = s3.head_object(**at, Range="bytes=2-5")
+    assert (head["ContentLength"], head["ContentRange"], head["ResponseMetadata"]["HTTPStatusCode"]) == (4, "bytes 2-5/10", 206)
+    assert refused(s3.head_object, **at, Range="bytes=10-")[1] == 416
+    assert s3.head_object(**at)["ContentLength"] == 10
+
+
+def test_an_etag_needs_no_quotes(s3, bucket):
+    at = {"Bucket": bucket, "Key": "k"}
+    etag = s3.put_object(**at, Body=b"body")["ETag"]
+    for told in (etag, etag.strip('"')):
+        assert s3.get_object(**at, IfMatch=told)["Body"].read() == b"body"
+        assert refused(s3.get_object, **at, IfNoneMatch=told)[1] == 304
+        assert refused(s3.get_object, **at, IfMatch=told[:-2] + told[-1])[1] == 412
+        assert s3.head_object(**at, IfNoneMatch=told[:-2] + told[-1])["ContentLength"] == 4
+
+
 def test_conditions_on_the_source_of_a_copy(s3, bucket):
     etag = s3.put_object(Bucket=bucket, Key="source", Body=b"body")["ETag"]
     now = datetime.datetime.now(datetime.timezone.utc)

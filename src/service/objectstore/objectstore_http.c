@@ -70,6 +70,7 @@ static int get_object(struct request *request, const char *bucket, const char *k
         .etag = etag,
         .modified_ms = stat.modified_ms,
         .cache_control = cache[0] != '\0' ? cache : NULL,
+        .as_s3 = true,
     };
     if (error != 0) {
         blob_source_close(&source);
