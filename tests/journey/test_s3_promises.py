@@ -446,3 +446,14 @@ def test_conditions_on_the_source_of_a_copy(s3, bucket):
                 call(**where, CopySource=f"{bucket}/source", **said)
             else:
                 assert refused(call, **where, CopySource=f"{bucket}/source", **said) == FAILED, more
+
+
+def test_a_description_may_be_long(s3, bucket):
+    long = {"ContentType": "multipart/mixed; boundary=" + "b" * 300, "CacheControl": "max-age=7, " + "x" * 500}
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body", **long, Metadata={"a": "b"})
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    s3.copy_object(Bucket=bucket, Key="short", CopySource=f"{bucket}/k", MetadataDirective="REPLACE", ContentType="a/b")
+    for name, kept in (("k", long), ("copy", long), ("short", {"ContentType": "a/b"})):
+        for got in (s3.get_object(Bucket=bucket, Key=name), s3.head_object(Bucket=bucket, Key=name)):
+            assert {field: got[field] for field in ("ContentType", "CacheControl") if field in got} == kept
+    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", ContentType="t/" + "x" * 4096) == ("MetadataTooLarge", 400)

@@ -34,7 +34,7 @@ static const char * override(struct request *request, const char *name, const ch
 
 /* The headers kept with the object, and those the query says instead. */
 static int tell_headers(struct request *request, const struct blob_source *source,
-                        const struct blob_stat *stat)
+                        const struct blob_stat *stat, struct reply_file *file)
 {
     static const char *const names[][2] = {
         {"response-content-disposition", "Content-Disposition"},
@@ -45,7 +45,7 @@ static int tell_headers(struct request *request, const struct blob_source *sourc
     char *kept = arena_alloc(request->call.arena, BLOB_HEADERS_MAX + 1);
     int error = kept != NULL ? blob_read_headers(s3_store(request)->blobs, source, stat, kept)
                              : ERR_NO_MEMORY;
-    error = error != 0 ? error : s3_meta_reply(request, kept);
+    error = error != 0 ? error : s3_meta_reply(request, kept, file);
     for (unsigned i = 0; error == 0 && i < COUNT_OF(names); i++) {
         const char *value = override(request, names[i][0], NULL);
         error = value != NULL ? reply_header(request, names[i][1], value) : 0;
@@ -63,15 +63,16 @@ static int get_object(struct request *request, const char *bucket, const char *k
     }
     char etag[BLOB_ETAG_MAX + 2];
     (void)snprintf(etag, sizeof etag, "\"%s\"", stat.etag);
-    error = tell_headers(request, &source, &stat);
-    const char *cache = override(request, "response-cache-control", stat.cache_control);
-    const struct reply_file file = {
-        .content_type = override(request, "response-content-type", stat.content_type),
+    struct reply_file file = {
+        .content_type = stat.content_type,
         .etag = etag,
         .modified_ms = stat.modified_ms,
-        .cache_control = cache[0] != '\0' ? cache : NULL,
+        .cache_control = stat.cache_control[0] != '\0' ? stat.cache_control : NULL,
         .as_s3 = true,
     };
+    error = tell_headers(request, &source, &stat, &file);
+    file.content_type = override(request, "response-content-type", file.content_type);
+    file.cache_control = override(request, "response-cache-control", file.cache_control);
     if (error != 0) {
         blob_source_close(&source);
         return error;

@@ -57,8 +57,9 @@ int s3_cors(struct request *request);
 
 /* s3_meta.c: what is kept beside the bytes, from the request's headers (arena) … */
 int s3_meta_read(struct request *request, struct blob_meta *ret_meta);
-/* … and into the answer's. The text (arena) is taken apart. */
-int s3_meta_reply(struct request *request, char *headers);
+/* … and into the answer's. The text (arena) is taken apart, and what is longer than a blob_stat has
+ * room for goes into file. */
+int s3_meta_reply(struct request *request, char *headers, struct reply_file *file);
 
 /* s3_parts.c: 0 where all that CompleteMultipartUpload says of size and checksums holds. */
 int s3_check_parts(struct request *request, const char *bucket, const char *key,

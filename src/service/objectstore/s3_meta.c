@@ -14,15 +14,26 @@
 enum { USER_BYTES_MAX = 2048 }; /* S3's: names and values of x-amz-meta- */
 
 static const char user_prefix[] = "x-amz-meta-";
+static const char type_name[] = "content-type", cache_name[] = "cache-control";
 
 struct reading {
+    struct blob_meta meta; /* Content-Type and Cache-Control that have room there */
     struct buffer text;
     size_t user_bytes;
     bool bad; /* a control character */
 };
 
-static bool is_kept(const char *name)
+/* The two that a blob_meta has a place for are lines only where they are longer than that. */
+static bool is_kept(struct reading *reading, const char *name, const char *value)
 {
+    bool is_type = strcasecmp(name, type_name) == 0;
+    if (is_type || strcasecmp(name, cache_name) == 0) {
+        const char **place = is_type ? &reading->meta.content_type : &reading->meta.cache_control;
+        bool fits = strlen(value) < BLOB_TYPE_MAX;
+        *place = fits ? value : NULL;
+        return !fits;
+    }
+
     static const char *const kept[] = {"content-encoding", "content-disposition",
                                        "content-language", "expires"};
     for (unsigned i = 0; i < COUNT_OF(kept); i++) {
@@ -69,7 +80,7 @@ static void add_encoding(struct reading *reading, const char *name, const char *
 static void look_at(void *argument, const char *name, const char *value)
 {
     struct reading *reading = argument;
-    if (!is_kept(name)) {
+    if (!is_kept(reading, name, value)) {
         return;
     }
     for (const char *at = value; *at != '\0'; at++) {
@@ -99,34 +110,33 @@ static int finish(struct request *request, struct reading *reading, struct blob_
 
 int s3_meta_read(struct request *request, struct blob_meta *ret_meta)
 {
-    struct blob_meta meta = {.content_type = request_header(request, "Content-Type"),
-                             .cache_control = request_header(request, "Cache-Control")};
-    bool fits = (meta.content_type == NULL || strlen(meta.content_type) < BLOB_TYPE_MAX) &&
-                (meta.cache_control == NULL || strlen(meta.cache_control) < BLOB_TYPE_MAX);
-    if (!fits) {
-        return s3_fail_with(request, S3_ARGUMENT,
-                            "Content-Type and Cache-Control have at most 127 bytes here");
-    }
     struct reading reading = {0};
     buffer_init(&reading.text, BLOB_HEADERS_MAX);
     request_header_each(request, look_at, &reading);
-    int error = finish(request, &reading, &meta);
+    int error = finish(request, &reading, &reading.meta);
     buffer_done(&reading.text);
     if (error == 0) {
-        *ret_meta = meta;
+        *ret_meta = reading.meta;
     }
     return error;
 }
 
-int s3_meta_reply(struct request *request, char *headers)
+int s3_meta_reply(struct request *request, char *headers, struct reply_file *file)
 {
     int error = 0;
     char *save = NULL;
     for (char *line = strtok_r(headers, "\n", &save); error == 0 && line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
         char *colon = strchr(line, ':');
-        if (colon != NULL) {
-            *colon = '\0';
+        if (colon == NULL) {
+            continue;
+        }
+        *colon = '\0';
+        if (strcmp(line, type_name) == 0) {
+            file->content_type = colon + 1;
+        } else if (strcmp(line, cache_name) == 0) {
+            file->cache_control = colon + 1;
+        } else {
             error = reply_header(request, line, colon + 1);
         }
     }
