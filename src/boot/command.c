@@ -14,6 +14,7 @@
 #include "boot/doctor.h"
 #include "boot/owner.h"
 #include "boot/place.h"
+#include "boot/restoring.h"
 #include "boot/serve.h"
 #include "version.h"
 
@@ -317,16 +318,24 @@ int command_configure(const struct command_line *line, struct config **ret_confi
     return config_load(&sources, ret_config, problem);
 }
 
+/* Whether it opens no data, or sees itself whether a restore is in the way. */
+static bool is_apart(const struct command *command)
+{
+    return command->run == command_restore || command->run == command_doctor ||
+           command->run == run_config_check || command->run == run_config_show ||
+           command->run == run_version;
+}
+
 static int meet_needs(const struct command *command, const struct config *config)
 {
     struct problem problem = {0};
     struct place place;
-    if (command->needs == NEEDS_NOTHING) {
-        return EXIT_DONE;
+    int error = is_apart(command) ? 0 : restoring_keep_off(config_data(config), &problem);
+    if (error == 0 && command->needs != NEEDS_NOTHING) {
+        place_of(config, &place);
+        owner_become(&place);
+        error = command->needs == NEEDS_INSTALLATION ? place_check_installed(&place, &problem) : 0;
     }
-    place_of(config, &place);
-    owner_become(&place);
-    int error = command->needs == NEEDS_INSTALLATION ? place_check_installed(&place, &problem) : 0;
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }
 

@@ -152,7 +152,7 @@ int command_doctor(const struct command_line *line)
         } else if (keep_json(list, checks[i].name, &finding) != 0) {
             finding.state = FINDING_FAILED;
         }
-        if (line->config == NULL) {
+        if (line->config == NULL || doctor.shut) {
             break; /* all else follows from it */
         }
     }

@@ -24,6 +24,7 @@ struct doctor {
     const struct command_line *line;
     const struct config *config; /* NULL: it can't be read */
     struct place place;
+    bool shut;                              /* by a restore: nothing of the data is looked at */
     struct db *databases[PLACE_DATABASES_]; /* NULL: it isn't there, or can't be opened */
     struct blob_store *objects;             /* likewise */
 };

@@ -10,6 +10,7 @@
 #include "boot/command.h"
 #include "boot/config.h"
 #include "boot/progress.h"
+#include "boot/restoring.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -93,6 +94,12 @@ void doctor_check_data(struct doctor *doctor, struct finding *finding)
     if (stat(data, &status) != 0) {
         finding_warn(finding, "start the server once, or check --data", "%s: %s", data,
                      strerror(errno));
+        return;
+    }
+    struct problem problem = {0};
+    if (restoring_keep_off(data, &problem) != 0) {
+        doctor->shut = true;
+        finding_fail(finding, "see docs/operations.md, Restore", "%s", problem.detail);
         return;
     }
     finding_ok(finding, "%s is private and ours", data);

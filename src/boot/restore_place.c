@@ -1,0 +1,225 @@
+/* Placing (restore.h): the names are changed, all or none, and servers are filled. */
+#include "boot/restore.h"
+
+#include "backend/db/db.h"
+#include "backend/db/db_copy.h"
+#include "backend/folder.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "boot/command.h"
+#include "boot/schemas.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int restore_claim(struct restore *restore)
+{
+    const struct place *place = &restore->place;
+    return db_in_use(place->databases[PLACE_CATALOG].config.url)
+               ? problem_set(&restore->problem, ERR_BUSY,
+                             "A server runs on %s; stop it first, or restore into another --data",
+                             place->data)
+               : 0;
+}
+
+/* What is at a path goes into a folder beside it, which is on the same file system. */
+static int plan_aside(struct restore *restore, const char *path)
+{
+    char name[PATH_MAX], target[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (!restore_exists(path)) {
+        return 0;
+    }
+    (void)snprintf(name, sizeof name, "%s/%s", restore->aside, slash != NULL ? slash + 1 : path);
+    if (!restore_beside(path, name, target)) {
+        return restore_trouble(restore, path, ENAMETOOLONG);
+    }
+    restore->asides++;
+    return renames_add(&restore->renames, path, target, &restore->problem);
+}
+
+/* A database goes with its log: without it, it would be an older one. */
+static int plan_database_aside(struct restore *restore, const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-peers"};
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < COUNT_OF(suffixes); i++) {
+        char file[PATH_MAX];
+        (void)snprintf(file, sizeof file, "%s%s", path, suffixes[i]);
+        error = plan_aside(restore, file);
+    }
+    return error;
+}
+
+static int plan_in_place(struct restore *restore, const char *path)
+{
+    char from[PATH_MAX];
+    return restore_staged(path, from)
+               ? renames_add(&restore->renames, from, path, &restore->problem)
+               : restore_trouble(restore, path, ENAMETOOLONG);
+}
+
+/* First all that goes aside: what is there and what comes are never mixed by a name. */
+static int plan(struct restore *restore)
+{
+    const struct place *place = &restore->place;
+    (void)rmdir(place->keys); /* an empty one is in the way */
+    int error = plan_aside(restore, place->keys);
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        error = plan_database_aside(restore, restore->files[i]);
+    }
+    const char *const texts[] = {restore->has_configuration ? restore->configuration : NULL,
+                                 restore->has_environment ? restore->environment : NULL};
+    for (unsigned i = 0; error == 0 && i < COUNT_OF(texts); i++) {
+        error = texts[i] != NULL ? plan_aside(restore, texts[i]) : 0;
+    }
+    error = error != 0 ? error : plan_in_place(restore, place->keys);
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        error = place->databases[i].path != NULL ? plan_in_place(restore, restore->files[i]) : 0;
+    }
+    for (unsigned i = 0; error == 0 && i < COUNT_OF(texts); i++) {
+        error = texts[i] != NULL ? plan_in_place(restore, texts[i]) : 0;
+    }
+    return error;
+}
+
+void restore_write_asides(const struct restore *restore, FILE *out)
+{
+    const char *last = NULL;
+    for (unsigned i = 0; i < restore->asides; i++) {
+        const char *to = restore->renames.to[i];
+        size_t length = (size_t)(strrchr(to, '/') - to);
+        if (last == NULL || strncmp(to, last, length + 1) != 0) {
+            (void)fprintf(out, "%s%.*s", last == NULL ? "" : " and ", (int)length, to);
+            last = to;
+        }
+    }
+}
+
+static int write_journal(struct restore *restore)
+{
+    char *words CLEANUP_FREE = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&words, &length);
+    if (out == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    (void)fputs(restore->asides > 0 ? "What was there before goes into " : "", out);
+    restore_write_asides(restore, out);
+    return fclose(out) == 0
+               ? renames_write(&restore->renames, restore->journal, words, &restore->problem)
+               : ERR_NO_MEMORY;
+}
+
+int restore_begin_placing(struct restore *restore)
+{
+    char keys[PATH_MAX];
+    int error = restore_claim(restore); /* a server with another data directory has come */
+    error = error != 0 ? error : plan(restore);
+    if (error == 0 && restore_staged(restore->place.keys, keys) && folder_sync(keys) != 0) {
+        error = restore_trouble(restore, keys, errno);
+    }
+    restore->journaled = error == 0;
+    return error != 0 ? error : write_journal(restore);
+}
+
+/* Into a server: the rows of the staged file. What is there goes aside under a name of its own. */
+static int fill_server(struct restore *restore, enum place_database which)
+{
+    static const char *const passed_over[] = {"db_migration", "db_position", NULL};
+    char path[PATH_MAX];
+    int64_t rows = 0;
+    bool empty = true;
+    struct db *db = NULL;
+    struct arena *statements = arena_new(0);
+    int error = statements != NULL && restore_staged(restore->files[which], path)
+                    ? place_open_database(&restore->place.databases[which], &db, &restore->problem)
+                    : ERR_NO_MEMORY;
+    error = error != 0 ? error : db_is_empty(db, &empty);
+    if (error == 0 && !empty) {
+        restore->put_aside = true;
+        error = db_put_aside(db, restore->aside, &restore->problem);
+    }
+    const struct db_copy copy = {
+        .path = path, .to = db, .passed_over = passed_over, .statements = statements};
+    error = error != 0 ? error : schemas_migrate(db, which, &restore->problem);
+    error = error != 0 ? error : db_copy_sqlite(&copy, &rows, &restore->problem);
+    db_close(db);
+    arena_free(statements);
+    return error;
+}
+
+int restore_fill_servers(struct restore *restore)
+{
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
+        if (restore->place.databases[i].path == NULL) {
+            error = fill_server(restore, i);
+        }
+    }
+    return error;
+}
+
+int restore_place_all(struct restore *restore)
+{
+    return renames_make(&restore->renames, &restore->problem);
+}
+
+static bool has_servers(const struct restore *restore)
+{
+    bool any = false;
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        any = any || restore->place.databases[i].path == NULL;
+    }
+    return any;
+}
+
+/* All names are as they were before; only servers may not be. */
+static int end_undone(struct restore *restore, struct problem *problem)
+{
+    static const char words[] = "What the databases had before may be in a schema before-restore-…";
+    renames_done(&restore->renames);
+    return has_servers(restore) ? renames_write(&restore->renames, restore->journal, words, problem)
+                                : renames_forget(restore->journal, problem);
+}
+
+static int undo(struct restore *restore, struct problem *problem)
+{
+    int error = renames_undo(&restore->renames, problem);
+    return error != 0 ? error : end_undone(restore, problem);
+}
+
+bool restore_take_back(struct restore *restore)
+{
+    struct problem problem = {0};
+    int error = restore_exists(restore->journal) ? undo(restore, &problem) : 0;
+    if (error != 0) {
+        (void)command_complain(&problem, error);
+    } else if (has_servers(restore)) {
+        (void)fprintf(stderr,
+                      "tutti: what servers hold is not taken back; nothing starts on %s until a "
+                      "restore went through\n",
+                      restore->place.data);
+    }
+    return error == 0;
+}
+
+int restore_recover(struct restore *restore)
+{
+    if (!restore_exists(restore->journal)) {
+        return 0;
+    }
+    int error = restore_claim(restore);
+    error =
+        error != 0 ? error : renames_read(&restore->renames, restore->journal, &restore->problem);
+    error = error != 0 ? error : undo(restore, &restore->problem);
+    if (error == 0) {
+        (void)fputs("a restore was cut off here; the names that it changed are taken back\n",
+                    stderr);
+    }
+    return error;
+}

@@ -1,0 +1,100 @@
+"""Restores that meet something: other file systems, a name that can't be changed.
+What kills and power cuts leave is in tests/fault/test_restore.py."""
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import postgres
+import pytest
+
+from journey import BINARY, PASSWORD, run_tutti
+from programs import in_own_mounts
+
+SHM = pathlib.Path("/dev/shm")
+
+
+def install(data, username, environment=None):
+    run_tutti("user", "add", username, "--role", "admin", "--password-stdin", data=data, stdin=PASSWORD + "\n",
+              environment=environment)
+
+
+def users(data, environment=None):
+    lines = run_tutti("user", "list", data=data, environment=environment).stdout.splitlines()
+    return [line.split()[1] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A key file and a backup of an installation whose one user is "newer"."""
+    folder = tmp_path_factory.mktemp("made")
+    key = folder / "key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o600)
+    install(folder / "data", "newer")
+    run_tutti("backup", str(folder / "backup"), "--key-file", str(key), data=folder / "data")
+    return type("Made", (), {"words": ["restore", str(folder / "backup"), "--key-file", str(key)], "data": folder / "data",
+                             "backup": folder / "backup"})
+
+
+def tree(path):
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def mounted(script, *arguments, environment=None):
+    """A command beside what script mounts; skips the test where nobody may mount."""
+    if subprocess.run(in_own_mounts("true", "x", "true"), capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount: root, or a user namespace (unshare -rm)")
+    return subprocess.run(in_own_mounts(script, *arguments), text=True, capture_output=True, timeout=60,
+                          env={**os.environ, **(environment or {})})
+
+
+@pytest.mark.skipif(not SHM.is_dir() or SHM.stat().st_dev == pathlib.Path(tempfile.gettempdir()).stat().st_dev,
+                    reason="needs /dev/shm beside the temporary folder")
+def test_what_was_there_stays_on_its_file_system(made, tmp_path):
+    data = tmp_path / "data"
+    with tempfile.TemporaryDirectory(dir=SHM, prefix="tutti-restore-") as other:
+        environment = {"TUTTI_DATABASE_CATALOG": f"sqlite:{other}/catalog.db"}
+        install(data, "older", environment)
+        keys, catalog = tree(data / "keys"), pathlib.Path(other, "catalog.db").read_bytes()
+        replaced = run_tutti(*made.words, "--replace", data=data, environment=environment)
+        assert users(data, environment) == ["newer"] and tree(data / "keys") == tree(made.data / "keys")
+        here, there = next(data.glob("before-restore-*")), next(pathlib.Path(other).glob("before-restore-*"))
+        assert f"what was there before is in {here} and {there}" in replaced.stdout
+        assert tree(here / "keys") == keys and (here / "users.db").exists()
+        assert (there / "catalog.db").read_bytes() == catalog
+        again = run_tutti(*made.words, "--replace", data=data, environment=environment)
+        assert here.name not in again.stdout.replace(f"{here.name}-2", ""), "of the same second or not"
+
+
+def test_names_that_cannot_be_changed_change_none(made, tmp_path):
+    """Midway: users.db is a mount, and what is aside by then is taken back."""
+    data = tmp_path / "data"
+    install(data, "older")
+    before = tree(data)
+    users_db = str(data / "users.db")
+    done = mounted('mount --bind "$1" "$1"', users_db, BINARY, *made.words, "--replace", "--data", str(data))
+    assert done.returncode == 1 and f"{users_db} can't be renamed" in done.stderr, done.stderr
+    assert tree(data) == before and not list(data.glob("*restor*"))
+    assert users(data) == ["older"]
+
+
+def test_what_servers_hold_is_not_taken_back(made, tmp_path):
+    """The keys are a mount, which is seen when the databases are filled: nothing starts until a restore went through."""
+    data, names = tmp_path / "data", ("catalog", "users", "activity")
+    with postgres.Server() as server:
+        for name in names:
+            server.create(name)
+        environment = {f"TUTTI_DATABASE_{name.upper()}": server.url(name) for name in names}
+        install(data, "older", environment)
+        keys = tree(data / "keys")
+        done = mounted('mount --bind "$1" "$1"', str(data / "keys"), BINARY, *made.words, "--replace", "--data", str(data),
+                       environment=environment)
+        assert done.returncode == 1 and "can't be renamed" in done.stderr and "is not taken back" in done.stderr, done.stderr
+        assert tree(data / "keys") == keys and not list(data.glob("*.restoring*"))
+        for _ in range(2):  # also behind a restore that could not begin
+            refused = run_tutti("user", "list", data=data, environment=environment, check=False)
+            assert refused.returncode == 1 and "was cut off" in refused.stderr and "schema before-restore" in refused.stderr
+            assert run_tutti("restore", str(tmp_path / "nothing"), data=data, environment=environment, check=False).returncode == 1
+        run_tutti(*made.words, "--replace", data=data, environment=environment)
+        assert users(data, environment) == ["newer"] and tree(data / "keys") == tree(made.data / "keys")
