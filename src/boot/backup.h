@@ -17,5 +17,5 @@ struct command_line;
 
 /* With the server running or not. */
 int command_backup(const struct command_line *line);
-/* Only while no server runs on the data directory. */
+/* Only while no server and no other command works on the data directory (restoring.h). */
 int command_restore(const struct command_line *line);

@@ -13,6 +13,7 @@
 #include "boot/move.h"
 #include "boot/place.h"
 #include "boot/platform.h"
+#include "boot/restoring.h"
 #include "boot/schemas.h"
 #include "service/identity/identity.h"
 #include "service/ingest/ingest.h"
@@ -259,6 +260,7 @@ int command_migrate(const struct command_line *line)
     place_of(line->config, &place);
     int error = place_check_apart(line->config, &problem);
     error = error != 0 ? error : place_make_folder(place.data, &problem);
+    error = error != 0 ? error : restoring_keep_off(place.data, &problem);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         error = migrate(&place.databases[i], i, &problem);
     }

@@ -121,9 +121,9 @@ static int refuse_filled(struct restore *restore)
 static int look(struct restore *restore)
 {
     int error = archive_look(restore->path, &restore->about, &restore->problem);
+    error = error != 0 ? error : place_make_folder(restore->place.data, &restore->problem);
     error = error != 0 ? error : restore_claim(restore);
-    error = error != 0 ? error : refuse_filled(restore);
-    return error != 0 ? error : place_make_folder(restore->place.data, &restore->problem);
+    return error != 0 ? error : refuse_filled(restore);
 }
 
 /* CHECK */

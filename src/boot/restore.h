@@ -63,7 +63,7 @@ void restore_remove_staged_file(const char *file);
 
 /* restore_place.c */
 
-/* ERR_BUSY: a server runs on what is there. */
+/* This process alone works on what is there. ERR_BUSY: another one does. */
 int restore_claim(struct restore *restore);
 /* Takes back what a restore that was cut off had changed. */
 int restore_recover(struct restore *restore);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "boot/command.h"
+#include "boot/restoring.h"
 #include "boot/schemas.h"
 
 #include <errno.h>
@@ -19,11 +20,12 @@
 int restore_claim(struct restore *restore)
 {
     const struct place *place = &restore->place;
-    return db_in_use(place->databases[PLACE_CATALOG].config.url)
+    int error = restoring_begin(place->data, &restore->problem);
+    return error == 0 && db_in_use(place->databases[PLACE_CATALOG].config.url)
                ? problem_set(&restore->problem, ERR_BUSY,
                              "A server runs on %s; stop it first, or restore into another --data",
                              place->data)
-               : 0;
+               : error;
 }
 
 /* What is at a path goes into a folder beside it, which is on the same file system. */

@@ -1,14 +1,15 @@
-"""Restores that meet something: other file systems, a name that can't be changed.
+"""Restores that meet something: a server that starts meanwhile, other file systems, a name that can't be changed.
 What kills and power cuts leave is in tests/fault/test_restore.py."""
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 
 import postgres
 import pytest
 
-from journey import BINARY, PASSWORD, run_tutti
+from journey import BINARY, PASSWORD, free_port, run_tutti
 from programs import in_own_mounts
 
 SHM = pathlib.Path("/dev/shm")
@@ -47,6 +48,53 @@ def mounted(script, *arguments, environment=None):
         pytest.skip("needs the right to mount: root, or a user namespace (unshare -rm)")
     return subprocess.run(in_own_mounts(script, *arguments), text=True, capture_output=True, timeout=60,
                           env={**os.environ, **(environment or {})})
+
+
+def test_nothing_starts_while_a_restore_is_at_work(made, tmp_path):
+    data = tmp_path / "data"
+    install(data, "older")
+    process = subprocess.Popen([BINARY, *made.words, "--replace", "--data", str(data)], text=True, stderr=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL)
+    assert process.stderr.readline().startswith("unsealing")
+    process.send_signal(signal.SIGSTOP)
+    before = sorted(os.listdir(data))
+    for command in (["serve", "--listen", f"127.0.0.1:{free_port()}"], ["user", "list"], ["migrate"], ["sweep"],
+                    ["backup", str(tmp_path / "backup"), "--key-file", made.words[-1]], ["doctor"],
+                    [*made.words, "--replace"]):
+        refused = run_tutti(*command, data=data, check=False)
+        said = refused.stderr + refused.stdout
+        assert refused.returncode == 1 and ("is at work" in said or "stop it first" in said), command
+    assert sorted(os.listdir(data)) == before
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(60) == 0 and users(data) == ["newer"]
+
+
+def test_nothing_starts_where_there_was_nothing(made, tmp_path):
+    """The restore makes the data directory."""
+    data = tmp_path / "data"
+    process = subprocess.Popen([BINARY, *made.words, "--data", str(data)], text=True, stderr=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL)
+    assert process.stderr.readline().startswith("unsealing")
+    process.send_signal(signal.SIGSTOP)
+    refused = run_tutti("serve", "--listen", f"127.0.0.1:{free_port()}", data=data, check=False)
+    assert refused.returncode == 1 and "is at work" in refused.stderr
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(60) == 0 and users(data) == ["newer"]
+
+
+def test_a_command_at_work_keeps_a_restore_off(made, tmp_path):
+    """Though no server runs."""
+    data = tmp_path / "data"
+    install(data, "older")
+    with subprocess.Popen([BINARY, "user", "add", "third", "--role", "listener", "--password-stdin", "--data", str(data)],
+                          stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as waiting:
+        for _ in range(200):  # until it has begun what is there is in the way
+            refused = run_tutti(*made.words, data=data, check=False)
+            if "stop it first" in refused.stderr:
+                break
+        assert refused.returncode == 1 and "stop it first" in refused.stderr
+        waiting.kill()
+    assert run_tutti(*made.words, "--replace", data=data).returncode == 0
 
 
 @pytest.mark.skipif(not SHM.is_dir() or SHM.stat().st_dev == pathlib.Path(tempfile.gettempdir()).stat().st_dev,
