@@ -82,6 +82,11 @@ static int flush(struct archive_writer *writer, bool final)
 /* Opens PATH.part, locked; what a killed backup left there is written over. */
 static int open_part(struct archive_writer *writer, struct problem *problem)
 {
+    struct stat status;
+    if (stat(writer->path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        return problem_set(problem, ERR_INVALID, "%s is a directory; name a file in it",
+                           writer->path);
+    }
     writer->fd = open(writer->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (writer->fd < 0) {
         return problem_set(problem, error_from_errno(errno), "%s can't be written: %s",

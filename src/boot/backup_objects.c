@@ -22,16 +22,22 @@ int backup_store_open(const char *url, const char *keys, struct blob_store **ret
     return blob_store_open(&config, ret_store, problem);
 }
 
-int backup_store_open_folder(const char *folder, int make, const char *keys,
-                             struct blob_store **ret_store, struct problem *problem)
+int backup_store_check_folder(const char *folder, struct problem *problem)
 {
     char path[PATH_MAX];
     struct stat status;
     (void)snprintf(path, sizeof path, "%s/objects", folder);
-    if (!make && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
-        return problem_set(problem, ERR_NOT_FOUND, "%s holds no objects of a backup", folder);
-    }
-    int error = make ? place_make_folder(folder, problem) : 0;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode)
+               ? 0
+               : problem_set(problem, ERR_NOT_FOUND, "%s holds no objects of a backup", folder);
+}
+
+int backup_store_open_folder(const char *folder, int make, const char *keys,
+                             struct blob_store **ret_store, struct problem *problem)
+{
+    char path[PATH_MAX];
+    int error =
+        make ? place_make_folder(folder, problem) : backup_store_check_folder(folder, problem);
     (void)snprintf(path, sizeof path, "file:%s", folder);
     return error != 0 ? error : backup_store_open(path, keys, ret_store, problem);
 }

@@ -27,6 +27,7 @@
 #include "boot/restoring.h"
 #include "boot/schemas.h"
 #include "boot/secret.h"
+#include "service/catalog/catalog.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -34,6 +35,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 enum { ASIDES_MAX = 1000 };
@@ -118,15 +120,77 @@ static int refuse_filled(struct restore *restore)
     return 0;
 }
 
+/* What is free where the path is, or is to be; 0 where that was counted for another one. */
+static uint64_t free_bytes_of(const char *path, dev_t *devices, unsigned *count)
+{
+    static const uint64_t unknown = UINT64_MAX >> 8; /* to a file system that tells no sizes */
+    char folder[PATH_MAX];
+    struct stat status;
+    struct statvfs about;
+    if (!restore_beside(path, ".", folder) || stat(folder, &status) != 0 ||
+        statvfs(folder, &about) != 0) {
+        return 0;
+    }
+    for (unsigned i = 0; i < *count; i++) {
+        if (devices[i] == status.st_dev) {
+            return 0;
+        }
+    }
+    devices[(*count)++] = status.st_dev;
+    return about.f_blocks > 0 ? (uint64_t)about.f_bavail * about.f_frsize : unknown;
+}
+
+/* The archive is little more than databases. On which file system how much of it goes is not known
+ * yet, so all of them are counted. */
+static int look_for_room(struct restore *restore)
+{
+    dev_t devices[PLACE_DATABASES_ + 1];
+    unsigned count = 0;
+    char needed[PROGRESS_BYTES_SIZE], left[PROGRESS_BYTES_SIZE];
+    uint64_t free_bytes = free_bytes_of(restore->journal, devices, &count);
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        free_bytes += free_bytes_of(restore->files[i], devices, &count);
+    }
+    return free_bytes >= restore->about.bytes
+               ? 0
+               : problem_set(&restore->problem, ERR_DISK_FULL,
+                             "What %s holds needs %s, and only %s are free for %s; make room, or "
+                             "restore into another --data",
+                             restore->path, progress_bytes(restore->about.bytes, needed),
+                             progress_bytes(free_bytes, left), restore->place.data);
+}
+
 static int look(struct restore *restore)
 {
+    const char *blobs = restore->line->options[OPTION_BLOBS];
     int error = archive_look(restore->path, &restore->about, &restore->problem);
+    error = error != 0      ? error
+            : blobs == NULL ? 0
+                            : backup_store_check_folder(blobs, &restore->problem);
     error = error != 0 ? error : place_make_folder(restore->place.data, &restore->problem);
     error = error != 0 ? error : restore_claim(restore);
-    return error != 0 ? error : refuse_filled(restore);
+    error = error != 0 ? error : refuse_filled(restore);
+    return error != 0 ? error : look_for_room(restore);
 }
 
 /* CHECK */
+
+static int visit_object(void *argument, const char *key, int64_t bytes)
+{
+    (void)key;
+    (void)bytes;
+    *(bool *)argument = true;
+    return 1; /* one is enough */
+}
+
+/* Without objects of the backup there may be none, which people are told. */
+static int look_for_objects(struct restore *restore, struct db *catalog)
+{
+    int error = restore->line->options[OPTION_BLOBS] == NULL
+                    ? catalog_objects_walk(catalog, false, visit_object, &restore->names_objects)
+                    : 0;
+    return error < 0 ? error : 0;
+}
 
 static int check_database(struct restore *restore, enum place_database which)
 {
@@ -141,6 +205,7 @@ static int check_database(struct restore *restore, enum place_database which)
     int error = db_open(url, file->name, &db, &restore->problem);
     error = error != 0 ? error : db_check(db, &restore->problem);
     error = error != 0 ? error : schemas_migrate(db, which, &restore->problem);
+    error = error != 0 || which != PLACE_CATALOG ? error : look_for_objects(restore, db);
     db_close(db);
     return error;
 }
@@ -287,6 +352,10 @@ static void tell(const struct restore *restore)
     }
     if (restore->put_aside) {
         (void)printf("what the databases had before is in their schema %s\n", restore->aside);
+    }
+    if (restore->names_objects) {
+        (void)puts("objects were left as they are (there was no --blobs); tutti doctor says "
+                   "whether those that the catalog names are there");
     }
     if (restore->has_configuration) {
         (void)printf("the configuration of then is in %s\n", restore->configuration);

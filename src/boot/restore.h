@@ -34,6 +34,7 @@ struct restore {
     char files[PLACE_DATABASES_]
               [PATH_MAX]; /* the databases; of one that is no file, where it is staged */
     bool put_aside;       /* what a server had is under another name there */
+    bool names_objects;   /* the archive's catalog does */
     char keys[PATH_MAX];  /* place.keys, without a slash at its end */
     char aside[64];       /* the folder beside what was there that it goes into */
     struct renames renames;

@@ -322,6 +322,7 @@ def test_what_is_restored_is_private_and_tells_of_the_configuration(stopped, key
     assert b"them@example.org" not in (tmp_path / "backup").read_bytes(), "all of it is sealed"
     said = restore(tmp_path / "data", tmp_path / "backup", key_file).stdout
     assert str(tmp_path / "data" / "tutti.conf.restored") in said
+    assert said.count("there was no --blobs") == 1
     assert (tmp_path / "data" / "tutti.conf.restored").read_text() == config.read_text()
     assert (tmp_path / "data" / "environment.restored").read_text() == "TUTTI_PLAN_DEFAULT=free\n"
     for path in [tmp_path / "data", *(tmp_path / "data").rglob("*")]:
@@ -422,7 +423,8 @@ def test_what_is_there_is_kept(stopped, own_server, key_file, tmp_path):
     users = (target / "users.db").read_bytes()
     full = restore(target, stopped.backup, key_file, check=False)
     assert full.returncode == 1 and "--replace" in full.stderr
-    replaced = restore(target, stopped.backup, key_file, "--replace")
+    replaced = restore(target, stopped.backup, key_file, "--replace", "--blobs", str(stopped.blobs))
+    assert "no --blobs" not in replaced.stdout
     aside = next(target.glob("before-restore-*"))
     assert str(aside) in replaced.stdout
     assert (aside / "users.db").read_bytes() == users and (aside / "keys").is_dir()

@@ -1,4 +1,4 @@
-"""Restores that meet something: a server that starts meanwhile, other file systems, a name that can't be changed.
+"""Restores that meet something: a server that starts meanwhile, other file systems, a name that can't be changed, no room.
 What kills and power cuts leave is in tests/fault/test_restore.py."""
 import os
 import pathlib
@@ -146,3 +146,21 @@ def test_what_servers_hold_is_not_taken_back(made, tmp_path):
             assert run_tutti("restore", str(tmp_path / "nothing"), data=data, environment=environment, check=False).returncode == 1
         run_tutti(*made.words, "--replace", data=data, environment=environment)
         assert users(data, environment) == ["newer"] and tree(data / "keys") == tree(made.data / "keys")
+
+
+def test_what_is_missing_is_told_before_the_work(made, tmp_path):
+    missing = subprocess.run([BINARY, "restore", str(made.backup), "--blobs", str(tmp_path), "--data", str(tmp_path / "data")],
+                             text=True, capture_output=True, stdin=subprocess.DEVNULL, start_new_session=True, timeout=30)
+    assert missing.returncode == 1 and "holds no objects of a backup" in missing.stderr, missing.stderr
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "folder").mkdir()
+    folder = run_tutti("backup", str(tmp_path / "folder"), *made.words[2:], data=made.data, check=False)
+    assert folder.returncode == 2 and "is a directory" in folder.stderr and "catalog" not in folder.stderr
+    assert not (tmp_path / "folder.part").exists()
+
+
+def test_no_room_is_told_before_the_work(made, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    full = mounted('mount -t tmpfs -o size=64k tmpfs "$1"', str(data), BINARY, *made.words, "--data", str(data))
+    assert full.returncode == 1 and "are free for" in full.stderr and "unsealing" not in full.stderr, full.stderr
