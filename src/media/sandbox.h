@@ -7,8 +7,9 @@
  * process, memory both writable and executable) ends the process at once.
  *
  * The limits: memory by RLIMIT_AS (SANDBOX_MEMORY_BYTES_MAX; not under AddressSanitizer), no core
- * files, files of at most SANDBOX_FILE_BYTES_MAX. CPU time is limited per job by the parent, with
- * prlimit(2), which the child can't undo.
+ * files, files of at most SANDBOX_FILE_BYTES_MAX. CPU time is limited per job by the parent:
+ * with prlimit(2), whose signal can be ignored in here, and by a look at the process's clock at
+ * every turn, which can't be undone (service/transcode/child.c).
  */
 #pragma once
 

@@ -35,7 +35,8 @@ struct child {
     int niceness;
     pid_t pid; /* 0: none */
     int socket;
-    char *packet; /* MEDIA_JOB_PACKET_MAX bytes while the process runs */
+    char *packet;       /* MEDIA_JOB_PACKET_MAX bytes while the process runs */
+    int64_t cpu_ms_max; /* of the process in all: the job at hand may bring it so far */
 };
 
 struct child *child_new(const char *path, int niceness)
@@ -190,20 +191,40 @@ static int fail(struct child_failure *failure, bool final, const char *code, con
     return ERR_INVALID;
 }
 
-/* Computing time is limited by the kernel, and from outside: what runs in the child can't undo it.
- */
-static void limit_cpu(const struct child *child, int64_t cpu_s_max)
+static int fail_computing(struct child_failure *failure)
+{
+    return fail(failure, false, "out-of-limits",
+                "The file took more computing time than one job may have.");
+}
+
+/* Computing time of all its threads since it began. */
+static int64_t cpu_ms(const struct child *child)
 {
     clockid_t clock;
     struct timespec used = {0};
     if (clock_getcpuclockid(child->pid, &clock) == 0) {
         (void)clock_gettime(clock, &used);
     }
+    return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+/* The kernel's own limit ends an honest decoder on the spot, whatever we do meanwhile. It is a
+ * signal, which the process can ignore, and a hard one could not be raised for the next job: so
+ * computes_too_long looks, too. */
+static void limit_cpu(struct child *child, int64_t cpu_s_max)
+{
     struct rlimit limits;
+    child->cpu_ms_max = cpu_ms(child) + cpu_s_max * 1000;
     if (prlimit(child->pid, RLIMIT_CPU, NULL, &limits) == 0) {
-        limits.rlim_cur = (rlim_t)(used.tv_sec + cpu_s_max);
+        limits.rlim_cur = (rlim_t)(child->cpu_ms_max / 1000);
         (void)prlimit(child->pid, RLIMIT_CPU, &limits, NULL);
     }
+}
+
+/* Seen from outside: what runs in the child can't undo it. */
+static bool computes_too_long(const struct child *child)
+{
+    return cpu_ms(child) > child->cpu_ms_max;
 }
 
 static int send_request(struct child *child, const struct child_job *job)
@@ -260,8 +281,7 @@ static int died(struct child *child, struct child_failure *failure)
     char reason[160];
     int status = stop(child, 100);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
-        return fail(failure, false, "out-of-limits",
-                    "The file took more computing time than one job may have.");
+        return fail_computing(failure);
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SANDBOX) {
         return fail(failure, false, "internal",
@@ -320,6 +340,9 @@ static int converse(struct child *child, const struct child_job *job, json_t **r
             if (result > 0) {
                 return take_answer(*ret_answer, failure);
             }
+        }
+        if (computes_too_long(child)) {
+            return fail_computing(failure);
         }
         int64_t now_ms = clock_monotonic_ms();
         if (now_ms - heard_ms > job->silence_ms_max || now_ms - begin_ms > job->wall_ms_max) {

@@ -2,6 +2,7 @@
 #include "media/job.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,15 @@ static void answer_environment(char **environment)
     (void)snprintf(words, sizeof words, "{\"ok\":true,\"descriptors\":%d,\"variables\":%d}", open,
                    environment[0] != NULL ? 1 : 0);
     say(words);
+}
+
+static void burn(bool chatter)
+{
+    for (volatile unsigned i = 1;; i++) {
+        if (chatter && i % 1000000 == 0) {
+            say("{\"progress\":1}");
+        }
+    }
 }
 
 int main(int argc, char **argv, char **environment)
@@ -61,8 +71,13 @@ int main(int argc, char **argv, char **environment)
                 (void)usleep(20000);
             }
         } else if (strstr(packet, "\"burn\"") != NULL) {
-            for (volatile unsigned i = 0;; i++) {
-            }
+            burn(false);
+        } else if (strstr(packet, "\"burn on\"") != NULL) {
+            (void)signal(SIGXCPU, SIG_IGN);
+            burn(false);
+        } else if (strstr(packet, "\"burn and chatter\"") != NULL) {
+            (void)signal(SIGXCPU, SIG_IGN);
+            burn(true);
         }
     }
 }
