@@ -7,13 +7,15 @@
 #include "media/analysis.h"
 
 #include "base/error.h"
+#include "base/mem.h"
+#include "media/crew.h"
 #include "media/fingerprint.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 8, SLOT_FRAMES = 8192, READERS = 2 };
+enum { SLOTS = 8, SLOT_FRAMES = 8192, READERS = ANALYSIS_READERS };
 
 struct slot {
     float *samples; /* channels × SLOT_FRAMES, planar */
@@ -22,9 +24,8 @@ struct slot {
 
 struct reader {
     struct analysis *analysis;
-    pthread_t thread;
-    bool started;
-    uint64_t read; /* slots */
+    struct hand *hand; /* NULL: not started, or done */
+    uint64_t read;     /* slots */
     int result;
     int (*take)(struct analysis *analysis, const float *const *planes, unsigned frames);
 };
@@ -76,7 +77,7 @@ static void slot_read(struct reader *reader)
     pthread_mutex_unlock(&reader->analysis->lock);
 }
 
-static void *reader_run(void *argument)
+static void reader_run(void *argument)
 {
     struct reader *reader = argument;
     const struct slot *slot;
@@ -90,7 +91,6 @@ static void *reader_run(void *argument)
         }
         slot_read(reader);
     }
-    return NULL;
 }
 
 static bool start_readers(struct analysis *analysis)
@@ -101,8 +101,8 @@ static bool start_readers(struct analysis *analysis)
         struct reader *reader = &analysis->readers[i];
         reader->analysis = analysis;
         reader->take = takes[i];
-        reader->started = pthread_create(&reader->thread, NULL, reader_run, reader) == 0;
-        if (!reader->started) {
+        reader->hand = crew_start(reader_run, reader);
+        if (reader->hand == NULL) {
             return false;
         }
     }
@@ -185,9 +185,8 @@ static void join(struct analysis *analysis, bool abandoned)
     pthread_cond_broadcast(&analysis->changed);
     pthread_mutex_unlock(&analysis->lock);
     for (unsigned i = 0; i < READERS; i++) {
-        if (analysis->readers[i].started) {
-            pthread_join(analysis->readers[i].thread, NULL);
-            analysis->readers[i].started = false;
+        if (analysis->readers[i].hand != NULL) {
+            crew_wait(TAKE_PTR(analysis->readers[i].hand));
         }
     }
 }

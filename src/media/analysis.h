@@ -9,6 +9,8 @@
 #include "media/loudness.h"
 #include "media/waveform.h"
 
+enum { ANALYSIS_READERS = 2 }; /* hands of the crew (crew.h) that one uses */
+
 struct analysis_result {
     struct loudness_result loudness;
     uint8_t waveform[WAVEFORM_BYTES_MAX];

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/problem.h"
 #include "media/convert.h"
+#include "media/crew.h"
 
 #include <assert.h>
 #include <math.h>
@@ -35,7 +36,6 @@ enum {
     BLOCK_FRAMES = 16384,
     QUEUE_BLOCKS = 16,
     BATCH_BLOCKS = 4, /* that a worker takes at once */
-    THREADS_MAX = 64,
     FEEDS_MAX = 3,
     CLEAN_FRAMES = 4096,
 };
@@ -74,8 +74,8 @@ struct ladder {
     struct slot slots[LADDER_RENDITIONS_MAX];
     unsigned slot_count;
     float *clean[ENCODE_CHANNELS_MAX]; /* CLEAN_FRAMES each: input with what isn't finite zeroed */
-    pthread_t threads[THREADS_MAX];
-    unsigned thread_count;
+    struct hand *workers[LADDER_RENDITIONS_MAX];
+    unsigned worker_count;
     pthread_mutex_t lock;
     pthread_cond_t work, progress; /* for workers; for the writer */
     bool ended, stopped;           /* no more blocks will come; leave everything */
@@ -87,7 +87,13 @@ static unsigned cores(void)
 {
     cpu_set_t set;
     int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : (unsigned)count;
+    return count < 1 ? 1 : (unsigned)count;
+}
+
+unsigned ladder_workers_max(void)
+{
+    unsigned count = cores();
+    return count < LADDER_RENDITIONS_MAX ? count : LADDER_RENDITIONS_MAX;
 }
 
 unsigned ladder_pass(void)
@@ -232,7 +238,7 @@ static bool is_done(const struct ladder *ladder)
     return true;
 }
 
-static void *worker(void *context)
+static void worker(void *context)
 {
     struct ladder *ladder = context;
     pthread_mutex_lock(&ladder->lock);
@@ -247,7 +253,6 @@ static void *worker(void *context)
     }
     pthread_cond_broadcast(&ladder->work);
     pthread_mutex_unlock(&ladder->lock);
-    return NULL;
 }
 
 /* ---- the writer ---- */
@@ -487,15 +492,16 @@ static int open_slots(struct ladder *ladder, struct problem *problem)
     return 0;
 }
 
-static int start_threads(struct ladder *ladder)
+static int start_workers(struct ladder *ladder)
 {
     unsigned wanted = ladder->config.threads > 0 ? ladder->config.threads : cores();
     wanted = wanted < ladder->slot_count ? wanted : ladder->slot_count;
-    while (ladder->thread_count < wanted && ladder->thread_count < THREADS_MAX) {
-        if (pthread_create(&ladder->threads[ladder->thread_count], NULL, worker, ladder) != 0) {
-            return ladder->thread_count > 0 ? 0 : ERR_NO_MEMORY; /* fewer will do */
+    while (ladder->worker_count < wanted) {
+        struct hand *hand = crew_start(worker, ladder);
+        if (hand == NULL) {
+            return ladder->worker_count > 0 ? 0 : ERR_NO_MEMORY; /* fewer will do */
         }
-        ladder->thread_count++;
+        ladder->workers[ladder->worker_count++] = hand;
     }
     return 0;
 }
@@ -526,7 +532,7 @@ int ladder_new(const struct ladder_config *config, struct problem *problem,
         error = open_slots(ladder, problem);
     }
     if (error == 0) {
-        error = start_threads(ladder);
+        error = start_workers(ladder);
     }
     ladder->config.specs = NULL; /* the caller's */
     if (error != 0) {
@@ -537,14 +543,14 @@ int ladder_new(const struct ladder_config *config, struct problem *problem,
     return 0;
 }
 
-static void stop_threads(struct ladder *ladder)
+static void stop_workers(struct ladder *ladder)
 {
     pthread_mutex_lock(&ladder->lock);
     ladder->stopped = true;
     pthread_cond_broadcast(&ladder->work);
     pthread_mutex_unlock(&ladder->lock);
-    for (unsigned i = 0; i < ladder->thread_count; i++) {
-        pthread_join(ladder->threads[i], NULL);
+    for (unsigned i = 0; i < ladder->worker_count; i++) {
+        crew_wait(ladder->workers[i]);
     }
 }
 
@@ -573,7 +579,7 @@ void ladder_free(struct ladder *ladder)
     if (ladder == NULL) {
         return;
     }
-    stop_threads(ladder);
+    stop_workers(ladder);
     free_blocks(ladder);
     for (unsigned i = 0; i < LADDER_RENDITIONS_MAX; i++) {
         encoder_free(ladder->slots[i].encoder);

@@ -44,3 +44,5 @@ void ladder_free(struct ladder *ladder);
 
 /* How many renditions in one ladder keep all cores busy to the end. */
 unsigned ladder_pass(void);
+/* Hands of the crew (crew.h) that a ladder can use: one a core. */
+unsigned ladder_workers_max(void);

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -20,10 +19,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { THREAD_STACK_BYTES = 1 << 20, ARENAS_MAX = 2 };
+enum { ARENAS_MAX = 2 };
 
 static const int allowed[] = {
-    /* descriptors that are there */
+    /* descriptors that are there; none that makes more of them, or memory outside of RLIMIT_AS */
     SCMP_SYS(read),
     SCMP_SYS(readv),
     SCMP_SYS(pread64),
@@ -31,13 +30,8 @@ static const int allowed[] = {
     SCMP_SYS(writev),
     SCMP_SYS(pwrite64),
     SCMP_SYS(lseek),
-    SCMP_SYS(ftruncate),
-    SCMP_SYS(fallocate),
     SCMP_SYS(close),
-    SCMP_SYS(fsync),
-    SCMP_SYS(memfd_create),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg),
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
     /* memory; mmap and mprotect have rules of their own */
@@ -45,7 +39,7 @@ static const int allowed[] = {
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
     SCMP_SYS(madvise),
-    /* threads */
+    /* threads that are there (crew.h) */
     SCMP_SYS(futex),
     SCMP_SYS(set_robust_list),
     SCMP_SYS(rseq),
@@ -103,13 +97,11 @@ static bool add_lists(scmp_filter_ctx filter)
 /* Calls whose arguments decide. */
 static bool add_conditions(scmp_filter_ctx filter)
 {
-    const scmp_datum_t exec = PROT_EXEC, thread = CLONE_VM | CLONE_THREAD;
+    const scmp_datum_t exec = PROT_EXEC;
     pid_t self = getpid();
-    /* Threads, not processes. clone3 hides its flags behind a pointer: ENOSYS sends glibc to clone.
-     */
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                            SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
+    /* One more thread is refused, a process is deadly. clone3 hides its flags behind a pointer:
+     * ENOSYS sends glibc to clone. */
+    return seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
            /* Code stays what was loaded. */
@@ -135,8 +127,11 @@ static int set_filter(void)
     if (filter == NULL) {
         return ERR_NO_MEMORY;
     }
-    bool done = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 && add_lists(filter) &&
-                add_conditions(filter) && seccomp_load(filter) == 0; /* sets no_new_privs too */
+    /* Another door into the kernel (32 bits) ends all threads, as what is deadly does. */
+    bool done = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
+                seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
+                add_lists(filter) && add_conditions(filter) &&
+                seccomp_load(filter) == 0; /* sets no_new_privs too */
     seccomp_release(filter);
     return done ? 0 : ERR_UNSUPPORTED;
 }
@@ -153,20 +148,15 @@ static bool limit(int resource, uint64_t value)
 
 static bool set_limits(void)
 {
-    /* Address space counts what is reserved too: few malloc arenas (64 MiB each), small stacks. */
-    pthread_attr_t attributes;
+    /* Address space counts what is reserved too: few malloc arenas (64 MiB each). */
     (void)mallopt(M_ARENA_MAX, ARENAS_MAX);
-    if (pthread_attr_init(&attributes) == 0) {
-        (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-        (void)pthread_setattr_default_np(&attributes);
-        (void)pthread_attr_destroy(&attributes);
-    }
 #ifndef __SANITIZE_ADDRESS__ /* its shadow alone is terabytes of address space */
     if (!limit(RLIMIT_AS, SANDBOX_MEMORY_BYTES_MAX)) {
         return false;
     }
 #endif
-    return limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, SANDBOX_FILE_BYTES_MAX);
+    return limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, SANDBOX_FILE_BYTES_MAX) &&
+           limit(RLIMIT_NOFILE, SANDBOX_DESCRIPTORS_MAX);
 }
 
 int sandbox_enter(void)
