@@ -16,7 +16,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { RATE = 44100, FRAMES = RATE / 2, WAV_HEAD_BYTES = 44, JOB_MS_MAX = 20000, JOB_CPU_S = 10 };
+enum { RATE = 44100, FRAMES = RATE / 2, WAV_HEAD_BYTES = 44 };
+enum { JOB_MS_MAX = 20000, JOB_CPU_S = 10, JOB_BYTES_MAX = 1 << 20 };
 
 struct look {
     struct transcode_queue queue;
@@ -92,6 +93,7 @@ static int encode(struct child *child, int source, int output, struct problem *p
                                   .cpu_s_max = JOB_CPU_S,
                                   .silence_ms_max = JOB_MS_MAX,
                                   .wall_ms_max = JOB_MS_MAX,
+                                  .file_bytes_max = JOB_BYTES_MAX,
                                   .tick = go_on};
     struct child_failure failure = {.code = ""};
     json_t *answer CLEANUP_JSON = NULL;

@@ -221,6 +221,17 @@ static void limit_cpu(struct child *child, int64_t cpu_s_max)
     }
 }
 
+/* Soft: the next job may write more. Who ignores its signal fails to write all the same. */
+static void limit_files(const struct child *child, int64_t file_bytes_max)
+{
+    struct rlimit limits;
+    if (prlimit(child->pid, RLIMIT_FSIZE, NULL, &limits) == 0) {
+        limits.rlim_cur =
+            (rlim_t)file_bytes_max < limits.rlim_max ? (rlim_t)file_bytes_max : limits.rlim_max;
+        (void)prlimit(child->pid, RLIMIT_FSIZE, &limits, NULL);
+    }
+}
+
 /* Seen from outside: what runs in the child can't undo it. */
 static bool computes_too_long(const struct child *child)
 {
@@ -282,6 +293,10 @@ static int died(struct child *child, struct child_failure *failure)
     int status = stop(child, 100);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
         return fail_computing(failure);
+    }
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ) {
+        return fail(failure, false, "out-of-limits",
+                    "What is made of the file became longer than one job may write.");
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SANDBOX) {
         return fail(failure, false, "internal",
@@ -369,6 +384,7 @@ int child_run(struct child *child, const struct child_job *job, json_t **ret_ans
         return fail(failure, false, "internal", "The media process can't be started.");
     }
     limit_cpu(child, job->cpu_s_max);
+    limit_files(child, job->file_bytes_max);
     result = send_request(child, job);
     result = result == ERR_UNAVAILABLE ? died(child, failure) : result;
     if (result == 0) {

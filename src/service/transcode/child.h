@@ -26,6 +26,7 @@ struct child_job {
     const int *fds;
     unsigned fd_count;
     int64_t cpu_s_max;      /* of computing time */
+    int64_t file_bytes_max; /* of each file that it writes; 0: it writes none */
     int64_t silence_ms_max; /* between two words of progress */
     int64_t wall_ms_max;    /* from begin to end */
     /* Called at least twice a second: not 0 kills the child and is returned. */

@@ -14,7 +14,10 @@ static const struct {
     {600, "600.jpg", "600.webp"}, {1200, "1200.jpg", "1200.webp"},
 };
 
-enum { SIZES = sizeof sizes / sizeof sizes[0] };
+enum {
+    SIZES = sizeof sizes / sizeof sizes[0],
+    COVER_BYTES_MAX = 16 << 20 /* 1200 × 1200 plain: 4 */
+};
 
 static json_t *cover_request(const struct work *work)
 {
@@ -39,7 +42,8 @@ static int cover_scale(struct work *work)
         files[2 + 2 * i] = &work->outputs[2 * i + 1].target;
     }
     CLEANUP_JSON json_t *request = cover_request(work);
-    struct child_job job = {.request = request, .fd_count = 1 + 2 * SIZES};
+    struct child_job job = {
+        .request = request, .fd_count = 1 + 2 * SIZES, .file_bytes_max = COVER_BYTES_MAX};
     return request != NULL ? work_child(work, &job, files, &work->facts) : ERR_NO_MEMORY;
 }
 

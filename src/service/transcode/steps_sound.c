@@ -18,7 +18,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WAVEFORM_BYTES_MAX = 4096 };
+enum {
+    WAVEFORM_BYTES_MAX = 4096,
+    PICTURE_BYTES_MAX = 32 << 20, /* longer ones are left in their files */
+    SOUND_S_MAX = 6 * 3600,       /* longer ones are not taken */
+};
 
 static const char step_facts[] = "facts"; /* the step that keeps what the first pass found */
 
@@ -42,6 +46,19 @@ static json_t *outputs_request(const struct work *work, const char *job,
     return request;
 }
 
+/* Twice what the largest bitrate makes of the longest sound: rates vary, and files have heads. Of
+ * FLAC nobody can say; it has the sandbox's limit. */
+static int64_t file_bytes_max(const struct rung *const *rungs, unsigned count)
+{
+    int64_t bytes_max = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t bytes = (int64_t)rungs[i]->bitrate * (1000 / 8) * SOUND_S_MAX * 2;
+        bytes = rungs[i]->bitrate == 0 ? INT64_MAX : bytes;
+        bytes_max = bytes > bytes_max ? bytes : bytes_max;
+    }
+    return bytes_max;
+}
+
 /* Opens the outputs and runs the child on them. */
 static int run_rungs(struct work *work, const char *name, const struct rung *const *rungs,
                      unsigned count,
@@ -57,7 +74,10 @@ static int run_rungs(struct work *work, const char *name, const struct rung *con
         files[i + 1] = &work->outputs[i].target;
     }
     CLEANUP_JSON json_t *request = outputs_request(work, name, rungs, count);
-    struct child_job job = {.request = request, .fd_count = count + 1, .done = done};
+    struct child_job job = {.request = request,
+                            .fd_count = count + 1,
+                            .file_bytes_max = file_bytes_max(rungs, count),
+                            .done = done};
     return request != NULL ? work_child(work, &job, files, ret_answer) : ERR_NO_MEMORY;
 }
 
@@ -157,7 +177,7 @@ static int first_art(struct work *work)
     }
     struct output *output = &work->outputs[work->output_count - 1];
     const struct blob_source *files[] = {&work->source, &output->target};
-    struct child_job job = {.request = request, .fd_count = 2};
+    struct child_job job = {.request = request, .fd_count = 2, .file_bytes_max = PICTURE_BYTES_MAX};
     result = work_child(work, &job, files, &answer);
     const char *type = json_string_value(json_object_get(answer, "type"));
     int64_t bytes = json_integer_value(json_object_get(answer, "bytes"));

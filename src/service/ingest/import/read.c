@@ -15,7 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CPU_S_MAX = 30, SILENCE_MS_MAX = 60000, WALL_MS_MAX = 120000 };
+enum {
+    CPU_S_MAX = 30,
+    SILENCE_MS_MAX = 60000,
+    WALL_MS_MAX = 120000,
+    PICTURE_BYTES_MAX = 32 << 20, /* longer ones are left where they are */
+};
 
 static void decref(void *value)
 {
@@ -28,12 +33,13 @@ static int tick(void *context)
 }
 
 static int run_child(struct import_run *run, json_t *request, const int *fds, unsigned count,
-                     json_t **ret_answer, struct child_failure *failure)
+                     int64_t file_bytes_max, json_t **ret_answer, struct child_failure *failure)
 {
     struct child_job job = {.request = request,
                             .fds = fds,
                             .fd_count = count,
                             .cpu_s_max = CPU_S_MAX,
+                            .file_bytes_max = file_bytes_max,
                             .silence_ms_max = SILENCE_MS_MAX,
                             .wall_ms_max = WALL_MS_MAX,
                             .tick = tick,
@@ -132,7 +138,7 @@ static int ask(struct import_run *run, struct import_folder *folder, struct batc
     CLEANUP_JSON json_t *request = tags_request(batch, from, count);
     CLEANUP_JSON json_t *answer = NULL;
     struct child_failure failure = {.code = ""};
-    int error = run_child(run, request, batch->fds + from, count, &answer, &failure);
+    int error = run_child(run, request, batch->fds + from, count, 0, &answer, &failure);
     const json_t *list = json_object_get(answer, "files");
     *ret_done = 0;
     if (error == ERR_INVALID && count == 1) {
@@ -202,7 +208,7 @@ int import_read_picture(struct import_run *run, int file_fd, int out_fd, int64_t
     CLEANUP_JSON json_t *request =
         json_pack("{s:s,s:I}", "job", "tags-picture", "bytes", (json_int_t)status.st_size);
     const int fds[] = {file_fd, out_fd};
-    int error = run_child(run, request, fds, 2, &answer, &failure);
+    int error = run_child(run, request, fds, 2, PICTURE_BYTES_MAX, &answer, &failure);
     if (error == 0) {
         *ret_bytes = json_integer_value(json_object_get(answer, "bytes"));
     }

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { FAKE_FILE_BYTES_MAX = 4096 }; /* as test_child.c has it */
 
 static void say(const char *words)
 {
@@ -24,6 +27,13 @@ static void answer_environment(char **environment)
     (void)snprintf(words, sizeof words, "{\"ok\":true,\"descriptors\":%d,\"variables\":%d}", open,
                    environment[0] != NULL ? 1 : 0);
     say(words);
+}
+
+static void write_long(off_t length)
+{
+    int fd = memfd_create("long", MFD_CLOEXEC);
+    say(pwrite(fd, "x", 1, length - 1) == 1 ? "{\"ok\":true}" : "{\"ok\":false}");
+    (void)close(fd);
 }
 
 static void burn(bool chatter)
@@ -70,6 +80,10 @@ int main(int argc, char **argv, char **environment)
                 say("{\"progress\":1}");
                 (void)usleep(20000);
             }
+        } else if (strstr(packet, "\"write\"") != NULL) {
+            write_long(FAKE_FILE_BYTES_MAX);
+        } else if (strstr(packet, "\"write on\"") != NULL) {
+            write_long(FAKE_FILE_BYTES_MAX + 1);
         } else if (strstr(packet, "\"burn\"") != NULL) {
             burn(false);
         } else if (strstr(packet, "\"burn on\"") != NULL) {

@@ -18,7 +18,7 @@
 static const char *program;
 
 /* Far off, so that a machine with much else to do reaches only the one that a test sets. */
-enum { FAR_MS = 60000 };
+enum { FAR_MS = 60000, FILE_BYTES_MAX = 4096 /* as fake_media.c has it */ };
 
 struct heard {
     unsigned done, ticks;
@@ -52,6 +52,7 @@ static int run(struct child *child, const char *what, struct heard *heard, json_
         .fds = &fd,
         .fd_count = 1,
         .cpu_s_max = 1,
+        .file_bytes_max = FILE_BYTES_MAX,
         .silence_ms_max = heard->silence_ms_max != 0 ? heard->silence_ms_max : FAR_MS,
         .wall_ms_max = heard->wall_ms_max != 0 ? heard->wall_ms_max : FAR_MS,
         .tick = tick,
@@ -102,6 +103,18 @@ static void test_it_is_born_with_nothing(void **state)
     child_free(child);
 }
 
+static void test_files_may_be_as_long_as_their_limit(void **state)
+{
+    struct child *child = child_new(program, 0);
+    struct child_failure failure;
+    struct heard heard = {0};
+    json_t *answer;
+    (void)state;
+    assert_int_equal(run(child, "write", &heard, &answer, &failure), 0);
+    json_decref(answer);
+    child_free(child);
+}
+
 static const struct {
     const char *what, *code;
     bool final, lives;
@@ -116,6 +129,7 @@ static const struct {
     {"far", "crashed", false, false, 0, 0, NULL},
     {"silence", "out-of-limits", false, false, 400, 0, NULL},
     {"chatter", "out-of-limits", false, false, 0, 700, "halt"},
+    {"write on", "out-of-limits", false, false, 0, 0, "longer"},
     {"burn", "out-of-limits", false, false, 0, 0, "computing time"},
     /* The kernel's signal is ignored, and the process need not be silent. */
     {"burn on", "out-of-limits", false, false, 0, 0, "computing time"},
@@ -180,6 +194,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_and_the_next),
         cmocka_unit_test(test_it_is_born_with_nothing),
+        cmocka_unit_test(test_files_may_be_as_long_as_their_limit),
         cmocka_unit_test(test_what_goes_wrong_has_a_word),
         cmocka_unit_test(test_cancelling_ends_it_soon),
         cmocka_unit_test(test_no_program),
