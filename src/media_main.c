@@ -1,6 +1,6 @@
 /* tutti-media: the only program that links the media libraries. The transcode role starts it with a
- * socketpair as descriptor 3 for a batch of jobs (media/job.h) and closes the socket when there is
- * nothing more to do. It puts itself into the sandbox before it reads the first byte.
+ * socketpair as descriptor 3 for a job, or a batch of them (media/job.h), and closes the socket
+ * when there is nothing more to do. It puts itself into the sandbox before it reads the first byte.
  */
 #include "base/error.h"
 #include "media/analysis.h"

@@ -488,7 +488,7 @@ static void test_a_killed_child_is_a_try(void **state)
     for (size_t i = 0; i < 10; i++) {
         assert_int_equal(count_told(told, "media.rendition", all_files[i]), 1);
     }
-    for (unsigned i = 0; i < 700 && media_process() != 0; i++) { /* gone when idle */
+    for (unsigned i = 0; i < 700 && media_process() != 0; i++) { /* gone after the job */
         pause_ms(10);
     }
     assert_int_equal(media_process(), 0);
@@ -496,44 +496,76 @@ static void test_a_killed_child_is_a_try(void **state)
     forget(told);
 }
 
-/* In the place of tutti-media a program that runs past its limits each time, and counts. */
-static void test_what_runs_past_the_limits_is_tried_twice(void **state)
+/* In the place of tutti-media: PLACE/starts gets a line from each process, PLACE/jobs one for each
+ * job; each fails with the code. */
+static struct rig rig_failing(const struct place *place, const char *code, bool final)
 {
-    const struct place *place = *state;
     const char *real = media_path;
-    char path[96], line[64];
-    (void)snprintf(path, sizeof path, "%s/limited", place->folder);
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/%s", place->folder, code);
     FILE *file = fopen(path, "we");
     assert_non_null(file);
-    (void)fprintf(file,
-                  "#!/usr/bin/python3\n"
-                  "import socket\n"
-                  "peer = socket.socket(fileno=3)\n"
-                  "while peer.recv(65536):\n"
-                  "    open('%s/tries', 'a').write('one more\\n')\n"
-                  "    peer.send(b'{\"ok\":false,\"code\":\"out-of-limits\",\"reason\":\"Too '\n"
-                  "              b'much.\",\"final\":false}')\n",
-                  place->folder);
+    (void)fprintf(
+        file,
+        "#!/usr/bin/python3\n"
+        "import socket\n"
+        "open('%s/starts', 'a').write('one more\\n')\n"
+        "peer = socket.socket(fileno=3)\n"
+        "while peer.recv(65536):\n"
+        "    open('%s/jobs', 'a').write('one more\\n')\n"
+        "    peer.send(b'{\"ok\":false,\"code\":\"%s\",\"reason\":\"No.\",\"final\":%s}')\n",
+        place->folder, place->folder, code, final ? "true" : "false");
     (void)fclose(file);
     assert_int_equal(chmod(path, 0700), 0);
     media_path = path;
     struct rig rig = rig_open(place->folder, place->url, true);
     media_path = real;
-    struct told *told = listen(&rig);
     put_file(&rig, path, "m/14/1/original.wav");
+    put_file(&rig, path, "m/15/1/original.wav");
+    put_file(&rig, path, "m/16/1/original.wav");
+    return rig;
+}
+
+static unsigned lines_of(const struct place *place, const char *name)
+{
+    char path[96], line[64];
+    unsigned lines = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", place->folder, name);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    for (; fgets(line, sizeof line, file) != NULL; lines++) {
+    }
+    (void)fclose(file);
+    return lines;
+}
+
+static void test_what_runs_past_the_limits_is_tried_twice(void **state)
+{
+    const struct place *place = *state;
+    struct rig rig = rig_failing(place, "out-of-limits", false);
+    struct told *told = listen(&rig);
     upload(&rig, 14, 1, "wav");
     wait_for(told, "media.failed", 1);
     assert_string_equal(
         json_string_value(json_object_get(payload_of(told, "media.failed"), "code")),
         "out-of-limits");
-    (void)snprintf(path, sizeof path, "%s/tries", place->folder);
-    file = fopen(path, "re");
-    assert_non_null(file);
-    unsigned tries = 0;
-    for (; fgets(line, sizeof line, file) != NULL; tries++) {
+    assert_int_equal(lines_of(place, "jobs"), 2);
+    rig_close(&rig);
+    forget(told);
+}
+
+/* What a file did to the process that decoded it must not reach the next one's. */
+static void test_each_job_has_a_process_of_its_own(void **state)
+{
+    const struct place *place = *state;
+    struct rig rig = rig_failing(place, "not-audio", true);
+    struct told *told = listen(&rig);
+    for (unsigned i = 0; i < 3; i++) { /* one behind the other, within a second or so */
+        upload(&rig, 14 + i, 1, "wav");
+        wait_for(told, "media.failed", i + 1);
     }
-    (void)fclose(file);
-    assert_int_equal(tries, 2);
+    assert_int_equal(lines_of(place, "jobs"), 3);
+    assert_int_equal(lines_of(place, "starts"), 3);
     rig_close(&rig);
     forget(told);
 }
@@ -577,6 +609,7 @@ int main(int argc, char **argv)
         in_place(test_killed_workers_are_resumed),
         in_place(test_a_killed_child_is_a_try),
         in_place(test_what_runs_past_the_limits_is_tried_twice),
+        in_place(test_each_job_has_a_process_of_its_own),
     };
     return argc == 2 ? cmocka_run_group_tests(tests, NULL, NULL) : 2;
 }

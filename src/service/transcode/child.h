@@ -1,6 +1,6 @@
 /* The child process tutti-media, seen from the server: started on demand, given jobs over a
- * socketpair (media/job.h), killed when it runs past its limits, ended when idle. What it answers
- * is not trusted further than its shape: it has touched files from outside.
+ * socketpair (media/job.h), killed when it runs past its limits, ended by who is done with it. What
+ * it answers is not trusted further than its shape: it has touched files from outside.
  *
  * One thread at a time per child. */
 #pragma once

@@ -20,7 +20,6 @@ enum {
     TRIES_LIMITS_MAX = 2, /* of what runs past the limits: it would again, at hours of computing */
     TRIES_OURS_MAX = 20,  /* of what is our own trouble: disk, database */
     CLAIMS_MAX = 50,      /* workers that died with it */
-    CHILD_IDLE_MS = 5000,
     POLL_MS_MAX = 30000,
     FIRST_NICENESS = 3, /* who plays goes before what is made, the first rung before the others */
     LADDER_NICENESS = 10,

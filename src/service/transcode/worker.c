@@ -1,6 +1,6 @@
 /* The loop of a worker thread (started by transcode.c): look for a job, take it, do it, until the
- * role ends. An idle worker sleeps until something is committed or a job falls due; its child is
- * ended after CHILD_IDLE_MS. The top of its stack, so it logs.
+ * role ends. Each job has a process of its own (docs/decisions/0318). An idle worker sleeps until
+ * something is committed or a job falls due. The top of its stack, so it logs.
  */
 #include "backend/db/db.h"
 #include "base/clock.h"
@@ -104,23 +104,12 @@ static void wake_next(struct worker *worker)
     pthread_mutex_unlock(&transcode->lock);
 }
 
-static int64_t wait_time(const struct look *look, int64_t idle_ms, bool child_runs)
+static void idle(struct worker *worker, const struct look *look)
 {
-    int64_t wait_ms = POLL_MS_MAX;
-    int64_t due_in_ms = look->due_ms == INT64_MAX ? wait_ms : look->due_ms - clock_wall_ms() + 1;
-    int64_t child_ms = child_runs ? CHILD_IDLE_MS - idle_ms : wait_ms;
-    wait_ms = due_in_ms < wait_ms ? due_in_ms : wait_ms;
-    wait_ms = child_ms < wait_ms ? child_ms : wait_ms;
-    return wait_ms > 0 ? wait_ms : 1;
-}
-
-static void idle(struct worker *worker, const struct look *look, int64_t idle_since_ms)
-{
-    int64_t idle_ms = clock_monotonic_ms() - idle_since_ms;
-    if (idle_ms >= CHILD_IDLE_MS) {
-        child_end(worker->child);
-    }
-    sleep_until_wanted(worker, wait_time(look, idle_ms, child_runs(worker->child)));
+    int64_t due_in_ms =
+        look->due_ms == INT64_MAX ? POLL_MS_MAX : look->due_ms - clock_wall_ms() + 1;
+    int64_t wait_ms = due_in_ms < POLL_MS_MAX ? due_in_ms : POLL_MS_MAX;
+    sleep_until_wanted(worker, wait_ms > 0 ? wait_ms : 1);
 }
 
 void *worker_run(void *argument)
@@ -128,7 +117,7 @@ void *worker_run(void *argument)
     struct worker *worker = argument;
     struct transcode *transcode = worker->transcode;
     struct look look = {.worker = worker, .arena = arena_new(JOB_BYTES_MAX)};
-    int64_t idle_since_ms = clock_monotonic_ms(), tidied_ms = idle_since_ms;
+    int64_t tidied_ms = clock_monotonic_ms();
     while (look.arena != NULL && !atomic_load(&transcode->stopping)) {
         int result = tidy(worker, &tidied_ms);
         result = result == 0 ? find_job(&look) : result;
@@ -138,13 +127,12 @@ void *worker_run(void *argument)
         } else if (look.found) {
             wake_next(worker);
             work_run(transcode, worker->child, look.arena, &look.job);
+            child_end(worker->child); /* whatever the file did to it ends with it */
             arena_reset(look.arena);
-            idle_since_ms = clock_monotonic_ms();
         } else {
-            idle(worker, &look, idle_since_ms);
+            idle(worker, &look);
         }
     }
-    child_end(worker->child);
     arena_free(look.arena);
     return NULL;
 }
