@@ -172,7 +172,7 @@ class Server:
     clients = ("127.0.0.1", "::1")  # the address that it sees of us
     ready_timeout_s = PATIENCE_S
 
-    def __init__(self, data=None, options=(), environment=None, port=None, roles=None, binary=BINARY):
+    def __init__(self, data=None, options=(), environment=None, port=None, roles=None, binary=BINARY, wrapper=()):
         of_one_process()
         atexit.register(self.done)  # where a journey breaks off before it has ended it
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="tutti-journey-"))
@@ -181,7 +181,7 @@ class Server:
         self.options = [*options] + (["--roles", roles] if roles else [])
         self.environment = environment or {}
         self.binary = binary
-        self.wrapper = []  # a command that runs the server
+        self.wrapper = list(wrapper)  # a command that runs the server
         self.url = f"http://localhost:{self.port}"
         self.process = None
 

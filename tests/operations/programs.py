@@ -9,6 +9,11 @@ import pytest
 TOOLS = pathlib.Path(os.environ.get("TUTTI_TOOLS", "/nonexistent"))
 
 
+def environment():
+    """Where the libraries are of programs that are only unpacked."""
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, TOOLS.glob("lib*/usr/lib/*-linux-gnu")))}
+
+
 def in_own_mounts(script, *arguments):
     """A command that runs script, then the arguments behind the script's first one, where what the script mounts is
     seen by nobody else."""
@@ -33,20 +38,19 @@ class Programs:
     def path(self, name):
         return self.find(name) or pytest.fail(f"{name} is not here; ./dev test operations fetches it")
 
-    def start(self, name, *arguments, own_share=None):
-        """own_share: what it must find in /usr/share, where its package is only unpacked."""
+    def start(self, name, *arguments, own_share=None, around=lambda *command: command):
+        """own_share: what it must find in /usr/share, where its package is only unpacked. around: makes of its command one
+        that runs it elsewhere."""
         command = [self.path(name), *arguments]
         if own_share and not os.path.exists(f"/usr/share/{own_share}"):
             share = pathlib.Path(command[0]).parents[1] / "share"
             command = in_own_mounts('mount --bind "$1" /usr/share', str(share), *command)
-        libraries = ":".join(map(str, TOOLS.glob("lib*/usr/lib/*-linux-gnu")))
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.running.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder,
-                                                 env={**os.environ, "LD_LIBRARY_PATH": libraries}))
+            self.running.append(subprocess.Popen(around(*command), stdout=log, stderr=log, cwd=self.folder, env=environment()))
         return self.running[-1]
 
     def run(self, name, *arguments):
-        done = subprocess.run([self.path(name), *arguments], text=True, capture_output=True, timeout=60)
+        done = subprocess.run([self.path(name), *arguments], text=True, capture_output=True, timeout=60, env=environment())
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
         return done.stdout
 
