@@ -1,5 +1,7 @@
 """Shipping the log: rsyslog, as deploy/logs/ configures it, brings every line of a server to one place, as an object
-with all its fields, also those of a time when the place was away; and no secret comes along."""
+with all its fields, also those of a time when the place was away; no secret comes along; and logrotate, as configured there,
+turns a file under it."""
+import gzip
 import json
 import pathlib
 import re
@@ -16,6 +18,8 @@ from test_alerts import put_track
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "logs"
 FIELDS = {"t", "level", "event", "method", "route", "status", "bytes", "us", "remote", "user", "requestId", "trace", "end"}
+TURNS = 5
+TICK_S = 5  # the server's tick is shorter by far; a busy machine delays it
 
 
 class Place(socketserver.ThreadingTCPServer):
@@ -120,5 +124,89 @@ def test_no_secret_comes_along(shipped, sounds):
         for secret in (PASSWORD, token, bearer, artist.refresh_token, "s" * 50, "X-Amz-"):
             assert secret and secret not in text
     finally:
+        place.shutdown()
+        place.server_close()
+
+
+class Asker(threading.Thread):
+    """Asks without an end; of each answer's request id, when it was asked and answered."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.asked, self.ended = server, {}, threading.Event()
+        self.start()
+
+    def run(self):
+        with requests.Session() as client:
+            while not self.ended.is_set():
+                mark, begun = uuid.uuid4().hex, time.monotonic()
+                if client.get(self.server.url + "/healthz", headers={"X-Request-Id": mark}).status_code == 200:
+                    self.asked[mark] = (begun, time.monotonic())
+
+    def end(self):
+        self.ended.set()
+        self.join()
+
+
+def turn(programs, log):
+    """logrotate, by deploy/logs/logrotate.conf; → when it began and ended."""
+    text = (CONFIGURATION / "logrotate.conf").read_text()
+    assert text.count("/var/log/tutti/*.log") == 1
+    configuration = log.parent / "logrotate.conf"
+    configuration.write_text(text.replace("/var/log/tutti/*.log", str(log)))
+    begun = time.monotonic()
+    programs.run("logrotate", "--force", "--state", str(log.parent / "logrotate.state"), str(configuration))
+    return begun, time.monotonic()
+
+
+def whole_lines(text):
+    """By request id, and how many lines are not whole."""
+    read, broken = {}, 0
+    for line in text.splitlines():
+        try:
+            told = json.loads(line)
+            read[told.get("requestId", line)] = told
+        except json.JSONDecodeError:
+            broken += 1
+    return read, broken
+
+
+def test_what_is_turned_by_logrotate_is_whole(shipped, programs):
+    """While a server writes all the time: of the lines only those are in no file that were written as logrotate was at work, the
+    file begins anew each time, and rsyslog reads on."""
+    server, port = shipped
+    place, log = Place(port), server.data / "server.log"
+    askers, turns = [Asker(server) for _ in range(4)], []
+    try:
+        for _ in range(TURNS):
+            before = len(place.lines)
+            wait_until(lambda: len(place.lines) > before + 200, "rsyslog does not read on")
+            turns.append(turn(programs, log))
+        before = len(place.lines)
+        wait_until(lambda: len(place.lines) > before + 200, "rsyslog does not read on after the last turn")
+        for asker in askers:
+            asker.end()
+        assert server.stop() == 0
+        files = sorted(server.data.glob("server.log.*.gz"))
+        assert len(files) == TURNS
+        texts = [gzip.decompress(file.read_bytes()).decode() for file in files] + [server.log_text()]
+        assert not any("\0" in text for text in texts)
+        kept, broken = {}, 0
+        for text in texts:
+            read, cut = whole_lines(text)
+            assert read and not kept.keys() & read.keys(), "a line is in two files"
+            kept, broken = {**kept, **read}, broken + cut
+        assert broken <= TURNS  # the last one of a file, if it was being written
+        asked = {mark: when for asker in askers for mark, when in asker.asked.items()}
+        lost = {mark: when for mark, when in asked.items() if mark not in kept}
+        # A line is written within a tick of the server's after its answer.
+        assert all(any(begun - TICK_S <= answered and asked_at <= ended for begun, ended in turns)
+                   for asked_at, answered in lost.values()), "a line is lost that was written while nothing turned"
+        after = {mark for mark, (asked_at, _) in asked.items() if asked_at > turns[-1][1] + TICK_S}
+        wait_until(lambda: after <= set(place.requests()), "a line after the last turn did not come")
+        print(f"{len(asked)} lines, {len(lost)} lost in {TURNS} turns, {broken} cut")
+    finally:
+        for asker in askers:
+            asker.end()
         place.shutdown()
         place.server_close()
