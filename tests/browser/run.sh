@@ -24,7 +24,10 @@ fi
 
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(*.test.mjs)
-exec node --test \
+TMPDIR=$(mktemp -d --tmpdir tutti-browser-XXXXXX) # what a killed Chromium leaves goes with it
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+node --test \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=./junit.mjs --test-reporter-destination="$results" \
     "${tests[@]}"

@@ -60,7 +60,8 @@ broker.session.timeout.ms=3000
 replica.lag.time.max.ms=3000
 """
 
-JAVA = ["-Xmx256m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+JAVA = ["-Xmx256m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true"]
 
 
 def fetch():
@@ -116,9 +117,15 @@ class Kafka:
     def broker_folder(self, n):
         return self.folder / f"kafka-{n}"
 
+    def temporary(self, n):
+        """Where its Java unpacks native libraries; who is killed leaves them there."""
+        return self.broker_folder(n) / "tmp"
+
     def write_settings(self, n):
         """The format of an empty broker is two files; writing them saves a Java a broker."""
         folder, host, copies = self.broker_folder(n), self.hosts[n], min(3, self.brokers)
+        shutil.rmtree(self.temporary(n), ignore_errors=True)
+        self.temporary(n).mkdir(parents=True)
         data = folder / "data"
         if not data.exists():
             data.mkdir(parents=True)
@@ -144,7 +151,8 @@ class Kafka:
         (folder / "server.properties").write_text("\n".join(lines) + "\n")
 
     def command(self, n):
-        return ["java", *JAVA, *self.java, "-cp", f"{CACHE / 'lib'}/*", "kafka.Kafka", str(self.broker_folder(n) / "server.properties")]
+        return ["java", *JAVA, *self.java, f"-Djava.io.tmpdir={self.temporary(n)}", "-cp", f"{CACHE / 'lib'}/*", "kafka.Kafka",
+                str(self.broker_folder(n) / "server.properties")]
 
     def start_broker(self, n, wait=True):
         folder = self.broker_folder(n)

@@ -93,7 +93,7 @@ appender.console.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %m%n
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 """
-JAVA = ["-XX:+UseSerialGC", "-Xss512k", "-Dlog4j2.disable.jmx=true", "-Dopensearch.logs.cluster_name=tutti"]
+JAVA = ["-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xss512k", "-Dlog4j2.disable.jmx=true", "-Dopensearch.logs.cluster_name=tutti"]
 
 
 def fetch():

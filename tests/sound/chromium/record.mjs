@@ -3,7 +3,8 @@
 // A take that came to nothing has {failed: why} for its result.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
 
@@ -66,10 +67,12 @@ async function record(browser, alive, name, plan) {
 }
 
 async function play(name, plan) {
+    const TMPDIR = await mkdtemp(path.join(tmpdir(), "tutti-record-")); // what a killed Chromium leaves goes with it
     const chrome = await chromium.launchServer({
         executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
         args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
+        env: { ...process.env, TMPDIR },
     });
     const watched = watch();
     try {
@@ -80,6 +83,7 @@ async function play(name, plan) {
     } finally {
         await chrome.kill();
         watched.stop();
+        await rm(TMPDIR, { recursive: true, force: true, maxRetries: 10 });
     }
 }
 
