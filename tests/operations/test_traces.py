@@ -166,7 +166,7 @@ service:
 def test_a_real_collector_takes_them(own_server, programs):
     """The OpenTelemetry collector, whose debug exporter writes what it understood."""
     if programs.find("otelcol") is None:
-        pytest.skip("there is no OpenTelemetry collector; tests/operations/otelcol/build.sh builds one in some minutes")
+        pytest.skip("there is no OpenTelemetry collector; ./dev test operations --long 1 makes one where Go is 1.22 or newer")
     port = free_port()
     (programs.folder / "otelcol.yaml").write_text(OTELCOL.format(port=port))
     programs.start("otelcol", "--config", f"file:{programs.folder}/otelcol.yaml")
