@@ -16,7 +16,8 @@
  *   2. What is sent again after an error (blob_s3_call) has the same effect as once: bodies come
  * from memory or a file, conditions carry a mark that tells our own success from another's.
  *   3. Every body that we send has a Content-MD5, so that the store takes no damaged one.
- *   4. Reading goes by ETag: a range of another object than the one opened is refused.
+ *   4. Reading goes by ETag: a range of another object than the one opened is refused, and so are
+ * bytes from elsewhere in it than those that were asked for.
  *   5. At most address.connections requests at a time; who waits longer than WAIT_MS gives up.
  *   6. Words for people name the address without key and secret.
  */
@@ -91,7 +92,9 @@ struct s3_call {
     int into_fd; /* used where into_file is set */
     bool into_file;
     void *into;
-    size_t into_size;
+    size_t into_size; /* of a file too: more is not taken */
+    bool ranged;      /* bytes from `from` on are asked for */
+    uint64_t from;
     bool upload;                       /* signed as what clients PUT */
     struct sigv4_pair unsigned_header; /* as clients may add one; name NULL: none */
     bool looks;          /* asks how the store is, so the breaker does not keep it back */
@@ -109,7 +112,9 @@ struct s3_answer {
     char kept[S3_KEPT_SIZE]; /* still encoded */
     char sse[16];            /* how the store encrypted it; "": it does not say that it did */
     int64_t server_ms;       /* its clock; 0: not said */
-    uint64_t got;            /* bytes of the body that went to their place */
+    bool ranged;             /* it says which bytes of the object these are: from `from` on */
+    uint64_t from;
+    uint64_t got; /* bytes of the body that went to their place */
     struct buffer body;
 };
 void blob_s3_call_query(struct s3_call *call, const char *name, const char *value);

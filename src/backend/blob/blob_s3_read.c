@@ -49,28 +49,34 @@ int blob_s3_spool(const struct s3_store *store)
     return fd;
 }
 
-static void range_of(uint64_t offset, uint64_t length, char out[RANGE_SIZE])
+/* Asks for some bytes of the object. The call borrows the text. */
+static void ask_range(struct s3_call *call, uint64_t offset, size_t length, char text[RANGE_SIZE])
 {
-    (void)snprintf(out, RANGE_SIZE, "bytes=%llu-%llu", (unsigned long long)offset,
+    (void)snprintf(text, RANGE_SIZE, "bytes=%llu-%llu", (unsigned long long)offset,
                    (unsigned long long)(offset + length - 1));
+    blob_s3_call_header(call, "range", text);
+    call->ranged = true;
+    call->from = offset;
+    call->into_size = length;
 }
 
 /* Some bytes of it, into call's place. How many, or an error. */
 static ssize_t get_range(struct s3_object *object, struct s3_call *call, uint64_t offset,
-                         uint64_t length)
+                         size_t length)
 {
-    char range[RANGE_SIZE];
+    char range[RANGE_SIZE], etag[sizeof object->etag];
     uint64_t left = object->bytes - offset;
-    range_of(offset, length < left ? length : left, range);
     call->method = "GET";
     call->key = object->key;
     blob_s3_call_header(call, "if-match", object->etag);
-    blob_s3_call_header(call, "range", range);
+    ask_range(call, offset, length < left ? length : (size_t)left, range);
     struct s3_answer answer;
     int error = blob_s3_call(object->store, call, &answer);
     uint64_t got = answer.got;
+    (void)snprintf(etag, sizeof etag, "\"%s\"", answer.stat.etag);
+    bool same = answer.stat.bytes == object->bytes && strcmp(etag, object->etag) == 0;
     blob_s3_answer_done(&answer);
-    if (error == ERR_PRECONDITION || error == ERR_NOT_FOUND) {
+    if (error == ERR_PRECONDITION || error == ERR_NOT_FOUND || (error == 0 && !same)) {
         return ERR_GONE;
     }
     return error != 0 ? error : (ssize_t)got;
@@ -79,7 +85,7 @@ static ssize_t get_range(struct s3_object *object, struct s3_call *call, uint64_
 static ssize_t object_read(struct blob_remote *head, void *bytes, size_t length, uint64_t offset)
 {
     struct s3_object *object = (struct s3_object *)(void *)head;
-    struct s3_call call = {.into = bytes, .into_size = length};
+    struct s3_call call = {.into = bytes};
     return get_range(object, &call, offset, length);
 }
 
@@ -153,10 +159,9 @@ static int keep_small(const struct s3_store *store, const void *bytes, size_t le
 /* The first bytes; of an empty object there are none to ask for. */
 static int get_first(struct s3_store *store, const char *key, void *first, struct s3_answer *answer)
 {
-    struct s3_call call = {.method = "GET", .key = key, .into = first, .into_size = FIRST_BYTES};
+    struct s3_call call = {.method = "GET", .key = key, .into = first};
     char range[RANGE_SIZE];
-    range_of(0, FIRST_BYTES, range);
-    blob_s3_call_header(&call, "range", range);
+    ask_range(&call, 0, FIRST_BYTES, range);
     int error = blob_s3_call(store, &call, answer);
     if (error == ERR_RANGE) {
         blob_s3_answer_done(answer);

@@ -38,6 +38,7 @@ struct transfer {
     struct s3_answer *answer;
     uint64_t sent; /* of the body */
     int given_up;  /* what the waiter said, 0: to go on */
+    bool other;    /* it is other bytes than were asked for */
 };
 
 void blob_on_wait(int (*tick)(void *context), void *context)
@@ -99,7 +100,35 @@ static bool write_file(int fd, const char *bytes, size_t length, uint64_t offset
     return true;
 }
 
-/* Whether the bytes found their place. A store that sends more than was asked for is stopped. */
+/* RFC 9110, 14.2: a server may ignore Range and answer 200 with all of it, which is what was asked
+ * for only where that is from the first byte on; what a 206 holds is what its Content-Range says.
+ */
+static bool is_what_was_asked(const struct s3_call *call, const struct s3_answer *answer,
+                              long status)
+{
+    return !call->ranged || (status == 206   ? answer->ranged && answer->from == call->from
+                             : status == 200 ? !answer->ranged && call->from == 0
+                                             : status < 200 || status >= 300);
+}
+
+/* A store that sends more than was asked for, or bytes from elsewhere, is stopped. */
+static bool place_bytes(struct transfer *transfer, const char *bytes, size_t length, long status)
+{
+    const struct s3_call *call = transfer->call;
+    const struct s3_answer *answer = transfer->answer;
+    transfer->other =
+        !is_what_was_asked(call, answer, status) || length > call->into_size - answer->got;
+    if (transfer->other) {
+        return false;
+    }
+    if (call->into_file) {
+        return write_file(call->into_fd, bytes, length, call->offset + answer->got);
+    }
+    memcpy((char *)call->into + answer->got, bytes, length);
+    return true;
+}
+
+/* Whether the bytes found their place. */
 static bool take_bytes(struct transfer *transfer, const char *bytes, size_t length)
 {
     const struct s3_call *call = transfer->call;
@@ -107,15 +136,8 @@ static bool take_bytes(struct transfer *transfer, const char *bytes, size_t leng
     long status = 0;
     (void)curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
     bool good = status >= 200 && status < 300;
-    if (good && call->into_file) {
-        return write_file(call->into_fd, bytes, length, call->offset + answer->got);
-    }
-    if (good && call->into != NULL) {
-        if (length > call->into_size - answer->got) {
-            return false;
-        }
-        memcpy((char *)call->into + answer->got, bytes, length);
-        return true;
+    if (good && (call->into_file || call->into != NULL)) {
+        return place_bytes(transfer, bytes, length, status);
     }
     return (good || answer->body.length + length <= ERROR_BYTES_MAX) &&
            buffer_append(&answer->body, bytes, length) == 0;
@@ -140,20 +162,24 @@ static int64_t parse_date(const char *value)
     return seconds > 0 ? (int64_t)seconds * 1000 : 0;
 }
 
-/* "bytes 0-99/1234": what stands behind the slash. */
-static void take_range(struct blob_stat *stat, const char *value)
+/* "bytes 0-99/1234" */
+static void take_range(struct s3_answer *answer, const char *value)
 {
     const char *slash = strchr(value, '/');
-    int64_t bytes = 0;
-    if (slash != NULL && text_number(slash + 1, 0, INT64_MAX, &bytes)) {
-        stat->bytes = (uint64_t)bytes;
+    char first[24] = "";
+    int64_t from = 0, bytes = 0;
+    if (sscanf(value, "bytes %23[0-9]-", first) == 1 && text_number(first, 0, INT64_MAX, &from) &&
+        slash != NULL && text_number(slash + 1, 0, INT64_MAX, &bytes)) {
+        answer->ranged = true;
+        answer->from = (uint64_t)from;
+        answer->stat.bytes = (uint64_t)bytes;
     }
 }
 
 static void take_length(struct s3_answer *answer, const char *value)
 {
     int64_t bytes = 0;
-    if (answer->stat.bytes == 0 && text_number(value, 0, INT64_MAX, &bytes)) {
+    if (!answer->ranged && text_number(value, 0, INT64_MAX, &bytes)) {
         answer->stat.bytes = (uint64_t)bytes;
     }
 }
@@ -166,7 +192,7 @@ static void take_header_value(struct s3_answer *answer, const char *name, const 
     } else if (strcasecmp(name, "content-length") == 0) {
         take_length(answer, value);
     } else if (strcasecmp(name, "content-range") == 0) {
-        take_range(stat, value);
+        take_range(answer, value);
     } else if (strcasecmp(name, "content-type") == 0) {
         (void)text_copy(stat->content_type, sizeof stat->content_type, value);
     } else if (strcasecmp(name, "cache-control") == 0) {
@@ -189,6 +215,8 @@ static void forget_headers(struct s3_answer *answer)
     answer->stat = (struct blob_stat){0};
     answer->mark[0] = answer->kept[0] = answer->sse[0] = '\0';
     answer->server_ms = 0;
+    answer->ranged = false;
+    answer->from = 0;
 }
 
 /* A line, or the status line of the next answer (100, 200). */
@@ -274,12 +302,15 @@ static void set_answer(struct transfer *transfer)
     (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 }
 
-static int judge(int code, struct s3_answer *answer, const char *words)
+static int judge(const struct transfer *transfer, int code, const char *words)
 {
-    (void)snprintf(answer->words, sizeof answer->words, "%s",
-                   words[0] != '\0' ? words : curl_easy_strerror((CURLcode)code));
+    struct s3_answer *answer = transfer->answer;
+    words = transfer->other    ? "it sent other bytes than it was asked for"
+            : words[0] != '\0' ? words
+                               : curl_easy_strerror((CURLcode)code);
+    (void)snprintf(answer->words, sizeof answer->words, "%s", words);
     answer->status = 0;
-    return http_judge(code, &answer->wrong_setup);
+    return transfer->given_up != 0 ? transfer->given_up : http_judge(code, &answer->wrong_setup);
 }
 
 int blob_s3_send(struct s3_store *store, void *curl, const struct s3_call *call, const char *url,
@@ -301,10 +332,16 @@ int blob_s3_send(struct s3_store *store, void *curl, const struct s3_call *call,
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
     metric_add(store->requests, 1);
+    if (code == CURLE_OK && !is_what_was_asked(call, answer, status)) { /* and without bytes */
+        transfer.other = true;
+        code = CURLE_WRITE_ERROR;
+    }
     if (code != CURLE_OK) {
-        int error = judge(code, answer, words);
-        return transfer.given_up != 0 ? transfer.given_up : error;
+        return judge(&transfer, code, words);
     }
     answer->status = (int)status;
+    if (call->ranged && status == 200) {
+        answer->stat.bytes = answer->got; /* it came whole, whether its length was said or not */
+    }
     return 0;
 }
