@@ -49,6 +49,21 @@ def targets(wanted):
     return list(wanted) or known
 
 
+def covered_files(name):
+    """The sources whose lines count, from the head of a target."""
+    text = (FUZZ / f"fuzz_{name}.c").read_text().split("*/")[0]
+    return re.findall(r"\bsrc/[\w/]+\.cc?\b", text.partition("Covers:")[2])
+
+
+def wrong_head(name):
+    """Why no coverage can be told of a target; "" where it can."""
+    files = covered_files(name)
+    missing = [path for path in files if not pathlib.Path(path).is_file()]
+    if not files:
+        return 'its head names no source: it needs a line like "Covers: src/base/xml.c"'
+    return f"its head names what is not there: {', '.join(missing)}" if missing else ""
+
+
 def folders(name):
     """What is kept in the repository for a target: seeds, and inputs that once broke it."""
     kept = [FUZZ / "seeds" / name, FUZZ / "found" / name]
@@ -93,11 +108,6 @@ def tail(output):
 
 # --- fuzzing ---
 
-def covered_files(name):
-    text = (FUZZ / f"fuzz_{name}.c").read_text().split("*/")[0]
-    return re.findall(r"\bsrc/[\w/]+\.c\b", text.partition("Covers:")[2])
-
-
 def line_coverage(build, name, corpus):
     """The share of the lines of the target's files that its corpus runs through."""
     raw, merged = corpus / "../raw.profile", corpus / "../merged.profile"
@@ -137,6 +147,9 @@ def fuzz(arguments, names):
     cache = pathlib.Path(arguments.corpus)
     rows, failed = [], []
     for name in names:
+        if wrong_head(name):
+            sys.exit(f"fuzz: {FUZZ}/fuzz_{name}.c: {wrong_head(name)}")
+    for name in names:
         corpus = cache / name / "corpus"
         corpus.mkdir(parents=True, exist_ok=True)
         print(f"{name}: {arguments.seconds} s", file=sys.stderr, flush=True)
@@ -163,6 +176,9 @@ def fuzz(arguments, names):
 
 def replay_one(build, name, runs, seconds):
     """Two cases: what is kept, once each; then runs new inputs made from it."""
+    wrong = wrong_head(name)
+    if wrong:
+        return [("head", Result(name, False, 0, f"{FUZZ}/fuzz_{name}.c: {wrong}"))]
     kept = [str(path) for folder in folders(name) for path in sorted(pathlib.Path(folder).iterdir())]
     if not kept:
         nothing = Result(name, False, 0, f"no seeds: {FUZZ}/seeds/{name}/ is empty")

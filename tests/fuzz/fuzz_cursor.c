@@ -1,7 +1,7 @@
 /* Cursors. Any text that is read as one is what we would have written; a place that is written is
  * read again the same, by its own list alone.
  *
- * Covers: src/service/catalog/page.c */
+ * Covers: src/service/page.c */
 #include "base/text.h"
 #include "fuzz.h"
 #include "service/page.h"

@@ -1,7 +1,7 @@
 /* Members of a JSON body, as the roles read them: whatever the object holds, a member is taken
  * within its limits or refused by name.
  *
- * Covers: src/service/catalog/fields.c */
+ * Covers: src/service/fields.c */
 #include "base/error.h"
 #include "base/json.h"
 #include "fuzz.h"
