@@ -171,29 +171,40 @@ static int blob_s3_stat(struct blob_store *head, const char *bucket, const char 
 struct listing {
     int (*visit)(void *argument, const char *key, const struct blob_stat *stat);
     void *argument;
-    size_t prefix_length; /* cut off */
+    const char *prefix;   /* of all that is listed */
+    size_t prefix_length; /* of it cut off: the bucket's */
     bool skip;            /* other buckets' keys stand among these */
     unsigned left;
-    bool truncated, seen;
+    bool truncated;
+    bool named;            /* the entry that is being read has a key */
     char key[S3_KEY_SIZE]; /* of the entry that is being read, then the last one */
     struct blob_stat stat;
 };
 
 static int end_entry(struct listing *listing)
 {
-    listing->seen = true;
-    if (listing->skip &&
-        (starts(listing->key, S3_UPLOADS_PREFIX) || starts(listing->key, S3_BUCKETS_PREFIX))) {
-        return 0;
+    const struct blob_stat stat = listing->stat;
+    bool named = listing->named;
+    listing->stat = (struct blob_stat){0};
+    listing->named = false;
+    if (!named) {
+        return ERR_CORRUPT;
     }
-    if (listing->left == 0) {
+    bool others = listing->skip && (starts(listing->key, S3_UPLOADS_PREFIX) ||
+                                    starts(listing->key, S3_BUCKETS_PREFIX));
+    if (others || listing->left == 0) {
         return 0;
     }
     listing->left--;
-    int result =
-        listing->visit(listing->argument, listing->key + listing->prefix_length, &listing->stat);
-    listing->stat = (struct blob_stat){0};
-    return result;
+    return listing->visit(listing->argument, listing->key + listing->prefix_length, &stat);
+}
+
+/* What does not begin as was asked for is no key of ours: its beginning must not be cut off. */
+static int take_key(struct listing *listing, const char *text)
+{
+    listing->named = text_copy(listing->key, sizeof listing->key, text) &&
+                     starts(text, listing->prefix) && strlen(text) > listing->prefix_length;
+    return listing->named ? 0 : ERR_CORRUPT;
 }
 
 static int list_element(void *argument, const char *parent, const char *name, const char *text)
@@ -210,10 +221,7 @@ static int list_element(void *argument, const char *parent, const char *name, co
         return 0;
     }
     if (strcmp(name, "Key") == 0) {
-        return text_copy(listing->key, sizeof listing->key, text) &&
-                       strlen(text) > listing->prefix_length
-                   ? 0
-                   : ERR_CORRUPT;
+        return take_key(listing, text);
     }
     if (strcmp(name, "Size") == 0 && text_number(text, 0, INT64_MAX, &number)) {
         listing->stat.bytes = (uint64_t)number;
@@ -239,7 +247,7 @@ static int list_page(struct s3_store *store, const char *prefix, const char *aft
         blob_s3_call_query(&call, "start-after", after);
     }
     struct s3_answer answer;
-    listing->truncated = listing->seen = false;
+    listing->truncated = listing->named = false;
     int error = blob_s3_call(store, &call, &answer);
     error = error != 0 ? error : blob_s3_xml_read(&answer.body, list_element, listing);
     blob_s3_answer_done(&answer);
@@ -270,6 +278,7 @@ int blob_s3_list(struct s3_store *store, const char *bucket, const char *prefix,
     blob_s3_prefix_of(bucket, base);
     struct listing listing = {.visit = visit,
                               .argument = argument,
+                              .prefix = whole,
                               .prefix_length = strlen(base),
                               .skip = base[0] == '\0',
                               .left = limit};
@@ -283,12 +292,18 @@ int blob_s3_list(struct s3_store *store, const char *bucket, const char *prefix,
                  after[sound] != '\0' ? LAST_CHARACTER : "") >= (int)sizeof from) {
         return ERR_INVALID;
     }
-    int result = 0;
-    do {
-        result = list_page(store, whole, from, &listing);
+    for (;;) {
+        char before[S3_KEY_SIZE];
+        memcpy(before, from, sizeof before);
+        int result = list_page(store, whole, from, &listing);
+        if (result != 0 || !listing.truncated || listing.left == 0) {
+            return result;
+        }
         go_on(&listing, from);
-    } while (result == 0 && listing.truncated && listing.seen && listing.left > 0);
-    return result;
+        if (strcmp(from, before) <= 0) {
+            return ERR_CORRUPT; /* there would be more, of which it never tells */
+        }
+    }
 }
 
 static int list_checked(struct blob_store *head, const char *bucket, const char *prefix,

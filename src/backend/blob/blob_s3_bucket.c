@@ -105,8 +105,12 @@ static int bucket_element(void *argument, const char *parent, const char *name, 
         return text_copy(list->token, sizeof list->token, text) ? 0 : ERR_CORRUPT;
     }
     if (strcmp(parent, "Contents") == 0 && strcmp(name, "Key") == 0) {
-        (void)text_copy(list->key, sizeof list->key, text);
-    } else if (strcmp(parent, "Contents") == 0 && strcmp(name, "LastModified") == 0) {
+        return text_copy(list->key, sizeof list->key, text) &&
+                       strncmp(text, S3_BUCKETS_PREFIX, strlen(S3_BUCKETS_PREFIX)) == 0
+                   ? 0
+                   : ERR_CORRUPT;
+    }
+    if (strcmp(parent, "Contents") == 0 && strcmp(name, "LastModified") == 0) {
         list->created_ms = blob_s3_xml_time(text);
     } else if (strcmp(name, "Contents") == 0 && strlen(list->key) > strlen(S3_BUCKETS_PREFIX)) {
         return list->visit(list->argument, list->key + strlen(S3_BUCKETS_PREFIX), list->created_ms);
@@ -136,6 +140,9 @@ int blob_s3_bucket_list(struct blob_store *head,
         result = blob_s3_call(blob_s3_store_of(head), &call, &answer);
         result = result != 0 ? result : blob_s3_xml_read(&answer.body, bucket_element, &list);
         blob_s3_answer_done(&answer);
+        if (result == 0 && list.token[0] != '\0' && strcmp(list.token, token) == 0) {
+            return ERR_CORRUPT; /* the same page for ever */
+        }
     }
     return result;
 }

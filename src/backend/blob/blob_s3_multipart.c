@@ -333,21 +333,32 @@ int blob_s3_multipart_complete(struct blob_store *head, const char *bucket, cons
 struct upload_list {
     int (*visit)(void *argument, const char *key, const char *upload_id, int64_t begun_ms);
     void *argument;
-    size_t prefix_length;
-    bool skip, truncated;
+    const char *prefix; /* the bucket's, which is cut off */
+    bool skip;          /* other buckets' uploads stand among these */
+    bool truncated;
     char key[S3_KEY_SIZE], upload_id[BLOB_UPLOAD_ID_MAX];    /* that are being read */
     char last_key[S3_KEY_SIZE], last_id[BLOB_UPLOAD_ID_MAX]; /* where the next page begins */
     int64_t begun_ms;
 };
 
-static int end_upload(struct upload_list *list)
+/* Of other buckets, or without a name, it is none of these. */
+static bool is_of_bucket(const struct upload_list *list)
 {
+    size_t length = strlen(list->prefix);
     bool other = list->skip && (strncmp(list->key, S3_UPLOADS_PREFIX, 8) == 0 ||
                                 strncmp(list->key, S3_BUCKETS_PREFIX, 8) == 0);
-    return other || strlen(list->key) < list->prefix_length
-               ? 0
-               : list->visit(list->argument, list->key + list->prefix_length, list->upload_id,
-                             list->begun_ms);
+    return !other && strncmp(list->key, list->prefix, length) == 0 && list->key[length] != '\0' &&
+           list->upload_id[0] != '\0';
+}
+
+static int end_upload(struct upload_list *list)
+{
+    int result = is_of_bucket(list) ? list->visit(list->argument, list->key + strlen(list->prefix),
+                                                  list->upload_id, list->begun_ms)
+                                    : 0;
+    list->key[0] = list->upload_id[0] = '\0';
+    list->begun_ms = 0;
+    return result;
 }
 
 static int upload_element(void *argument, const char *parent, const char *name, const char *text)
@@ -376,7 +387,7 @@ static int upload_element(void *argument, const char *parent, const char *name, 
     return 0;
 }
 
-static int list_uploads(struct s3_store *store, const char *prefix, struct upload_list *list)
+static int list_uploads(struct s3_store *store, struct upload_list *list)
 {
     int result = 0;
     do {
@@ -386,7 +397,7 @@ static int list_uploads(struct s3_store *store, const char *prefix, struct uploa
         memcpy(key, list->last_key, sizeof key);
         memcpy(id, list->last_id, sizeof id);
         blob_s3_call_query(&call, "uploads", "");
-        blob_s3_call_query(&call, "prefix", prefix);
+        blob_s3_call_query(&call, "prefix", list->prefix);
         if (key[0] != '\0') {
             blob_s3_call_query(&call, "key-marker", key);
             blob_s3_call_query(&call, "upload-id-marker", id);
@@ -407,13 +418,12 @@ int blob_s3_multipart_uploads(struct blob_store *head, const char *bucket,
                               void *argument)
 {
     struct s3_store *store = blob_s3_store_of(head);
-    struct upload_list list = {.visit = visit, .argument = argument};
     char prefix[S3_KEY_SIZE];
+    struct upload_list list = {.visit = visit, .argument = argument, .prefix = prefix};
     blob_s3_prefix_of(bucket, prefix);
-    list.prefix_length = strlen(prefix);
     list.skip = prefix[0] == '\0';
     int error = blob_s3_check_bucket(store, bucket);
-    return error != 0 ? error : list_uploads(store, prefix, &list);
+    return error != 0 ? error : list_uploads(store, &list);
 }
 
 struct sweep {
@@ -449,6 +459,6 @@ static int sweep_upload(void *argument, const char *key, const char *upload_id, 
 int blob_s3_multipart_sweep(struct blob_store *head, int64_t before_ms)
 {
     struct sweep sweep = {.store = blob_s3_store_of(head), .before_ms = before_ms};
-    struct upload_list list = {.visit = sweep_upload, .argument = &sweep};
-    return list_uploads(sweep.store, "", &list);
+    struct upload_list list = {.visit = sweep_upload, .argument = &sweep, .prefix = ""};
+    return list_uploads(sweep.store, &list);
 }

@@ -1,6 +1,7 @@
-/* Reading from an S3 store that answers otherwise than it was asked: one that does not know Range,
- * one that sends another range, another object, no length. Never are bytes given out that stand
- * elsewhere, nor a part of an object for all of it. Against a few lines of HTTP on loopback. */
+/* An S3 store that answers otherwise than it was asked: one that does not know Range, one that
+ * sends another range, another object, no length; lists without names, of other keys, without an
+ * end. Never are bytes given out that stand elsewhere, nor a part of an object for all of it, and
+ * no key that is none. Against a few lines of HTTP on loopback. */
 #include "backend/blob/blob.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -40,7 +41,9 @@ static struct {
     int listener;
     pthread_t thread;
     enum manner manner;
-    size_t bytes; /* of the object */
+    size_t bytes;     /* of the object */
+    const char *list; /* NULL: an object is asked for */
+    unsigned lists;   /* that were given */
 } server;
 static unsigned char object[OBJECT_BYTES];
 static struct blob_store *store;
@@ -102,6 +105,17 @@ static void answer(int fd, size_t from, size_t count)
     }
 }
 
+static void say_list(int fd)
+{
+    char head[128];
+    int length = snprintf(head, sizeof head,
+                          "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+                          strlen(server.list));
+    server.lists++;
+    say(fd, head, (size_t)length);
+    say(fd, server.list, strlen(server.list));
+}
+
 /* One request a connection; of it only the range is looked at. */
 static void talk(int fd)
 {
@@ -116,7 +130,9 @@ static void talk(int fd)
         text[length] = '\0';
     }
     const char *range = strstr(text, "bytes=");
-    if (range != NULL && sscanf(range, "bytes=%zu-%zu", &from, &to) == 2) {
+    if (server.list != NULL) {
+        say_list(fd);
+    } else if (range != NULL && sscanf(range, "bytes=%zu-%zu", &from, &to) == 2) {
         to = to < server.bytes ? to : server.bytes - 1;
         answer(fd, from, to + 1 - from);
     }
@@ -270,6 +286,100 @@ static void a_fetched_object_is_whole(void **state)
     }
 }
 
+#define ENTRY(key) "<Contents><Key>" key "</Key><Size>1</Size></Contents>"
+#define MORE       "<IsTruncated>true</IsTruncated>"
+
+static int count_key(void *argument, const char *key, const struct blob_stat *stat)
+{
+    unsigned *count = argument;
+    assert_int_equal(stat->bytes, 1);
+    assert_true(strncmp(key, "m/", 2) == 0);
+    return ++*count > 100 ? ERR_BUSY : 0;
+}
+
+static int list_keys(const char *entries, const char *bucket, unsigned *ret_count)
+{
+    char text[1024];
+    (void)snprintf(text, sizeof text, "<ListBucketResult>%s</ListBucketResult>", entries);
+    server.list = text;
+    server.lists = *ret_count = 0;
+    int error = blob_list(store, bucket, "m/", "", 1000, count_key, ret_count);
+    server.list = NULL;
+    return error;
+}
+
+static void a_list_has_keys_that_were_asked_for(void **state)
+{
+    (void)state;
+    unsigned count = 0;
+    assert_int_equal(list_keys(ENTRY("m/1") ENTRY("m/2"), BLOB_MEDIA, &count), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(list_keys(ENTRY("uploads/m/1"), BLOB_UPLOADS, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(
+        list_keys(ENTRY("m/1") "<Contents><Size>1</Size></Contents>", BLOB_MEDIA, &count),
+        ERR_CORRUPT);
+    assert_int_equal(list_keys(ENTRY("art/1"), BLOB_MEDIA, &count), ERR_CORRUPT);
+    assert_int_equal(list_keys(ENTRY("buckets/m/1"), BLOB_UPLOADS, &count), ERR_CORRUPT);
+}
+
+/* A store that does not know where it was to go on gives its first page again. */
+static void a_list_ends(void **state)
+{
+    (void)state;
+    unsigned count = 0;
+    assert_int_equal(list_keys(ENTRY("m/1") MORE, BLOB_MEDIA, &count), ERR_CORRUPT);
+    assert_int_equal(server.lists, 2);
+    assert_int_equal(list_keys(MORE, BLOB_MEDIA, &count), ERR_CORRUPT);
+    assert_int_equal(server.lists, 1);
+}
+
+static int see_bucket(void *argument, const char *bucket, int64_t created_ms)
+{
+    (void)created_ms;
+    unsigned *count = argument;
+    assert_true(bucket[0] != '\0');
+    return ++*count > 100 ? ERR_BUSY : 0;
+}
+
+static void buckets_end_too(void **state)
+{
+    (void)state;
+    unsigned count = 0;
+    server.list = "<ListBucketResult>" ENTRY(
+        "buckets/pop") "<NextContinuationToken>x</NextContinuationToken></ListBucketResult>";
+    assert_int_equal(blob_bucket_list(store, see_bucket, &count), ERR_CORRUPT);
+    server.list = "<ListBucketResult>" ENTRY("m/a-track-of-ours") "</ListBucketResult>";
+    assert_int_equal(blob_bucket_list(store, see_bucket, &count), ERR_CORRUPT);
+    server.list = NULL;
+}
+
+static int see_upload(void *argument, const char *key, const char *upload_id, int64_t begun_ms)
+{
+    (void)begun_ms;
+    unsigned *count = argument;
+    assert_string_equal(key, "a");
+    assert_string_equal(upload_id, "1");
+    ++*count;
+    return 0;
+}
+
+/* Each has a key of the bucket and an id, never that of the one before. */
+static void uploads_have_names(void **state)
+{
+    (void)state;
+    unsigned count = 0;
+    server.list = "<ListMultipartUploadsResult>"
+                  "<Upload><Key>uploads/a</Key><UploadId>1</UploadId></Upload>"
+                  "<Upload><Key>uploads/b</Key></Upload>"
+                  "<Upload><UploadId>2</UploadId></Upload>"
+                  "<Upload><Key>m/a-track-of-ours</Key><UploadId>3</UploadId></Upload>"
+                  "</ListMultipartUploadsResult>";
+    assert_int_equal(blob_multipart_uploads(store, BLOB_UPLOADS, see_upload, &count), 0);
+    assert_int_equal(count, 1);
+    server.list = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +389,10 @@ int main(void)
         cmocka_unit_test(a_small_object_may_come_whole),
         cmocka_unit_test(a_part_is_never_the_object),
         cmocka_unit_test(a_fetched_object_is_whole),
+        cmocka_unit_test(a_list_has_keys_that_were_asked_for),
+        cmocka_unit_test(a_list_ends),
+        cmocka_unit_test(buckets_end_too),
+        cmocka_unit_test(uploads_have_names),
     };
-    return cmocka_run_group_tests_name("reading from an S3 store", tests, begin, end);
+    return cmocka_run_group_tests_name("what an S3 store answers", tests, begin, end);
 }
