@@ -21,6 +21,9 @@ enum {
     WALL_MS_MAX = 120000,
     PICTURE_BYTES_MAX = 32 << 20, /* longer ones are left where they are */
 };
+enum { CODE_MAX = sizeof((struct child_failure *)0)->code - 1 };
+
+static const char nonsense[] = "The media process spoke nonsense.";
 
 static void decref(void *value)
 {
@@ -86,6 +89,13 @@ static bool is_as_it_was(const struct import_file *file, int fd)
                file->mtime_ns;
 }
 
+static bool is_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* What the media process reads may make it say anything: a file has tags and a hash, or a code with
+ * words, or that was nonsense. */
 static int take_answer(struct import_folder *folder, struct import_file *file, int fd,
                        json_t *answer)
 {
@@ -99,11 +109,12 @@ static int take_answer(struct import_folder *folder, struct import_file *file, i
     if (!is_as_it_was(file, fd)) {
         file->mtime_ns = 0; /* looked at again the next time */
         breaks(file, "changing", "It changed while it was read.");
+    } else if (code != NULL && (!is_text(code) || !is_text(reason) || strlen(code) > CODE_MAX)) {
+        breaks(file, "internal", nonsense);
     } else if (code != NULL && strcmp(code, "unreadable") == 0) {
         is_unreadable(file, reason);
-    } else if (code != NULL || hash == NULL) {
-        breaks(file, code != NULL ? code : "internal",
-               reason != NULL ? reason : "The media process spoke nonsense.");
+    } else if (code != NULL || !is_text(hash)) {
+        breaks(file, code != NULL ? code : "internal", code != NULL ? reason : nonsense);
     } else {
         file->answer = answer;
         file->tags = json_object_get(answer, "tags");
@@ -141,8 +152,12 @@ static int ask(struct import_run *run, struct import_folder *folder, struct batc
     int error = run_child(run, request, batch->fds + from, count, 0, &answer, &failure);
     const json_t *list = json_object_get(answer, "files");
     *ret_done = 0;
+    if (error == 0 && json_array_size(list) == 0) {
+        error = ERR_INVALID; /* it says nothing of any: as if it had ended */
+    }
     if (error == ERR_INVALID && count == 1) {
-        breaks(batch->files[from], "internal", arena_strdup(folder->arena, failure.reason));
+        breaks(batch->files[from], "internal",
+               is_text(failure.reason) ? arena_strdup(folder->arena, failure.reason) : nonsense);
         *ret_done = 1;
         return 0;
     }
@@ -154,7 +169,7 @@ static int ask(struct import_run *run, struct import_folder *folder, struct batc
                             json_array_get(list, i));
         ++*ret_done;
     }
-    return error == 0 && *ret_done == 0 ? ERR_CORRUPT : error;
+    return error;
 }
 
 static int read_batch(struct import_run *run, struct import_folder *folder, struct batch *batch)
@@ -211,6 +226,7 @@ int import_read_picture(struct import_run *run, int file_fd, int out_fd, int64_t
     int error = run_child(run, request, fds, 2, PICTURE_BYTES_MAX, &answer, &failure);
     if (error == 0) {
         *ret_bytes = json_integer_value(json_object_get(answer, "bytes"));
+        *ret_bytes = *ret_bytes > 0 ? *ret_bytes : 0;
     }
     return error == ERR_INVALID ? 0 : error; /* a picture that can't be had is no failure */
 }
