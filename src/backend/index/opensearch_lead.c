@@ -46,7 +46,21 @@ static bool text_of(const json_t *object, const char *name, char *out, size_t si
     return text != NULL && text_copy(out, size, text);
 }
 
-static void read_seen(const json_t *answer, struct seen *seen)
+/* The name of a build, as we make them; of another's we would delete what is not ours. */
+static bool build_of(const struct opensearch *engine, const json_t *object, char *out, size_t size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    size_t length = strlen(engine->alias);
+    bool ours = text_of(object, "build", out, size) && strncmp(out, engine->alias, length) == 0 &&
+                out[length] == '-' && strcmp(out, engine->control) != 0 &&
+                out[length + strspn(out + length, plain)] == '\0';
+    if (!ours) {
+        out[0] = '\0';
+    }
+    return ours;
+}
+
+static void read_seen(const struct opensearch *engine, const json_t *answer, struct seen *seen)
 {
     *seen = (struct seen){.place = -1, .version = -1, .built_place = -1};
     const json_t *docs = json_object_get(answer, "docs");
@@ -57,10 +71,10 @@ static void read_seen(const json_t *answer, struct seen *seen)
         seen->term = number_of(control, "_primary_term");
         seen->place = number_of(source, "place");
         (void)text_of(source, "writer", seen->writer, sizeof seen->writer);
-        (void)text_of(source, "build", seen->of, sizeof seen->of);
+        (void)build_of(engine, source, seen->of, sizeof seen->of);
     }
     const json_t *state = json_object_get(json_object_get(built, "_source"), "state");
-    if (text_of(state, "build", seen->build, sizeof seen->build)) {
+    if (build_of(engine, state, seen->build, sizeof seen->build)) {
         seen->built_place = number_of(state, "place");
         seen->built_ms = number_of(state, "builtMs");
     }
@@ -83,7 +97,7 @@ static int ask_seen(struct opensearch *engine, struct seen *seen, struct opensea
                                                           .timeout_ms = TIMEOUT_MS},
                                 answer);
     if (error == 0) {
-        read_seen(answer->body, seen);
+        read_seen(engine, answer->body, seen);
     }
     return error;
 }

@@ -11,22 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEARCH_TRIES = 2 };
+/* Of the tiers twice, and one without ON (opensearch_query.c). */
+enum { SEARCH_TRIES = 2, SCORE_MAX = 2 * INDEX_PREFIX + 1 };
 
-/* "0-123": the kind, and the id. */
+/* "0-123": the kind, and the id. A score that no question of ours gives says nothing. */
 static bool read_hit(const json_t *found, const struct index_query *query,
                      enum opensearch_stage stage, struct index_hit *ret_hit)
 {
     const char *id = json_string_value(json_object_get(found, "_id"));
     const json_t *sort = json_object_get(found, "sort");
     const json_t *score = json_array_get(sort, 0), *plays = json_array_get(sort, 1);
+    double said = json_number_value(score);
+    json_int_t popularity = json_integer_value(plays);
     int64_t number = 0;
     if (id == NULL || strlen(id) < 3 || !text_number(id + 2, 1, INT64_MAX, &number) ||
-        !json_is_number(score) || !json_is_integer(plays)) {
+        !json_is_number(score) || said < 0 || said > SCORE_MAX || popularity < 0) {
         return false;
     }
-    *ret_hit = (struct index_hit){.id = number, .popularity = (uint32_t)json_integer_value(plays)};
-    opensearch_judge(query, stage, (int)(json_number_value(score) + 0.5), ret_hit);
+    *ret_hit = (struct index_hit){
+        .id = number, .popularity = popularity < UINT32_MAX ? (uint32_t)popularity : UINT32_MAX};
+    opensearch_judge(query, stage, (int)(said + 0.5), ret_hit);
     return true;
 }
 
