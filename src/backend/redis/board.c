@@ -81,8 +81,9 @@ static int read_set(struct board *board)
     int error = redis_ask(board->config.redis, &reply, "ZRANGEBYSCORE %s %lld +inf", board->key,
                           (long long)clock_wall_ms());
     for (size_t i = 0; error == 0 && i < reply->elements; i++) {
-        if (reply->element[i]->type == REDIS_REPLY_STRING) {
-            hear(board, reply->element[i]->str);
+        const redisReply *notice = reply->element[i];
+        if (notice->type == REDIS_REPLY_STRING && notice->len <= BOARD_NOTICE_MAX) {
+            hear(board, notice->str);
         }
     }
     return error;

@@ -94,7 +94,8 @@ static bool info(struct redis_link *link, const char *section, const char *name,
     const char *at =
         reply != NULL && reply->type == REDIS_REPLY_STRING ? strstr(reply->str, name) : NULL;
     if (at != NULL) {
-        at += strlen(name) + 1;
+        at += strlen(name);
+        at += *at == ':';
         (void)snprintf(out, size, "%.*s", (int)strcspn(at, "\r\n"), at);
     }
     if (reply != NULL) {

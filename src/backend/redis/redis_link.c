@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -213,6 +214,21 @@ bool redis_link_is_quiet(const struct redis_link *link)
     return poll(&look, 1, 0) == 0;
 }
 
+/* [host, port]. False: it is none; nil, say, where a name is not known. */
+static bool read_place(const redisReply *reply, struct redis_place *ret_place)
+{
+    int64_t port = 0;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING || reply->element[0]->len == 0 ||
+        reply->element[1]->type != REDIS_REPLY_STRING ||
+        !text_number(reply->element[1]->str, 1, 65535, &port) ||
+        !text_copy(ret_place->host, sizeof ret_place->host, reply->element[0]->str)) {
+        return false;
+    }
+    ret_place->port = (unsigned)port;
+    return true;
+}
+
 static int ask_one(const struct redis_address *address, const struct redis_place *place,
                    struct redis_place *ret_primary, struct problem *problem)
 {
@@ -227,15 +243,11 @@ static int ask_one(const struct redis_address *address, const struct redis_place
         error = broken(link->context, place, problem);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         error = trouble(problem, ERR_INVALID, place, "is no Sentinel, or wants a password as one");
-    } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-               strlen(reply->element[0]->str) >= sizeof ret_primary->host) {
+    } else if (!read_place(reply, ret_primary)) {
         char what[192];
         (void)snprintf(what, sizeof what, "is a Sentinel that knows no primary \"%s\"",
                        address->sentinel);
         error = trouble(problem, ERR_INVALID, place, what);
-    } else {
-        (void)snprintf(ret_primary->host, sizeof ret_primary->host, "%s", reply->element[0]->str);
-        ret_primary->port = (unsigned)atoi(reply->element[1]->str);
     }
     redis_link_close(link);
     return error;
