@@ -220,6 +220,9 @@ int archive_read_next(struct archive_reader *reader, struct archive_entry *ret_e
     *ret_entry = (struct archive_entry){.mode = le32toh(mode), .bytes = le64toh(bytes)};
     reader->entry_left = ret_entry->bytes;
     error = take(reader, ret_entry->name, le16toh(length), problem);
+    if (error == 0 && strlen(ret_entry->name) != le16toh(length)) {
+        error = damaged(reader, problem);
+    }
     return error != 0 ? error : 1;
 }
 
