@@ -4,7 +4,7 @@
  * that came; and no descriptor stays open.
  *
  * Covers: src/media/job_server.c src/media/job_sound.c src/media/job_cover.c
- * src/media/sealed.c */
+ * src/media/job_tags.c src/media/job_fingerprint.c src/media/sealed.c */
 #include "fuzz_media.h"
 #include "media/job_server.h"
 

@@ -1,7 +1,8 @@
 /* Text that people typed: titles, names, lyrics, log-ins. A text that is taken is UTF-8, within its
  * limit, without control characters, and is taken again unchanged. A username or address that is
  * taken is found again by whoever types it as it is shown, folding it twice changes nothing, and an
- * address can be written to. The key that lists are sorted by fits a cursor.
+ * address can be written to. The key that lists are sorted by fits a cursor. Numbers, base64 and
+ * percent-encoding are taken in one form alone.
  *
  * Covers: src/base/text.c src/service/identity/names.c */
 #include "backend/mail/mail_message.h"
@@ -9,6 +10,8 @@
 #include "fuzz.h"
 #include "service/fields.h"
 #include "service/identity/names.h"
+
+#include <sodium.h>
 
 enum { ARENA_BYTES = 8 << 20, TITLE_MAX = 200, LYRICS_CHARACTERS_MAX = 100000 };
 
@@ -71,6 +74,75 @@ static void check_names(struct arena *arena, const char *text)
     (void)name_check_password(&call, "password", text, "somebody", NULL);
 }
 
+/* Numbers: taken with the bounds, and written again the same but for zeros before. */
+static void check_number(const char *text)
+{
+    int64_t number = 0;
+    double ratio = -1;
+    char again[32];
+    if (text_number(text, -5, INT64_MAX, &number)) {
+        FUZZ_CHECK(number >= 0 && text[strspn(text, "0123456789")] == '\0');
+        (void)snprintf(again, sizeof again, "%lld", (long long)number);
+        const char *digits = text + strspn(text, "0");
+        FUZZ_CHECK(strcmp(again, *digits != '\0' ? digits : "0") == 0);
+        FUZZ_CHECK(text_number(text, number, number, &number));
+        FUZZ_CHECK(!text_number(text, 0, number - 1, &number) || number == INT64_MIN);
+    }
+    if (text_ratio(text, &ratio)) {
+        FUZZ_CHECK(ratio >= 0 && ratio <= 1 && text[strspn(text, "0123456789.")] == '\0');
+    }
+}
+
+/* Base64: what is taken is the one text of its value. */
+static void check_base64(const char *text, size_t length)
+{
+    static const int variants[] = {[TEXT_BASE64] = sodium_base64_VARIANT_ORIGINAL,
+                                   [TEXT_BASE64_URL] = sodium_base64_VARIANT_URLSAFE_NO_PADDING};
+    unsigned char *bytes = malloc(length + 1);
+    char *again = malloc(2 * length + 8);
+    FUZZ_CHECK(bytes != NULL && again != NULL);
+    for (enum text_base64 form = TEXT_BASE64; form <= TEXT_BASE64_URL; form++) {
+        size_t count = 0;
+        if (text_base64_decode(text, length, form, bytes, length, &count)) {
+            FUZZ_CHECK(count <= length);
+            (void)sodium_bin2base64(again, 2 * length + 8, bytes, count, variants[form]);
+            FUZZ_CHECK(strlen(again) == length && memcmp(again, text, length) == 0);
+            FUZZ_CHECK(count == 0 ||
+                       !text_base64_decode(text, length, form, bytes, count - 1, &count));
+        }
+        (void)sodium_bin2base64(again, 2 * length + 8, (const unsigned char *)text, length,
+                                variants[form]);
+        FUZZ_CHECK(text_base64_decode(again, strlen(again), form, bytes, length, &count));
+        FUZZ_CHECK(count == length && memcmp(bytes, text, length) == 0);
+    }
+    free(bytes);
+    free(again);
+}
+
+/* Percent-encoding: what is decoded has no control character and is not longer; and copies. */
+static void check_percent(const char *text)
+{
+    size_t length = strlen(text);
+    char *out = malloc(length + 1), small[8];
+    FUZZ_CHECK(out != NULL);
+    if (text_percent_decode(text, length, out, length + 1)) {
+        FUZZ_CHECK(strlen(out) <= length && (strchr(text, '%') != NULL || strcmp(out, text) == 0));
+        for (const char *at = out; *at != '\0'; at++) {
+            FUZZ_CHECK((unsigned char)*at >= 0x20 && *at != 0x7f);
+        }
+    } else {
+        FUZZ_CHECK(out[0] == '\0');
+    }
+    for (size_t i = 0; i < length; i++) {
+        int byte = text_percent_byte(text + i, length - i);
+        FUZZ_CHECK(byte >= -1 && byte <= 255 && (byte < 0 || text[i] == '%'));
+    }
+    bool fits = text_copy(small, sizeof small, text);
+    FUZZ_CHECK(fits == (length < sizeof small) && strcmp(small, fits ? text : "") == 0);
+    FUZZ_CHECK(text_equal_secret(text, text) && !text_equal_secret(text, small) == !fits);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = fuzz_text(data, size);
@@ -81,6 +153,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_folded(arena, text);
     check_names(arena, text);
+    check_number(text);
+    check_base64(text, size);
+    check_percent(text);
     arena_free(arena);
     free(text);
     return 0;
