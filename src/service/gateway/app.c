@@ -82,7 +82,9 @@ static const char *origin_of(struct arena *arena, const char *url)
     }
     host += 3;
     size_t length = strcspn(host, "/?#");
-    if (length == 0 || strcspn(host, " \t\"';,*\\@") < length) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789.-_:[]";
+    if (length == 0 || strspn(host, plain) < length) {
         return NULL;
     }
     return arena_printf(arena, " %.*s", (int)((size_t)(host - url) + length), url);

@@ -77,8 +77,9 @@ static void policy_names_the_origins_alone(void **state)
 static void policy_refuses_what_would_change_it(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"media.example", "javascript://x", "https://",
-                                      "https://a; script-src *", "https://*.example"};
+    static const char *const bad[] = {
+        "media.example",     "javascript://x", "https://",    "https://a; script-src *",
+        "https://*.example", "https://a\x7f",  "https://a\nb"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct arena *arena = arena_new(0);
         struct problem problem = {0};
