@@ -15,7 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_BYTES_MAX = 256 * 1024, VALUE_BYTES_MAX = 4096, ORIGIN_MAX = 256 };
+enum {
+    FILE_BYTES_MAX = 256 * 1024,
+    VALUE_BYTES_MAX = 4096,
+    DATA_BYTES_MAX = 4000, /* and what lies in it */
+    ORIGIN_MAX = 256,
+};
 
 struct slot {
     char *text;
@@ -146,7 +151,7 @@ static int set(struct config *config, enum config_setting setting, const char *v
 
 /* Fills what follows from another setting. */
 static int derive(struct config *config, enum config_setting setting, const char *head,
-                  const char *tail)
+                  const char *tail, struct problem *problem)
 {
     if (config->slots[setting].text[0] != '\0') {
         return 0;
@@ -158,7 +163,7 @@ static int derive(struct config *config, enum config_setting setting, const char
         return ERR_NO_MEMORY;
     }
     (void)snprintf(value, size, "%s%s", head, tail);
-    return set(config, setting, value, "derived", NULL);
+    return set(config, setting, value, "derived", problem);
 }
 
 static int find(const char *section, const char *key)
@@ -339,6 +344,18 @@ static const char *environment_get(char *const *environment, const char *name)
         }
     }
     return NULL;
+}
+
+/* The addresses of databases and objects are made of it. */
+static int check_data(const struct config *config, struct problem *problem)
+{
+    size_t length = strlen(config->data);
+    return length <= DATA_BYTES_MAX && text_is_utf8(config->data, length)
+               ? 0
+               : problem_set(problem, ERR_INVALID,
+                             "the data directory's path must be UTF-8 text of at most %d bytes; "
+                             "--data names another than that of HOME or XDG_DATA_HOME",
+                             DATA_BYTES_MAX);
 }
 
 /* --data, else XDG_DATA_HOME/tutti, else HOME/.local/share/tutti, else /var/lib/tutti. */
@@ -528,21 +545,21 @@ static int check_all(const struct config *config, struct problem *problem)
     return error;
 }
 
-static int derive_urls(struct config *config, const char *port)
+static int derive_urls(struct config *config, const char *port, struct problem *problem)
 {
     char url[64];
     (void)snprintf(url, sizeof url, "http://localhost:%s", port);
-    int error =
-        derive(config, CONFIG_SERVER_URL, url, config_text(config, CONFIG_SERVER_BASE_PATH));
+    int error = derive(config, CONFIG_SERVER_URL, url, config_text(config, CONFIG_SERVER_BASE_PATH),
+                       problem);
     const char *server = config_text(config, CONFIG_SERVER_URL);
-    error = error != 0 ? error : derive(config, CONFIG_SERVER_MEDIA_URL, server, "");
+    error = error != 0 ? error : derive(config, CONFIG_SERVER_MEDIA_URL, server, "", problem);
     if (error != 0 || strncmp(config_text(config, CONFIG_BLOB_STORE), "s3:", 3) == 0) {
         return error; /* an S3 store says itself where it is */
     }
-    return derive(config, CONFIG_BLOB_PUBLIC_URL, server, "/s3");
+    return derive(config, CONFIG_BLOB_PUBLIC_URL, server, "/s3", problem);
 }
 
-static int derive_all(struct config *config)
+static int derive_all(struct config *config, struct problem *problem)
 {
     char sqlite[4200];
     (void)snprintf(sqlite, sizeof sqlite, "sqlite:%s", config->data);
@@ -550,14 +567,17 @@ static int derive_all(struct config *config)
     (void)snprintf(file, sizeof file, "file:%s", config->data);
     char local[4200];
     (void)snprintf(local, sizeof local, "local:%s", config->data);
-    int error = derive(config, CONFIG_DATABASE_CATALOG, sqlite, "/catalog.db");
-    error = error != 0 ? error : derive(config, CONFIG_DATABASE_USERS, sqlite, "/users.db");
-    error = error != 0 ? error : derive(config, CONFIG_DATABASE_ACTIVITY, sqlite, "/activity.db");
-    error = error != 0 ? error : derive(config, CONFIG_BLOB_STORE, file, "/objects");
-    error = error != 0 ? error : derive(config, CONFIG_SEARCH_STORE, local, "/search.idx");
-    error = error != 0 ? error : derive(config, CONFIG_KEYS_STORE, config->data, "/keys");
-    return error != 0 ? error
-                      : derive_urls(config, port_of(config_text(config, CONFIG_SERVER_LISTEN)));
+    int error = derive(config, CONFIG_DATABASE_CATALOG, sqlite, "/catalog.db", problem);
+    error =
+        error != 0 ? error : derive(config, CONFIG_DATABASE_USERS, sqlite, "/users.db", problem);
+    error = error != 0 ? error
+                       : derive(config, CONFIG_DATABASE_ACTIVITY, sqlite, "/activity.db", problem);
+    error = error != 0 ? error : derive(config, CONFIG_BLOB_STORE, file, "/objects", problem);
+    error = error != 0 ? error : derive(config, CONFIG_SEARCH_STORE, local, "/search.idx", problem);
+    error = error != 0 ? error : derive(config, CONFIG_KEYS_STORE, config->data, "/keys", problem);
+    return error != 0
+               ? error
+               : derive_urls(config, port_of(config_text(config, CONFIG_SERVER_LISTEN)), problem);
 }
 
 int config_new(struct config **ret_config)
@@ -594,8 +614,9 @@ static int load_into(struct config *config, const struct config_sources *sources
         error = set(config, flag->setting, flag->value, "command line", problem);
     }
     error = error != 0 ? error : choose_data(config, sources);
+    error = error != 0 ? error : check_data(config, problem);
     error = error != 0 ? error : check_all(config, problem);
-    return error != 0 ? error : derive_all(config);
+    return error != 0 ? error : derive_all(config, problem);
 }
 
 int config_load(const struct config_sources *sources, struct config **ret_config,

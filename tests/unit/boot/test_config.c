@@ -204,6 +204,38 @@ static void shown_without_secrets(void **state)
     config_free(config);
 }
 
+/* Whatever HOME is: there are words. */
+static void odd_data_directories_are_refused(void **state)
+{
+    (void)state;
+    char far[5000] = "/";
+    memset(far + 1, 'x', sizeof far - 2);
+    far[sizeof far - 1] = '\0';
+    const char *const wrong[] = {"/home/\x99", far};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct config_sources sources = {.data = wrong[i]};
+        struct config *config = NULL;
+        struct problem problem = {0};
+        assert_int_equal(config_load(&sources, &config, &problem), ERR_INVALID);
+        assert_non_null(strstr(problem.detail, "data directory"));
+    }
+}
+
+/* What follows from a value may be too long, where the value is not. */
+static void what_follows_is_refused_in_words(void **state)
+{
+    (void)state;
+    char url[4097] = "https://";
+    memset(url + 8, 'x', sizeof url - 9);
+    url[sizeof url - 1] = '\0';
+    struct config_sources sources = {
+        .data = "/tmp/x", .flags = {{CONFIG_SERVER_URL, url}}, .flag_count = 1};
+    struct config *config = NULL;
+    struct problem problem = {0};
+    assert_int_equal(config_load(&sources, &config, &problem), ERR_INVALID);
+    assert_non_null(strstr(problem.detail, "blob.public_url must be"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +246,8 @@ int main(void)
         cmocka_unit_test(files_of_one_machine_are_not_for_many),
         cmocka_unit_test(numbers_have_bounds),
         cmocka_unit_test(shown_without_secrets),
+        cmocka_unit_test(odd_data_directories_are_refused),
+        cmocka_unit_test(what_follows_is_refused_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
