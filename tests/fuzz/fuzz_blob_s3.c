@@ -15,25 +15,10 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
+#include "fuzz_curl.h"
 #include "fuzz_folder.h"
 
-#include <curl/curl.h>
-#include <time.h>
-
-/* Without a network: what curl would do is done here, with the input for what came. */
-static CURLcode fuzz_option(CURLoption option, const void *value);
-static CURLcode fuzz_perform(CURL *curl);
-static CURLcode fuzz_status(CURL *curl, CURLINFO info, long *ret_status);
-#undef curl_easy_setopt
-#undef curl_easy_getinfo
-#define curl_easy_setopt(curl, option, value)                                                      \
-    ((void)(curl), fuzz_option(option, (const void *)(uintptr_t)(value)))
-#define curl_easy_perform fuzz_perform
-#define curl_easy_getinfo fuzz_status
 #include "backend/blob/blob_s3_send.c" /* NOLINT(bugprone-suspicious-include) */
-/* And without pauses before the next try. */
-#define nanosleep(pause, rest) ((void)(pause), (void)(rest), 0)
-#include "backend/http/http_line.c" /* NOLINT(bugprone-suspicious-include) */
 
 enum { ANSWERS_MAX = 400, LIST_MAX = 50 };
 
@@ -41,7 +26,6 @@ static struct {
     const char *at, *end; /* of what was not said yet */
     const char *last;     /* where the last answer began that was said */
     bool again;           /* which is said from then on */
-    long status;
     unsigned answers;
     struct transfer *transfer; /* that is under way */
 } said;
@@ -51,14 +35,6 @@ static CURLcode fuzz_option(CURLoption option, const void *value)
     if (option == CURLOPT_WRITEDATA) {
         said.transfer = (struct transfer *)(uintptr_t)value;
     }
-    return CURLE_OK;
-}
-
-static CURLcode fuzz_status(CURL *curl, CURLINFO info, long *ret_status)
-{
-    (void)curl;
-    FUZZ_CHECK(info == CURLINFO_RESPONSE_CODE);
-    *ret_status = said.status;
     return CURLE_OK;
 }
 
@@ -89,7 +65,7 @@ static void give_head(struct transfer *transfer, const char *end)
         size_t length = (size_t)((stop != NULL ? stop + 1 : end) - said.at);
         char *line = fuzz_text(said.at, length);
         empty = line[0] == '\n' || line[0] == '\r';
-        (void)sscanf(line, "HTTP/%*c.%*c %3ld", &said.status);
+        (void)sscanf(line, "HTTP/%*c.%*c %3ld", &fuzz_status);
         (void)take_header(line, 1, length, transfer);
         free(line);
         said.at += length;
@@ -117,7 +93,7 @@ static CURLcode fuzz_perform(CURL *curl)
     const char *next = NULL;
     (void)curl;
     FUZZ_CHECK(said.answers++ < ANSWERS_MAX);
-    said.status = 0;
+    fuzz_status = 0;
     said.at = said.at == said.end && said.again ? said.last : said.at;
     if (said.at == said.end) {
         return CURLE_GOT_NOTHING;
@@ -128,8 +104,8 @@ static CURLcode fuzz_perform(CURL *curl)
     CURLcode code =
         strcmp(transfer->call->method, "HEAD") != 0 ? give_bytes(transfer, end) : CURLE_OK;
     said.at = next;
-    check_taken(transfer->call, transfer->answer, said.status);
-    return said.status < 200 ? CURLE_WEIRD_SERVER_REPLY : code;
+    check_taken(transfer->call, transfer->answer, fuzz_status);
+    return fuzz_status < 200 ? CURLE_WEIRD_SERVER_REPLY : code;
 }
 
 /* What is asked. */

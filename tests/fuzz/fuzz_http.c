@@ -6,16 +6,13 @@
  * src/net/reply_file.c src/net/router.c */
 #include "base/error.h"
 #include "base/log.h"
+#include "fuzz_connection.h"
 #include "fuzz_folder.h"
 #include "net/http.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
 
-enum { FILE_BYTES = 1000, ANSWER_BYTES_MAX = 1 << 20, WAIT_MS = 20000 };
+enum { FILE_BYTES = 1000, ANSWER_BYTES_MAX = 1 << 20 };
 
 static struct http_server *server;
 static char *answer;
@@ -118,38 +115,6 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments)
     return 0;
 }
 
-static int connect_to_server(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)http_server_port(server)),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    FUZZ_CHECK(fd >= 0);
-    FUZZ_CHECK(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
-}
-
-/* All that comes until the server is done; a client's end may come before it. */
-static size_t read_answer(int fd)
-{
-    size_t length = 0;
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    while (length < ANSWER_BYTES_MAX) {
-        int ready = poll(&waiting, 1, WAIT_MS);
-        if (ready < 0 && errno == EINTR) {
-            continue; /* libFuzzer's clock */
-        }
-        FUZZ_CHECK(ready == 1);
-        ssize_t got = recv(fd, answer + length, ANSWER_BYTES_MAX - length, 0);
-        if (got <= 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    answer[length] = '\0';
-    return length;
-}
-
 /* The head's value as text from there on; NULL: it has no such header. */
 static const char *header_of(const char *head, size_t length, const char *name)
 {
@@ -236,13 +201,6 @@ static void check_answers(size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    /* No keep-alive after it: the port is free again at once. */
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    int fd = connect_to_server();
-    (void)send(fd, data, size, MSG_NOSIGNAL);
-    (void)shutdown(fd, SHUT_WR);
-    check_answers(read_answer(fd));
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    FUZZ_CHECK(close(fd) == 0);
+    check_answers(fuzz_exchange(http_server_port(server), data, size, answer, ANSWER_BYTES_MAX));
     return 0;
 }

@@ -17,21 +17,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "fuzz_connection.h"
 #include "fuzz_folder.h"
 #include "net/http.h"
 #include "service/objectstore/objectstore.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
 
 #define SECRET_BYTES "the artist's unpublished original"
 
 enum {
     ANSWER_BYTES_MAX = 1 << 20,
     REQUEST_BYTES_MAX = 256 * 1024,
-    WAIT_MS = 20000,
     NAME_SIZE = 64,
     KEYS_AT_ONCE = 64,
 };
@@ -346,53 +341,18 @@ static bool write_request(struct asked *asked, struct buffer *out)
     return buffer_error(out) == 0;
 }
 
-static int connect_to_server(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)http_server_port(server)),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    FUZZ_CHECK(fd >= 0);
-    FUZZ_CHECK(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
-}
-
-static size_t read_answer(int fd)
-{
-    size_t length = 0;
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    while (length < ANSWER_BYTES_MAX) {
-        int ready = poll(&waiting, 1, WAIT_MS);
-        if (ready < 0 && errno == EINTR) {
-            continue; /* libFuzzer's clock */
-        }
-        FUZZ_CHECK(ready == 1);
-        ssize_t got = recv(fd, answer + length, ANSWER_BYTES_MAX - length, 0);
-        if (got <= 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    answer[length] = '\0';
-    return length;
-}
-
 /* The status; 0: none. */
 static int exchange(const struct buffer *request)
 {
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    int status = 0, fd = connect_to_server();
-    (void)send(fd, request->data, request->length, MSG_NOSIGNAL);
-    (void)shutdown(fd, SHUT_WR);
-    size_t length = read_answer(fd);
+    int status = 0;
+    size_t length = fuzz_exchange(http_server_port(server), request->data, request->length, answer,
+                                  ANSWER_BYTES_MAX);
     if (length > 0) {
         FUZZ_CHECK(sscanf(answer, "HTTP/1.%*1[01] %3d ", &status) == 1);
         FUZZ_CHECK(status >= 200 && status < 600 && status != 500 && status != 502);
         FUZZ_CHECK(status != 503 && status != 507);
     }
     FUZZ_CHECK(memmem(answer, length, SECRET_BYTES, sizeof SECRET_BYTES - 1) == NULL);
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    FUZZ_CHECK(close(fd) == 0);
     return status;
 }
 

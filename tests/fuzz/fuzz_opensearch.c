@@ -7,31 +7,14 @@
  * Covers: src/backend/index/opensearch_search.c src/backend/index/opensearch_bulk.c
  * src/backend/index/opensearch_call.c src/backend/index/opensearch_lead.c
  * src/backend/index/opensearch_query.c */
-#include "fuzz.h"
+#include "fuzz_curl.h"
 
-#include <curl/curl.h>
-#include <time.h>
-
-/* Without a network: what curl would do is done here, with the input for what came. */
-static CURLcode fuzz_option(CURLoption option, const void *value);
-static CURLcode fuzz_perform(CURL *curl);
-static CURLcode fuzz_status(CURL *curl, CURLINFO info, long *ret_status);
-#undef curl_easy_setopt
-#undef curl_easy_getinfo
-#define curl_easy_setopt(curl, option, value)                                                      \
-    ((void)(curl), fuzz_option(option, (const void *)(uintptr_t)(value)))
-#define curl_easy_perform fuzz_perform
-#define curl_easy_getinfo fuzz_status
 #include "backend/index/opensearch_call.c" /* NOLINT(bugprone-suspicious-include) */
-/* And without pauses before the next try. */
-#define nanosleep(pause, rest) ((void)(pause), (void)(rest), 0)
-#include "backend/http/http_line.c" /* NOLINT(bugprone-suspicious-include) */
 
 enum { ANSWERS_MAX = 100, LIMIT = 20 };
 
 static struct {
     const char *at, *end; /* of what was not said yet */
-    long status;
     unsigned answers;
     void *body; /* where it goes */
 } said;
@@ -61,20 +44,12 @@ static CURLcode fuzz_option(CURLoption option, const void *value)
     return CURLE_OK;
 }
 
-static CURLcode fuzz_status(CURL *curl, CURLINFO info, long *ret_status)
-{
-    (void)curl;
-    FUZZ_CHECK(info == CURLINFO_RESPONSE_CODE);
-    *ret_status = said.status;
-    return CURLE_OK;
-}
-
 /* "200 BODY" */
 static CURLcode fuzz_perform(CURL *curl)
 {
     (void)curl;
     FUZZ_CHECK(said.answers++ < ANSWERS_MAX);
-    said.status = 0;
+    fuzz_status = 0;
     if (said.at == said.end) {
         return CURLE_GOT_NOTHING;
     }
@@ -83,7 +58,7 @@ static CURLcode fuzz_perform(CURL *curl)
     char *line = fuzz_text(said.at, length);
     int place = 0;
     said.at += length + (stop != NULL);
-    bool good = sscanf(line, "%3ld %n", &said.status, &place) == 1 && said.status >= 100;
+    bool good = sscanf(line, "%3ld %n", &fuzz_status, &place) == 1 && fuzz_status >= 100;
     if (good && place > 0 && (size_t)place < length) {
         good =
             take_body(line + place, 1, length - (size_t)place, said.body) == length - (size_t)place;
