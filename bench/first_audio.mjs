@@ -1,7 +1,7 @@
 // Time to first audio in Chromium: first_audio.mjs URL USER PASSWORD TRACK [COUNT]
 //
 // Opens the app's page of the track's album, signed in, and clicks on the track, COUNT times, each time on a page
-// that was just loaded. Time runs from the click, as the page's own event says, to the first moment that an audio
+// that was just loaded, nothing of it from the browser's cache. Time runs from the click, as the page's own event says, to the first moment that an audio
 // element's currentTime is past 0. The pointer rests on the track before the click, as a hand's does; "cold" clicks come
 // without that, so nothing but what the album's page asks for by itself is there. Prints one JSON line: {"ms": […], "coldMs": […]}.
 import { setDefaultResultOrder } from 'node:dns';
@@ -45,8 +45,9 @@ function watch() {
   document.addEventListener('click', start, { capture: true });
 }
 
-async function once(page, album, at, warm) {
+async function once(page, session, album, at, warm) {
   await page.mouse.move(0, 0);
+  await session.send('Network.clearBrowserCache');
   await page.goto(`${url}/album/${album}`);
   const button = page.locator('.row-play').nth(at);
   await button.waitFor();
@@ -83,11 +84,12 @@ try {
   await page.fill('input[name=password]', password);
   await page.click('.door form .primary');
   await page.waitForSelector('.account');
+  const session = await page.context().newCDPSession(page);
   const ms = [];
   const coldMs = [];
   for (let turn = 0; turn < count; turn += 1) {
-    ms.push(await once(page, albumId, at, true));
-    coldMs.push(await once(page, albumId, at, false));
+    ms.push(await once(page, session, albumId, at, true));
+    coldMs.push(await once(page, session, albumId, at, false));
   }
   console.log(JSON.stringify({ ms, coldMs }));
 } finally {

@@ -5,6 +5,7 @@ import http.client
 import random
 import re
 import shutil
+import statistics
 
 from seed import PER_ALBUM, seed
 from side import Tutti, wrk
@@ -41,12 +42,12 @@ def walk(server, token):
 
 
 def cost_us(bench, server, token, paths):
-    """CPU µs of the server for a request, the least of a few rounds."""
+    """CPU µs of the server for a request, the median of a few rounds."""
     (bench.folder / "paths").write_text("\n".join(paths) + "\n")
     script = bench.folder / "paths.lua"
     script.write_text(SCRIPT % (bench.folder / "paths"))
     rounds = [wrk(server.url, server.process.pid, 16, token, script) for _ in range(ROUNDS)]
-    return min(cpu / requests * 1e6 for requests, _, cpu in rounds)
+    return statistics.median(cpu / requests * 1e6 for requests, _, cpu in rounds)
 
 
 def measure(bench, server, size, track, album):

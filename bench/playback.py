@@ -69,7 +69,8 @@ def audio(bench):
     server = bench.server()
     text = subprocess.run(["node", "bench/first_audio.mjs", server.url, "listener", PASSWORD, bench.track, "50"],
                           check=True, capture_output=True, text=True, timeout=600).stdout
-    times = sorted(json_.loads(text.splitlines()[-1])["ms"])
-    p50, p99 = times[len(times) // 2], times[min(len(times) - 1, len(times) * 99 // 100)]
-    bench.say(f"first audio in Chromium, ms, {len(times)} plays", f"p50 {p50:.0f} p99 {p99:.0f}", "-", "-",
-             "100/200", p50 <= 100 and p99 <= 200)
+    for name, key in (("", "ms"), (" no pointer before", "coldMs")):
+        times = sorted(json_.loads(text.splitlines()[-1])[key])
+        p50, p99 = times[len(times) // 2], times[min(len(times) - 1, len(times) * 99 // 100)]
+        bench.say(f"first audio in Chromium{name}, ms, {len(times)}", f"p50 {p50:.0f} p99 {p99:.0f}", "-", "-",
+                  "100/200", p50 <= 100 and p99 <= 200)

@@ -1,5 +1,6 @@
 """The process itself: how soon it is there, what it keeps, and how it stands a flood (flood.py)."""
 import statistics
+import subprocess
 import time
 import urllib.request
 
@@ -8,17 +9,21 @@ from side import resident_mb
 
 
 def idle(bench):
+    """With the demo's music in its library, as the bars are set."""
     bench.server().stop()
     server, bench.tutti = bench.tutti, None
-    starts = []
+    server.add_user("admin", "admin")  # whom the music belongs to
+    subprocess.run([server.binary, "import", str(bench.music), "--data", str(server.data)], check=True,
+                   stdout=subprocess.DEVNULL)
+    starts, resident = [], []
     for _ in range(10):
         starts.append(server.start())
         time.sleep(0.5)
-        memory = resident_mb(server.process.pid)
+        resident.append(resident_mb(server.process.pid))
         server.stop()
-    ready = statistics.median(starts)
+    ready, memory = statistics.median(starts), max(resident)
     bench.say("exec to ready, ms", f"{ready:.0f}", "-", "-", "<= 50", ready <= 50)
-    bench.say("idle memory after start, MB", f"{memory:.1f}", "-", "-", "<= 20", memory <= 20)
+    bench.say("idle memory after start, most, MB", f"{memory:.1f}", "-", "-", "<= 20", memory <= 20)
     server.start()
     for _ in range(20):
         token = server.sign_in("listener")

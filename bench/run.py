@@ -5,7 +5,7 @@
     sealed     the same with encryption at rest                  against nginx over TLS with ChaCha20, same file
     json       an album as JSON with a bearer token, per CPU-second   against nginx `return 200`, same bytes
     shared     the same with limits shared through Redis         against limits of its own
-    listeners  1,000 of 320 kbit/s for a minute                  segments that came late, CPU share
+    listeners  1,000 of 320 kbit/s for a minute                  segments that came late, CPU share; again, off the disk
     put        uploads of 8 MB by PUT, per CPU-second            against nginx's WebDAV
     logins     log-ins over HTTP, per CPU-second                 against the bare hash
     writers    writes a second by group commit, 1, 8, 64 writers   against bare fsyncs on the same disk
@@ -17,17 +17,19 @@
     ladder     nine renditions, wall clock                       against one ffmpeg command, same encoders
     import     10,000 tagged files and the demo music brought in: files per CPU-second, again unchanged, peak memory
     edge       bytes and manifests per CPU-second of each kind of edge   against nginx alone; the origin's share; first byte
-    audio      time to first audio in Chromium, 50 clicks        p50 and p99
-    idle       resident memory of a process with all roles; exec to ready
+    audio      time to first audio in Chromium, 50 clicks        p50 and p99; again with no pointer on the track before
+    idle       resident memory of a process with all roles and the demo's music; exec to ready
     connections  memory that a connection takes: idle, with a request begun, with a stream, with an upload
     flood      10,000 connections and floods of requests: p99 of listeners and of refusals, memory against its bound
 
 Peer and program take turns (A B A B …), so that a drift of the machine meets both; medians are quoted.
-CPU seconds are the server's own, from /proc. Every figure goes into build/bench.json too.
+CPU seconds are the server's own, from /proc. Every figure goes into build/bench.json too, in place of its last one.
+Exits with 1 when a figure is off its bar.
 """
 import argparse
 import pathlib
 import subprocess
+import sys
 
 import browsing
 import consuming
@@ -67,6 +69,8 @@ def main():
             BENCHES[name](bench)
     finally:
         bench.done()
+    if bench.missed():
+        sys.exit(f"bench: not met: {'; '.join(bench.missed())}")
 
 
 main()

@@ -235,5 +235,16 @@ class Bench:
     def done(self):
         if self.tutti:
             self.tutti.stop()
-        (self.build / "bench.json").write_text(json.dumps(self.rows, indent=2) + "\n")
+        self.keep()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self):
+        """In build/bench.json, beside the figures of other benches of earlier runs."""
+        path = self.build / "bench.json"
+        rows = {row["name"]: row for row in (json.loads(path.read_text()) if path.exists() else [])}
+        rows.update((row["name"], row) for row in self.rows)
+        path.write_text(json.dumps(list(rows.values()), indent=2) + "\n")
+
+    def missed(self):
+        """The names of the figures of this run that are off their bars."""
+        return [row["name"] for row in self.rows if not row.get("met", True)]
