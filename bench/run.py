@@ -28,6 +28,7 @@ Exits with 1 when a figure is off its bar.
 """
 import argparse
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -57,15 +58,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("--music", type=pathlib.Path, required=True)
+    parser.add_argument("--profile", action="store_true", help="perf looks on at each server: build/profiles/NAME.txt")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHES)
     if unknown:
         parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    if options.profile and shutil.which("perf") is None:
+        parser.error("--profile takes perf (Debian's linux-perf)")
     subprocess.run(["ninja", "-C", str(options.build), "--quiet", *PROGRAMS], check=True)
     bench = Bench(options.build.resolve(), options.music)
     try:
         for name in options.names or BENCHES:
+            if options.profile:
+                bench.profile(name)
             BENCHES[name](bench)
     finally:
         bench.done()

@@ -54,7 +54,10 @@ def resident_mb(pid):
 
 
 class Tutti:
-    """A server of ours, and an artist's client of it."""
+    """A server of ours, and an artist's client of it. With `profile`, a file, perf(1) looks on at all that the server and
+    its children do, and what it saw is added there as each of them stops."""
+
+    profile = None
 
     def __init__(self, build, data):
         self.data = data
@@ -86,11 +89,27 @@ class Tutti:
             if self.process.poll() is not None or time.monotonic() - began > 30:
                 sys.exit("bench: the server did not become ready")
             time.sleep(0.001)
-        return (time.monotonic() - began) * 1000
+        took = (time.monotonic() - began) * 1000
+        if self.profile:
+            self.perf = subprocess.Popen(["perf", "record", "-q", "-F", "499", "-o", f"{self.data}.perf", "-p", str(self.process.pid)],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return took
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
+        if self.profile:
+            self.perf.wait(60)
+            self.tell_profile()
+
+    def tell_profile(self):
+        """By program and library, then by function where there are names."""
+        with self.profile.open("a") as file:
+            for sort, least in (("comm,dso", 1), ("comm,symbol", 0.5)):
+                report = subprocess.run(["perf", "report", "-q", "--stdio", "--no-children", "--sort", sort, "--percent-limit",
+                                         str(least), "-i", f"{self.data}.perf"], capture_output=True, text=True, check=True)
+                lines = (line.rstrip(" -") for line in report.stdout.splitlines())
+                file.write("\n".join(line for line in lines if line and "[.] 0x0" not in line) + "\n\n")
 
     def call(self, method, path, fields=None, token=None, body=None):
         headers = {"Content-Type": "application/json"} if fields is not None else {}
@@ -231,6 +250,14 @@ class Bench:
             while children(self.tutti.process.pid):  # tutti-media leaves when there is nothing to do
                 time.sleep(0.1)
         return self.tutti
+
+    def profile(self, name):
+        """From now on, into build/profiles/NAME.txt; not what it takes to make the one track."""
+        self.server().stop()
+        Tutti.profile = self.build / "profiles" / f"{name}.txt"
+        Tutti.profile.parent.mkdir(exist_ok=True)
+        Tutti.profile.write_text("")
+        self.tutti.start()
 
     def done(self):
         if self.tutti:
