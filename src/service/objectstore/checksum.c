@@ -172,7 +172,7 @@ void checksum_final(struct checksum *checksum, char out[CHECKSUM_TEXT_SIZE])
 
 static uint64_t top_bit(const struct crc *crc)
 {
-    return (uint64_t)1 << (8 * crc->bytes - 1);
+    return crc->start ^ (crc->start >> 1);
 }
 
 static uint64_t multiply(const struct crc *crc, uint64_t left, uint64_t right)

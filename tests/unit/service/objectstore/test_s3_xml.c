@@ -33,6 +33,8 @@ static void parts_are_read_in_their_order(void **state)
         3);
     assert_int_equal(parts[0].number, 2);
     assert_string_equal(parts[0].etag, "0123456789abcdef0123456789abcdef");
+    assert_string_equal(parts[0].sum, "x-amz-checksum-crc32:AAAAAA==");
+    assert_string_equal(parts[1].sum, "");
     assert_int_equal(parts[1].number, 10000);
     assert_string_equal(parts[1].etag, "aa");
     assert_int_equal(parts[2].number, 1);
@@ -55,6 +57,8 @@ static void anything_else_is_malformed(void **state)
         WRAP(PART("1", "")),
         WRAP("<Part><PartNumber>1</PartNumber></Part>"),
         WRAP("<Part><ETag>a</ETag></Part>"),
+        WRAP("<Part><PartNumber>1</PartNumber><ETag>a</ETag><ChecksumCRC32>a</ChecksumCRC32>"
+             "<ChecksumSHA1>a</ChecksumSHA1></Part>"),
         WRAP(PART("1", "a")) "<More/>",
         "<CompleteMultipartUpload>" PART("1", "a"),
         WRAP(PART("1", "a") PART("2", "a") PART("3", "a") PART("4", "a")),
@@ -92,8 +96,13 @@ static void keys_to_delete_are_read_as_they_are(void **state)
     assert_false(list->objects[0].conditional);
     assert_string_equal(list->objects[1].key, "v");
     assert_true(list->objects[1].conditional);
-    assert_int_equal(read_delete(arena, "<Delete><Object><Key>a</Key></Object></Delete>", list), 0);
-    assert_false(list->quiet);
+    assert_null(list->objects[1].if_match);
+    assert_int_equal(read_delete(arena,
+                                 "<Delete><Object><Key>a</Key><ETag>\"e\"</ETag></Object></Delete>",
+                                 list),
+                     0);
+    assert_false(list->quiet || list->objects[0].conditional);
+    assert_string_equal(list->objects[0].if_match, "e");
     static const char *const bad[] = {
         "<Delete/>",
         "<Delete><Object/></Delete>",
