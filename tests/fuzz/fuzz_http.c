@@ -33,7 +33,7 @@ static int get_item(struct request *request)
 {
     int64_t id = 0, limit = 0;
     const char *cookie = request_cookie(request, "session");
-    FUZZ_CHECK(cookie == NULL || strpbrk(cookie, ";\r\n") == NULL);
+    FUZZ_CHECK(cookie == NULL || strpbrk(cookie, ";\n") == NULL);
     int error = request_param_id(request, "id", &id);
     error = error != 0 ? error : request_query_number(request, "limit", 1, 100, 10, &limit);
     FUZZ_CHECK(error != 0 || (id > 0 && limit >= 1 && limit <= 100));
