@@ -654,14 +654,13 @@ static bool is_option(const char *text, const char *name)
 }
 
 /* "smtp://user:secret@host" → "smtp://user:***@host". One URL of at most length bytes: what stands
- * between the user's name and the last @ of the authority is a password, and so are options of such
- * names. */
+ * between the user's name and the last @ before the options is a password, also one whose slashes
+ * should have been percent-encoded, and so are options of such names. */
 static void write_masked_one(const char *url, size_t length, FILE *out)
 {
     const char *end = url + length, *scheme = memmem(url, length, "://", 3);
     const char *from = scheme != NULL ? scheme + 3 : end;
-    size_t authority = strcspn(from, "/?# ");
-    const char *at = scheme != NULL ? memrchr(from, '@', authority) : NULL;
+    const char *at = scheme != NULL ? memrchr(from, '@', strcspn(from, "? ")) : NULL;
     const char *colon = at != NULL ? memchr(from, ':', (size_t)(at - from)) : NULL;
     if (colon != NULL) {
         (void)fprintf(out, "%.*s:***", (int)(colon - url), url);

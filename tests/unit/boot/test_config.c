@@ -175,7 +175,8 @@ static void shown_without_secrets(void **state)
         config_read_text(config, "f",
                          "[database]\ncatalog_replicas = postgresql://me:hunter2@a:5432/x"
                          "  postgresql://me@b/x?password=hunter2&sslmode=require\n"
-                         "users = postgresql://me:hun@ter2@c/x\n",
+                         "users = postgresql://me:hun@ter2@c/x\n"
+                         "activity = postgresql://me:hun/t#er2@d/x\n",
                          NULL),
         0);
     assert_int_equal(
@@ -195,6 +196,7 @@ static void shown_without_secrets(void **state)
     assert_non_null(strstr(text, "postgresql://me:***@a:5432/x"
                                  "  postgresql://me@b/x?password=***&sslmode=require"));
     assert_non_null(strstr(text, "postgresql://me:***@c/x"));
+    assert_non_null(strstr(text, "postgresql://me:***@d/x"));
     assert_non_null(strstr(text, "smtp://me:***@mail.example:25"));
     struct config *again = NULL;
     assert_int_equal(config_new(&again), 0);
