@@ -40,11 +40,12 @@ enum manner {
 static struct {
     int listener;
     pthread_t thread;
+    pthread_mutex_t lock; /* of what follows; held as long as a connection is talked with */
     enum manner manner;
     size_t bytes;     /* of the object */
     const char *list; /* NULL: an object is asked for */
     unsigned lists;   /* that were given */
-} server;
+} server = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static unsigned char object[OBJECT_BYTES];
 static struct blob_store *store;
 
@@ -142,7 +143,9 @@ static void *serve(void *argument)
 {
     (void)argument;
     for (int fd; (fd = accept(server.listener, NULL, NULL)) >= 0;) {
+        (void)pthread_mutex_lock(&server.lock);
         talk(fd);
+        (void)pthread_mutex_unlock(&server.lock);
         (void)shutdown(fd, SHUT_WR);
         (void)close(fd);
     }
@@ -179,13 +182,29 @@ static int end(void **state)
     return close(server.listener);
 }
 
+static void will_answer(enum manner manner, size_t bytes)
+{
+    (void)pthread_mutex_lock(&server.lock);
+    server.manner = manner;
+    server.bytes = bytes;
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
+/* NULL: objects again, and how many lists were given stays. */
+static void will_list(const char *list)
+{
+    (void)pthread_mutex_lock(&server.lock);
+    server.lists = list != NULL ? 0 : server.lists;
+    server.list = list;
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
 static int open_object(enum manner manner, size_t bytes, struct blob_reader **ret_reader,
                        uint64_t *ret_bytes)
 {
     struct blob_source source;
     struct blob_stat stat;
-    server.manner = manner;
-    server.bytes = bytes;
+    will_answer(manner, bytes);
     int error = blob_open(store, BLOB_MEDIA, "m/1/1/a", &source, &stat);
     *ret_bytes = error == 0 ? stat.bytes : 0;
     return error != 0 ? error : blob_reader_new(&source, ret_reader);
@@ -221,7 +240,7 @@ static void other_bytes_are_refused(void **state)
         struct blob_reader *reader = NULL;
         uint64_t bytes = 0;
         assert_int_equal(open_object(AS_ASKED, OBJECT_BYTES, &reader, &bytes), 0);
-        server.manner = manners[i];
+        will_answer(manners[i], OBJECT_BYTES);
         assert_int_equal(read_far(reader, piece), ERR_IO);
         blob_reader_free(reader);
     }
@@ -273,11 +292,10 @@ static void a_fetched_object_is_whole(void **state)
     (void)state;
     struct blob_source source;
     struct blob_stat stat;
-    server.bytes = OBJECT_BYTES;
     for (unsigned i = 0; i < 2; i++) {
-        server.manner = AS_ASKED;
+        will_answer(AS_ASKED, OBJECT_BYTES);
         assert_int_equal(blob_open(store, BLOB_MEDIA, "m/1/1/a", &source, &stat), 0);
-        server.manner = i == 0 ? WHOLE : FIRST_ONLY;
+        will_answer(i == 0 ? WHOLE : FIRST_ONLY, OBJECT_BYTES);
         assert_int_equal(blob_source_local(&source), 0);
         unsigned char *all CLEANUP_FREE = malloc(OBJECT_BYTES);
         assert_int_equal(pread(source.fd, all, OBJECT_BYTES, 0), OBJECT_BYTES);
@@ -301,10 +319,10 @@ static int list_keys(const char *entries, const char *bucket, unsigned *ret_coun
 {
     char text[1024];
     (void)snprintf(text, sizeof text, "<ListBucketResult>%s</ListBucketResult>", entries);
-    server.list = text;
-    server.lists = *ret_count = 0;
+    *ret_count = 0;
+    will_list(text);
     int error = blob_list(store, bucket, "m/", "", 1000, count_key, ret_count);
-    server.list = NULL;
+    will_list(NULL);
     return error;
 }
 
@@ -346,12 +364,12 @@ static void buckets_end_too(void **state)
 {
     (void)state;
     unsigned count = 0;
-    server.list = "<ListBucketResult>" ENTRY(
-        "buckets/pop") "<NextContinuationToken>x</NextContinuationToken></ListBucketResult>";
+    will_list("<ListBucketResult>" ENTRY(
+        "buckets/pop") "<NextContinuationToken>x</NextContinuationToken></ListBucketResult>");
     assert_int_equal(blob_bucket_list(store, see_bucket, &count), ERR_CORRUPT);
-    server.list = "<ListBucketResult>" ENTRY("m/a-track-of-ours") "</ListBucketResult>";
+    will_list("<ListBucketResult>" ENTRY("m/a-track-of-ours") "</ListBucketResult>");
     assert_int_equal(blob_bucket_list(store, see_bucket, &count), ERR_CORRUPT);
-    server.list = NULL;
+    will_list(NULL);
 }
 
 static int see_upload(void *argument, const char *key, const char *upload_id, int64_t begun_ms)
@@ -369,15 +387,15 @@ static void uploads_have_names(void **state)
 {
     (void)state;
     unsigned count = 0;
-    server.list = "<ListMultipartUploadsResult>"
-                  "<Upload><Key>uploads/a</Key><UploadId>1</UploadId></Upload>"
-                  "<Upload><Key>uploads/b</Key></Upload>"
-                  "<Upload><UploadId>2</UploadId></Upload>"
-                  "<Upload><Key>m/a-track-of-ours</Key><UploadId>3</UploadId></Upload>"
-                  "</ListMultipartUploadsResult>";
+    will_list("<ListMultipartUploadsResult>"
+              "<Upload><Key>uploads/a</Key><UploadId>1</UploadId></Upload>"
+              "<Upload><Key>uploads/b</Key></Upload>"
+              "<Upload><UploadId>2</UploadId></Upload>"
+              "<Upload><Key>m/a-track-of-ours</Key><UploadId>3</UploadId></Upload>"
+              "</ListMultipartUploadsResult>");
     assert_int_equal(blob_multipart_uploads(store, BLOB_UPLOADS, see_upload, &count), 0);
     assert_int_equal(count, 1);
-    server.list = NULL;
+    will_list(NULL);
 }
 
 int main(void)
