@@ -49,13 +49,14 @@ static const struct {
     const char *name;
     size_t offset;
     int64_t min, max;
+    bool local; /* without brokers, too */
 } numbers[] = {
-    {"retry_ms", offsetof(struct bus_address, retry_ms), 1, 3600000},
-    {"retry_max_ms", offsetof(struct bus_address, retry_max_ms), 1, 86400000},
-    {"lease_ms", offsetof(struct bus_address, lease_ms), 100, 3600000},
-    {"prune_ms", offsetof(struct bus_address, prune_ms), 10, 86400000},
-    {"replicas", offsetof(struct bus_address, replicas), 1, 16},
-    {"partitions", offsetof(struct bus_address, partitions), 1, BUS_PARTITIONS_MAX},
+    {"retry_ms", offsetof(struct bus_address, retry_ms), 1, 3600000, true},
+    {"retry_max_ms", offsetof(struct bus_address, retry_max_ms), 1, 86400000, true},
+    {"lease_ms", offsetof(struct bus_address, lease_ms), 100, 3600000, true},
+    {"prune_ms", offsetof(struct bus_address, prune_ms), 10, 86400000, true},
+    {"replicas", offsetof(struct bus_address, replicas), 1, 16, false},
+    {"partitions", offsetof(struct bus_address, partitions), 1, BUS_PARTITIONS_MAX, false},
 };
 
 static const struct {
@@ -110,10 +111,17 @@ static int set_mechanism(struct bus_address *address, const char *value, struct 
 static int set_option(struct bus_address *address, const char *name, const char *value,
                       struct problem *problem)
 {
+    bool local = address->kind == BUS_LOCAL;
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        if (strcmp(name, numbers[i].name) == 0) {
+        if (strcmp(name, numbers[i].name) == 0 && (numbers[i].local || !local)) {
             return set_number(address, i, value, problem);
         }
+    }
+    if (local) {
+        return problem_set(problem, ERR_INVALID,
+                           "bus.store: local: has no option \"%s\"; there are retry_ms, "
+                           "retry_max_ms, lease_ms and prune_ms",
+                           name);
     }
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         if (strcmp(name, texts[i].name) == 0) {

@@ -88,6 +88,10 @@ static int apply_probed(struct db_session *session, struct delivery *delivery)
     };
     probe.has_track_lufs = real_of(payload, "trackLufs", &probe.track_lufs);
     probe.has_true_peak = real_of(payload, "truePeakDb", &probe.true_peak_db);
+    if (probe.rate < 0 || probe.channels < 0 || probe.samples < 0 || probe.duration_ms < 0 ||
+        probe.expected < 0) {
+        return ERR_CORRUPT;
+    }
     int error = read_histogram(delivery->effect.arena, payload, &probe);
     return error != 0 ? error : media_probed(session, &delivery->effect, &probe);
 }
@@ -126,8 +130,10 @@ static int apply_failed(struct db_session *session, struct delivery *delivery)
 static int apply_art_ready(struct db_session *session, struct delivery *delivery)
 {
     const json_t *payload = delivery->payload;
-    return media_art_ready(session, &delivery->effect, id_of(payload, "artId"),
-                           number_of(payload, "width"), number_of(payload, "height"));
+    int64_t width = number_of(payload, "width"), height = number_of(payload, "height");
+    return width < 0 || height < 0 ? ERR_CORRUPT
+                                   : media_art_ready(session, &delivery->effect,
+                                                     id_of(payload, "artId"), width, height);
 }
 
 static int apply_art_failed(struct db_session *session, struct delivery *delivery)

@@ -3,6 +3,7 @@
 
 #include "backend/cache/cache.h"
 #include "base/error.h"
+#include "base/mem.h"
 #include "service/catalog/loudness.h"
 
 #include <setjmp.h>
@@ -197,6 +198,23 @@ static void playable_has_its_renditions(void **state)
                      ERR_NOT_FOUND);
 }
 
+/* Such an event is parked; what it says comes into no row. */
+static void no_number_is_below_nought(void **state)
+{
+    static const char *const names[] = {"durationMs", "samples", "rate", "channels", "expected"};
+    struct world *world = *state;
+    int64_t id = world_add_track(world, "One");
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        json_t *payload = probed(1, 5000, 550, 100);
+        assert_int_equal(json_object_set_new(payload, names[i], json_integer(-1)), 0);
+        world_emit(world, "media.probed", id, payload);
+        struct track_row row = world_track(world, id);
+        assert_string_equal(row.status, "uploaded");
+        assert_int_equal(row.duration_ms, 0);
+        assert_int_equal(row.expected, 0);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
@@ -207,6 +225,7 @@ int main(void)
         TEST(a_failed_replacement_leaves_what_plays),
         TEST(album_loudness_is_of_all_tracks),
         TEST(playable_has_its_renditions),
+        TEST(no_number_is_below_nought),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
