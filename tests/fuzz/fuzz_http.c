@@ -12,10 +12,7 @@
 
 #include <fcntl.h>
 
-enum { FILE_BYTES = 1000, ANSWER_BYTES_MAX = 1 << 20 };
-
-static struct http_server *server;
-static char *answer;
+enum { FILE_BYTES = 1000 };
 
 static int get_file(struct request *request)
 {
@@ -66,21 +63,6 @@ static const struct route rows[] = {
      .handle = post_item},
 };
 
-static int refuse(void *context, struct request *request, const char *bearer)
-{
-    (void)context;
-    (void)request;
-    (void)bearer;
-    return ERR_UNAUTHENTICATED;
-}
-
-static void stop(void)
-{
-    http_server_drain(server);
-    http_server_free(server);
-    free(answer);
-}
-
 static void make_file(void)
 {
     char path[64], bytes[FILE_BYTES] = {0};
@@ -91,27 +73,16 @@ static void make_file(void)
 
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments)
 {
-    static const struct http_hooks hooks = {.authenticate = refuse};
     struct http_config config;
     (void)argument_count;
     (void)arguments;
     fuzz_folder_make();
     make_file();
-    http_config_defaults(&config);
-    config.listen = "127.0.0.1:0";
-    config.public_url = "http://localhost";
+    fuzz_server_settings(&config);
     config.trusted_proxies = "127.0.0.1";
     config.cors_origins = "https://app.example";
-    config.loop_threads = 1;
-    config.pool_threads = 1;
-    config.access_log = false;
-    config.drain_timeout_ms = 100;
-    answer = malloc(ANSWER_BYTES_MAX + 1);
-    FUZZ_CHECK(answer != NULL);
-    FUZZ_CHECK(http_server_new(&config, &hooks, &server, NULL) == 0);
-    FUZZ_CHECK(http_server_add_routes(server, rows, sizeof rows / sizeof rows[0], NULL) == 0);
-    FUZZ_CHECK(http_server_start(server, NULL) == 0);
-    FUZZ_CHECK(atexit(stop) == 0);
+    fuzz_server_start(&config, rows, sizeof rows / sizeof rows[0], NULL);
+    FUZZ_CHECK(atexit(fuzz_server_stop) == 0);
     return 0;
 }
 
@@ -185,7 +156,7 @@ static const char *pass_body(const char *head, size_t head_length, const char *e
 /* One answer behind the other. */
 static void check_answers(size_t length)
 {
-    const char *at = answer, *end = answer + length;
+    const char *at = fuzz_answer, *end = fuzz_answer + length;
     while (at < end) {
         int status = 0;
         const char *head_end = memmem(at, (size_t)(end - at), "\r\n\r\n", 4);
@@ -201,6 +172,6 @@ static void check_answers(size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    check_answers(fuzz_exchange(http_server_port(server), data, size, answer, ANSWER_BYTES_MAX));
+    check_answers(fuzz_exchange(data, size));
     return 0;
 }

@@ -25,17 +25,14 @@
 #define SECRET_BYTES "the artist's unpublished original"
 
 enum {
-    ANSWER_BYTES_MAX = 1 << 20,
     REQUEST_BYTES_MAX = 256 * 1024,
     NAME_SIZE = 64,
     KEYS_AT_ONCE = 64,
 };
 
-static struct http_server *server;
 static struct objectstore *role;
 static struct blob_store *store;
 static struct objectstore_key key;
-static char *answer;
 
 /* ---- the store, as each request finds it ---- */
 
@@ -119,40 +116,21 @@ static void check_media(void)
 
 /* ---- the server ---- */
 
-static int refuse(void *context, struct request *request, const char *bearer)
-{
-    (void)context;
-    (void)request;
-    (void)bearer;
-    return ERR_UNAUTHENTICATED;
-}
-
 static void stop(void)
 {
-    http_server_drain(server);
-    http_server_free(server);
+    fuzz_server_stop();
     objectstore_close(role);
     blob_store_close(store);
-    free(answer);
 }
 
 static void start_server(void)
 {
-    static const struct http_hooks hooks = {.authenticate = refuse};
     struct http_config config;
     unsigned count = 0;
-    http_config_defaults(&config);
-    config.listen = "127.0.0.1:0";
-    config.public_url = "http://localhost";
-    config.loop_threads = 1;
-    config.pool_threads = 1;
-    config.access_log = false;
-    config.drain_timeout_ms = 100;
+    fuzz_server_settings(&config);
     config.shed_delay_ms = config.tighten_delay_ms = 0;
-    FUZZ_CHECK(http_server_new(&config, &hooks, &server, NULL) == 0);
     const struct route *routes = objectstore_routes(&count);
-    FUZZ_CHECK(http_server_add_routes(server, routes, count, role) == 0);
-    FUZZ_CHECK(http_server_start(server, NULL) == 0);
+    fuzz_server_start(&config, routes, count, role);
 }
 
 static void start_store(void)
@@ -177,8 +155,6 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments)
 {
     (void)argument_count;
     (void)arguments;
-    answer = malloc(ANSWER_BYTES_MAX + 1);
-    FUZZ_CHECK(answer != NULL);
     fuzz_folder_make();
     start_store();
     start_server();
@@ -345,14 +321,13 @@ static bool write_request(struct asked *asked, struct buffer *out)
 static int exchange(const struct buffer *request)
 {
     int status = 0;
-    size_t length = fuzz_exchange(http_server_port(server), request->data, request->length, answer,
-                                  ANSWER_BYTES_MAX);
+    size_t length = fuzz_exchange(request->data, request->length);
     if (length > 0) {
-        FUZZ_CHECK(sscanf(answer, "HTTP/1.%*1[01] %3d ", &status) == 1);
+        FUZZ_CHECK(sscanf(fuzz_answer, "HTTP/1.%*1[01] %3d ", &status) == 1);
         FUZZ_CHECK(status >= 200 && status < 600 && status != 500 && status != 502);
         FUZZ_CHECK(status != 503 && status != 507);
     }
-    FUZZ_CHECK(memmem(answer, length, SECRET_BYTES, sizeof SECRET_BYTES - 1) == NULL);
+    FUZZ_CHECK(memmem(fuzz_answer, length, SECRET_BYTES, sizeof SECRET_BYTES - 1) == NULL);
     return status;
 }
 
