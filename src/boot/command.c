@@ -61,19 +61,22 @@ static const struct option_row option_rows[OPTIONS_] = {
 #define SEALED                                                                                     \
     (BIT(OPTION_KEY_FILE) | BIT(OPTION_PASSWORD_STDIN) | BIT(OPTION_BLOBS) | BIT(OPTION_VERIFY))
 
-/* What a command wants of the installation before it runs. */
-enum command_needs {
-    NEEDS_NOTHING,
-    NEEDS_OWNER,        /* to work as its owner: it makes one, or looks at it itself */
-    NEEDS_INSTALLATION, /* that, and that there is one: of a mistyped --data none is made */
+/* What a command wants of the data directory before it runs. */
+enum {
+    NEEDS_NO_RESTORE = 1u << 0,   /* that none is at work in it */
+    NEEDS_OWNER = 1u << 1,        /* to work as its owner */
+    NEEDS_INSTALLATION = 1u << 2, /* that there is one: of a mistyped --data none is made */
 };
+#define NEEDS_NOTHING 0u /* it opens none, or sees to it itself */
+#define OPENS_DATA    (NEEDS_NO_RESTORE | NEEDS_OWNER)
+#define USES_DATA     (OPENS_DATA | NEEDS_INSTALLATION)
 
 struct command {
     const char *words; /* "user add" */
     const char *rest;  /* "NAME", "" for none */
     unsigned options;
     unsigned needed;
-    enum command_needs needs;
+    unsigned needs;
     int (*run)(const struct command_line *line);
     const char *help;
 };
@@ -107,38 +110,37 @@ static int run_config_check(const struct command_line *line)
 }
 
 static const struct command commands[] = {
-    {"serve", "", COMMON | BIT(OPTION_LISTEN) | BIT(OPTION_ROLES), 0, NEEDS_NOTHING, serve_run,
+    {"serve", "", COMMON | BIT(OPTION_LISTEN) | BIT(OPTION_ROLES), 0, NEEDS_NO_RESTORE, serve_run,
      "run the platform, or some of its roles"},
     {"user add", "NAME", COMMON | BIT(OPTION_ROLE) | BIT(OPTION_EMAIL) | BIT(OPTION_PASSWORD_STDIN),
-     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), NEEDS_OWNER, command_user_add, "add a user"},
-    {"user list", "", COMMON, 0, NEEDS_INSTALLATION, command_user_list, "list the users"},
+     BIT(OPTION_ROLE) | BIT(OPTION_PASSWORD_STDIN), OPENS_DATA, command_user_add, "add a user"},
+    {"user list", "", COMMON, 0, USES_DATA, command_user_list, "list the users"},
     {"user set-password", "NAME", COMMON | BIT(OPTION_PASSWORD_STDIN), BIT(OPTION_PASSWORD_STDIN),
-     NEEDS_INSTALLATION, command_user_set_password, "set a user's password"},
-    {"keys rotate", "", COMMON, 0, NEEDS_INSTALLATION, command_keys_rotate,
+     USES_DATA, command_user_set_password, "set a user's password"},
+    {"keys rotate", "", COMMON, 0, USES_DATA, command_keys_rotate,
      "make new signing keys; the old ones stay valid until they run out"},
-    {"s3 key add", "NAME", COMMON, 0, NEEDS_OWNER, command_s3_key_add,
+    {"s3 key add", "NAME", COMMON, 0, OPENS_DATA, command_s3_key_add,
      "make credentials for an outside user of the built-in store"},
-    {"events parked", "", COMMON, 0, NEEDS_INSTALLATION, command_events_parked,
+    {"events parked", "", COMMON, 0, USES_DATA, command_events_parked,
      "list the events that were given up and wait for a person"},
-    {"events retry", "EVENT", COMMON, 0, NEEDS_INSTALLATION, command_events_retry,
+    {"events retry", "EVENT", COMMON, 0, USES_DATA, command_events_retry,
      "try a parked event again"},
-    {"events drop", "EVENT", COMMON, 0, NEEDS_INSTALLATION, command_events_drop,
+    {"events drop", "EVENT", COMMON, 0, USES_DATA, command_events_drop,
      "give a parked event up for good; those behind it go on"},
-    {"import", "DIR…", COMMON | BIT(OPTION_JSON) | BIT(OPTION_ACCEPT_MISSING), 0,
-     NEEDS_INSTALLATION, command_import,
-     "bring folders of music in, and follow what changed in them"},
-    {"sweep", "", COMMON | BIT(OPTION_ACCEPT_LOST), 0, NEEDS_INSTALLATION, command_sweep,
+    {"import", "DIR…", COMMON | BIT(OPTION_JSON) | BIT(OPTION_ACCEPT_MISSING), 0, USES_DATA,
+     command_import, "bring folders of music in, and follow what changed in them"},
+    {"sweep", "", COMMON | BIT(OPTION_ACCEPT_LOST), 0, USES_DATA, command_sweep,
      "remove now what no upload, track or picture names any more"},
-    {"search rebuild", "", COMMON, 0, NEEDS_INSTALLATION, command_search_rebuild,
+    {"search rebuild", "", COMMON, 0, USES_DATA, command_search_rebuild,
      "make the search index anew (this machine's, or the one all share), while the old one "
      "answers"},
-    {"backup", "FILE", COMMON | SEALED, 0, NEEDS_INSTALLATION, command_backup,
+    {"backup", "FILE", COMMON | SEALED, 0, USES_DATA, command_backup,
      "databases, configuration and keys into a sealed file"},
     {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, NEEDS_OWNER, command_restore,
      "a data directory from a backup"},
     {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_DEEP) | BIT(OPTION_LISTEN), 0,
      NEEDS_NOTHING, command_doctor, "look at the installation, and say what to do"},
-    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0, NEEDS_OWNER,
+    {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0, OPENS_DATA,
      command_migrate, "bring the databases to this version, or move what is in other engines"},
     {"config check", "", COMMON, 0, NEEDS_NOTHING, run_config_check, "check the configuration"},
     {"config show", "", COMMON | BIT(OPTION_SECTION), 0, NEEDS_NOTHING, run_config_show,
@@ -318,23 +320,20 @@ int command_configure(const struct command_line *line, struct config **ret_confi
     return config_load(&sources, ret_config, problem);
 }
 
-/* Whether it opens no data, or sees itself whether a restore is in the way. */
-static bool is_apart(const struct command *command)
-{
-    return command->run == command_restore || command->run == command_doctor ||
-           command->run == run_config_check || command->run == run_config_show ||
-           command->run == run_version;
-}
-
-static int meet_needs(const struct command *command, const struct config *config)
+static int meet_needs(unsigned needs, const struct config *config)
 {
     struct problem problem = {0};
     struct place place;
-    int error = is_apart(command) ? 0 : restoring_keep_off(config_data(config), &problem);
-    if (error == 0 && command->needs != NEEDS_NOTHING) {
+    int error = 0;
+    if ((needs & NEEDS_NO_RESTORE) != 0) {
+        error = restoring_keep_off(config_data(config), &problem);
+    }
+    if (error == 0 && (needs & NEEDS_OWNER) != 0) {
         place_of(config, &place);
         owner_become(&place);
-        error = command->needs == NEEDS_INSTALLATION ? place_check_installed(&place, &problem) : 0;
+    }
+    if (error == 0 && (needs & NEEDS_INSTALLATION) != 0) {
+        error = place_check_installed(&place, &problem);
     }
     return error != 0 ? command_complain(&problem, error) : EXIT_DONE;
 }
@@ -350,7 +349,7 @@ static int run(const struct command *command, struct command_line *line)
     }
     line->configuration_problem = &problem;
     line->config = config;
-    int status = meet_needs(command, config);
+    int status = meet_needs(command->needs, config);
     status = status == EXIT_DONE ? command->run(line) : status;
     line->configuration_problem = NULL;
     config_free(config);
