@@ -142,7 +142,7 @@ void doctor_check_bytes(struct doctor *doctor, struct finding *finding)
     reading->store = doctor->objects;
     progress_begin(&reading->progress, "bytes");
     int error = blob_bucket_list(doctor->objects, read_bucket, reading);
-    doctor_clear_line(&reading->progress);
+    progress_clear(&reading->progress);
     if (error != 0) {
         finding_fail(finding, "check the folder's rights and the disk",
                      "the store can't be gone through: %s", error_title(error));

@@ -10,7 +10,6 @@ struct command_line;
 struct config;
 struct db;
 struct problem;
-struct progress;
 
 enum finding_state { FINDING_OK, FINDING_WARNING, FINDING_FAILED };
 
@@ -36,8 +35,6 @@ void finding_warn(struct finding *finding, const char *advice, const char *forma
     __attribute__((format(printf, 3, 4)));
 void finding_fail(struct finding *finding, const char *advice, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Takes a bar off the terminal's line. */
-void doctor_clear_line(const struct progress *progress);
 /* What a problem says. */
 const char *finding_words(const struct problem *problem, int error);
 

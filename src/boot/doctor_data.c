@@ -292,13 +292,6 @@ static bool open_objects(struct doctor *doctor, struct finding *finding)
     return error == 0;
 }
 
-void doctor_clear_line(const struct progress *progress)
-{
-    if (progress->terminal) {
-        (void)fputs("\r\033[K", stderr);
-    }
-}
-
 void doctor_check_objects(struct doctor *doctor, struct finding *finding)
 {
     if (doctor->databases[PLACE_CATALOG] == NULL) {
@@ -315,7 +308,7 @@ void doctor_check_objects(struct doctor *doctor, struct finding *finding)
     progress_begin(&needs.progress, "objects");
     int error = catalog_objects_walk(doctor->databases[PLACE_CATALOG],
                                      blob_is_remote(doctor->objects), visit_needed, &needs);
-    doctor_clear_line(&needs.progress);
+    progress_clear(&needs.progress);
     if (error != 0) {
         finding_fail(finding, "tutti migrate, and see the line \"catalog\"",
                      "the objects can't be gone through: %s", error_title(error));

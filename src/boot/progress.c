@@ -48,11 +48,19 @@ void progress_show(struct progress *progress, int64_t done_bytes, int64_t all_by
     (void)fflush(stderr);
 }
 
+void progress_clear(const struct progress *progress)
+{
+    if (progress->terminal) {
+        (void)fputs(CLEAR_LINE, stderr);
+    }
+}
+
 void progress_end(struct progress *progress, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    (void)fprintf(stderr, "%s%-12s ", progress->terminal ? CLEAR_LINE : "", progress->label);
+    progress_clear(progress);
+    (void)fprintf(stderr, "%-12s ", progress->label);
     (void)vfprintf(stderr, format, arguments);
     (void)fputc('\n', stderr);
     va_end(arguments);

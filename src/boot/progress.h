@@ -18,6 +18,8 @@ void progress_show(struct progress *progress, int64_t done_bytes, int64_t all_by
 /* The step is done; the words say what came of it. */
 void progress_end(struct progress *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The step is done, and its command tells of it itself. */
+void progress_clear(const struct progress *progress);
 /* "3.4 MB" of a number of bytes. */
 enum { PROGRESS_BYTES_SIZE = 24 };
 const char *progress_bytes(uint64_t bytes, char out[PROGRESS_BYTES_SIZE]);
