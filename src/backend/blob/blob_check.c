@@ -5,15 +5,13 @@
 #include "backend/blob/blob_engine.h"
 
 #include "base/error.h"
-#include "base/mem.h"
 
 #include <nettle/md5.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { READ_BYTES = 256 * 1024, PLAIN_ETAG_LENGTH = 2 * MD5_DIGEST_SIZE };
+enum { PLAIN_ETAG_LENGTH = 2 * MD5_DIGEST_SIZE };
 
 /* An ETag in the making. */
 struct hashing {
@@ -32,19 +30,21 @@ static void end_part(struct hashing *hashing)
     hashing->parts++;
 }
 
-static void hash(struct hashing *hashing, const unsigned char *bytes, size_t length)
+static int hash(void *argument, const void *bytes, size_t length)
 {
-    while (length > 0) {
+    struct hashing *hashing = argument;
+    for (const unsigned char *at = bytes; length > 0;) {
         uint64_t room = hashing->part_bytes - hashing->in_part;
         size_t some = hashing->part_bytes == 0 || length < room ? length : (size_t)room;
-        md5_update(&hashing->bytes, some, bytes);
+        md5_update(&hashing->bytes, some, at);
         hashing->in_part += some;
         if (hashing->in_part == hashing->part_bytes) {
             end_part(hashing);
         }
-        bytes += some;
+        at += some;
         length -= some;
     }
+    return 0;
 }
 
 static void end_hash(struct hashing *hashing, char ret_etag[BLOB_ETAG_MAX])
@@ -62,26 +62,6 @@ static void end_hash(struct hashing *hashing, char ret_etag[BLOB_ETAG_MAX])
     }
 }
 
-/* Takes the source. */
-static int hash_source(struct blob_source *source, struct hashing *hashing)
-{
-    unsigned char *bytes CLEANUP_FREE = malloc(READ_BYTES);
-    struct blob_reader *reader = NULL;
-    int error = blob_reader_new(source, &reader);
-    error = error == 0 && bytes == NULL ? ERR_NO_MEMORY : error;
-    ssize_t got = 0;
-    for (uint64_t at = 0; error == 0; at += (uint64_t)got) {
-        got = blob_reader_read(reader, bytes, READ_BYTES, at);
-        if (got <= 0) {
-            error = (int)got;
-            break;
-        }
-        hash(hashing, bytes, (size_t)got);
-    }
-    blob_reader_free(reader);
-    return error;
-}
-
 int blob_check_source(struct blob_source *source, const struct blob_stat *stat)
 {
     char etag[BLOB_ETAG_MAX];
@@ -94,7 +74,7 @@ int blob_check_source(struct blob_source *source, const struct blob_stat *stat)
     }
     md5_init(&hashing.bytes);
     md5_init(&hashing.digests);
-    int error = hash_source(source, &hashing);
+    int error = blob_source_pour(source, hash, &hashing);
     end_hash(&hashing, etag);
     return error != 0 || !told || strcmp(etag, stat->etag) == 0 ? error : ERR_CORRUPT;
 }

@@ -116,5 +116,10 @@ struct blob_remote {
     void (*free)(struct blob_remote *remote);
 };
 
+/* Gives take all of an object's bytes from the first on, some at a time (256 KiB of memory), until
+ * it returns an error. Takes the source. */
+int blob_source_pour(struct blob_source *source,
+                     int (*take)(void *argument, const void *bytes, size_t length), void *argument);
+
 extern const struct blob_engine blob_file_engine;
 extern const struct blob_engine blob_s3_engine;

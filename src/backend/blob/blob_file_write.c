@@ -231,8 +231,17 @@ int blob_file_put_target(struct blob_writer *head, struct blob_source *ret_targe
     return 0;
 }
 
-/* A reader of what somebody else wrote into the descriptor. */
-static int read_back(struct file_writer *writer, struct blob_reader **ret_reader)
+static int hash_back(void *argument, const void *bytes, size_t length)
+{
+    struct file_writer *writer = argument;
+    md5_update(&writer->md5, length, bytes);
+    writer->stat.bytes += length;
+    return 0;
+}
+
+/* Size and MD5 of what somebody else wrote into the descriptor; sealed bytes are opened for that,
+ * so they are checked, too. */
+static int measure(struct file_writer *writer)
 {
     struct stat status;
     struct blob_source source = {.fd = -1, .sealed = writer->seal != NULL};
@@ -247,55 +256,22 @@ static int read_back(struct file_writer *writer, struct blob_reader **ret_reader
         }
     }
     source.fd = fcntl(writer->fd, F_DUPFD_CLOEXEC, 3);
-    return source.fd >= 0 ? blob_reader_new(&source, ret_reader) : error_from_errno(errno);
-}
-
-static int hash_back(struct file_writer *writer, struct blob_reader *reader)
-{
-    char *bytes CLEANUP_FREE = malloc(READ_BYTES);
-    if (bytes == NULL) {
-        return ERR_NO_MEMORY;
+    if (source.fd < 0) {
+        return error_from_errno(errno);
     }
     md5_init(&writer->md5);
     writer->stat.bytes = 0;
-    ssize_t got;
-    while ((got = blob_reader_read(reader, bytes, READ_BYTES, writer->stat.bytes)) > 0) {
-        md5_update(&writer->md5, (size_t)got, (const uint8_t *)bytes);
-        writer->stat.bytes += (uint64_t)got;
-    }
-    return got < 0 ? (int)got : 0;
+    return blob_source_pour(&source, hash_back, writer);
 }
 
-/* Size and MD5 of it; sealed bytes are opened for that, so they are checked, too. */
-static int measure(struct file_writer *writer)
+static int append(void *writer, const void *bytes, size_t length)
 {
-    struct blob_reader *reader = NULL;
-    int error = read_back(writer, &reader);
-    error = error != 0 ? error : hash_back(writer, reader);
-    blob_reader_free(reader);
-    return error;
+    return blob_file_put_write(writer, bytes, length);
 }
 
 int blob_file_writer_append(struct file_writer *writer, struct blob_source *source)
 {
-    struct blob_reader *reader = NULL;
-    char *bytes CLEANUP_FREE = malloc(READ_BYTES);
-    if (bytes == NULL) {
-        blob_source_close(source);
-        return ERR_NO_MEMORY;
-    }
-    int error = blob_reader_new(source, &reader);
-    ssize_t got = 0;
-    for (uint64_t at = 0; error == 0; at += (uint64_t)got) {
-        got = blob_reader_read(reader, bytes, READ_BYTES, at);
-        if (got <= 0) {
-            error = (int)got;
-            break;
-        }
-        error = blob_file_put_write(&writer->head, bytes, (size_t)got);
-    }
-    blob_reader_free(reader);
-    return error;
+    return blob_source_pour(source, append, &writer->head);
 }
 
 int blob_file_check_match(int parent, const char *leaf, const char *etag)

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_AT_ONCE = 500, PIECE_BYTES = 1024 * 1024, PLAIN_ETAG_LENGTH = 32 };
+enum { KEYS_AT_ONCE = 500, PLAIN_ETAG_LENGTH = 32 };
 
 struct entry {
     const char *key;
@@ -58,33 +58,30 @@ static bool is_same(const struct blob_stat *here, const struct blob_stat *there)
            (plain ? strcmp(here->etag, there->etag) == 0 : there->modified_ms >= here->modified_ms);
 }
 
-/* The bytes, into the writer; their hash must be the ETag that a plain object has. */
-static int pour(struct blob_reader *reader, const struct blob_stat *stat,
-                struct blob_writer *writer)
+struct copying {
+    struct blob_writer *writer;
+    struct md5_ctx md5;
+    uint64_t bytes;
+};
+
+static int copy_bytes(void *argument, const void *bytes, size_t length)
 {
-    char *piece CLEANUP_FREE = malloc(PIECE_BYTES);
+    struct copying *copying = argument;
+    md5_update(&copying->md5, length, bytes);
+    copying->bytes += length;
+    return blob_put_write(copying->writer, bytes, length);
+}
+
+/* Whether the bytes are as many as they should be, and their hash the ETag that a plain object has.
+ */
+static int check_copied(struct copying *copying, const struct blob_stat *stat)
+{
     unsigned char digest[MD5_DIGEST_SIZE];
     char text[2 * MD5_DIGEST_SIZE + 1];
-    struct md5_ctx md5;
-    if (piece == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    md5_init(&md5);
-    for (uint64_t at = 0; at < stat->bytes;) {
-        ssize_t got = blob_reader_read(reader, piece, PIECE_BYTES, at);
-        if (got <= 0) {
-            return got < 0 ? (int)got : ERR_CORRUPT;
-        }
-        md5_update(&md5, (size_t)got, (unsigned char *)piece);
-        int error = blob_put_write(writer, piece, (size_t)got);
-        if (error != 0) {
-            return error;
-        }
-        at += (uint64_t)got;
-    }
-    md5_digest(&md5, sizeof digest, digest);
+    md5_digest(&copying->md5, sizeof digest, digest);
     (void)sodium_bin2hex(text, sizeof text, digest, sizeof digest);
-    return !is_plain(stat->etag) || strcmp(text, stat->etag) == 0 ? 0 : ERR_CORRUPT;
+    bool whole = copying->bytes == stat->bytes;
+    return whole && (!is_plain(stat->etag) || strcmp(text, stat->etag) == 0) ? 0 : ERR_CORRUPT;
 }
 
 /* Takes the source. */
@@ -92,27 +89,27 @@ static int write_copy(struct mirroring *mirroring, const char *key, struct blob_
                       const struct blob_stat *stat)
 {
     char headers[BLOB_HEADERS_MAX + 1];
-    struct blob_reader *reader = NULL;
-    struct blob_writer *writer = NULL;
+    struct copying copying = {0};
     const struct blob_meta meta = {.content_type = stat->content_type,
                                    .cache_control =
                                        stat->cache_control[0] != '\0' ? stat->cache_control : NULL,
                                    .headers = stat->headers_bytes > 0 ? headers : NULL};
     int error = blob_read_headers(mirroring->from, source, stat, headers);
+    error = error != 0
+                ? error
+                : blob_put_open(mirroring->to, mirroring->bucket, key, &meta, &copying.writer);
     if (error != 0) {
         blob_source_close(source);
         return error;
     }
-    error = blob_reader_new(source, &reader);
-    error =
-        error != 0 ? error : blob_put_open(mirroring->to, mirroring->bucket, key, &meta, &writer);
-    error = error != 0 ? error : pour(reader, stat, writer);
-    blob_reader_free(reader);
+    md5_init(&copying.md5);
+    error = blob_source_pour(source, copy_bytes, &copying);
+    error = error != 0 ? error : check_copied(&copying, stat);
     if (error != 0) {
-        blob_put_abort(writer);
+        blob_put_abort(copying.writer);
         return error;
     }
-    return blob_put_commit(writer, false, NULL);
+    return blob_put_commit(copying.writer, false, NULL);
 }
 
 static int copy_object(struct mirroring *mirroring, const struct entry *entry)

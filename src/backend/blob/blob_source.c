@@ -16,6 +16,8 @@
 
 /* What is fetched of a remote object at a time: a little first, more once it is read on. */
 enum { WINDOW_BYTES_FIRST = 128 * 1024, WINDOW_BYTES = 1024 * 1024 };
+/* What is poured at a time. */
+enum { PIECE_BYTES = 256 * 1024 };
 
 struct blob_reader {
     struct blob_source source;
@@ -197,6 +199,26 @@ ssize_t blob_reader_read(struct blob_reader *reader, void *bytes, size_t length,
     size_t some = left < length ? (size_t)left : length;
     int error = read_at(source->fd, bytes, some, offset);
     return error != 0 ? error : (ssize_t)some;
+}
+
+int blob_source_pour(struct blob_source *source,
+                     int (*take)(void *argument, const void *bytes, size_t length), void *argument)
+{
+    unsigned char *piece CLEANUP_FREE = malloc(PIECE_BYTES);
+    struct blob_reader *reader = NULL;
+    int error = blob_reader_new(source, &reader);
+    error = error == 0 && piece == NULL ? ERR_NO_MEMORY : error;
+    ssize_t got = 0;
+    for (uint64_t at = 0; error == 0; at += (uint64_t)got) {
+        got = blob_reader_read(reader, piece, PIECE_BYTES, at);
+        if (got <= 0) {
+            error = (int)got;
+            break;
+        }
+        error = take(argument, piece, (size_t)got);
+    }
+    blob_reader_free(reader);
+    return error;
 }
 
 static ssize_t reply_read(void *argument, void *bytes, size_t length, uint64_t offset)
