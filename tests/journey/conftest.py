@@ -374,6 +374,19 @@ def own_server():
         one.done()
 
 
+@pytest.fixture(scope="module")
+def s3(key):
+    """A boto3 client of the built-in store, by the module's own outside key (s3_key.py)."""
+    return key.client()
+
+
+@pytest.fixture
+def bucket(s3):
+    name = f"label-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory):
     """sounds("flac", seconds=3) → the path of a file that ffmpeg made of a chord."""

@@ -29,18 +29,6 @@ def key(server):
     return Key(server, f"journey-{uuid.uuid4().hex[:8]}")
 
 
-@pytest.fixture(scope="module")
-def s3(key):
-    return key.client()
-
-
-@pytest.fixture
-def bucket(s3):
-    name = f"label-{uuid.uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=name)
-    return name
-
-
 @pytest.mark.parametrize("name", ["plain", "a b/ü+&=?#'\".flac", "deep/er/and/deeper", "a//b", "trailing/", "~-._"])
 def test_an_object_comes_back_as_it_was_put(s3, bucket, name):
     put = s3.put_object(Bucket=bucket, Key=name, Body=b"hello", ContentType="text/plain", CacheControl="max-age=7")

@@ -44,13 +44,6 @@ def s3(key):
                         aws_secret_access_key=key.secret)
 
 
-@pytest.fixture
-def bucket(s3):
-    name = f"label-{uuid.uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=name)
-    return name
-
-
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """A folder of files with names that need care, one of them in parts and one empty."""

@@ -32,18 +32,6 @@ def key(request):
     running.done()
 
 
-@pytest.fixture(scope="module")
-def s3(key):
-    return key.client()
-
-
-@pytest.fixture
-def bucket(s3):
-    name = f"label-{uuid.uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=name)
-    return name
-
-
 # Conditions.
 
 @pytest.mark.skipif(OBJECTS != "file", reason="a remote store's deletions and copies have no conditions")
