@@ -79,7 +79,7 @@ class Listener(clients.Listener):
 
 
 class Editor(clients.Editor):
-    pause = 0.3
+    pause = 0.6
 
 
 class Uploader(clients.Uploader):
@@ -88,7 +88,8 @@ class Uploader(clients.Uploader):
 
 
 class Reader(clients.Client):
-    """Reads without pause: whether reads go on."""
+    """Reads, ten times a second: whether reads go on."""
+    pause = 0.2
 
     def begin(self):
         super().begin()

@@ -126,7 +126,8 @@ static int attach(struct bus *bus, struct db *db, struct bus_source *source,
     if ((r = db_alive_mark(db, bus->owner)) < 0) {
         return problem_set(problem, r, "Can't attach %s to the bus: %s", db_name(db), db_words());
     }
-    *source = (struct bus_source){.bus = bus, .db = db, .committed = true, .due = BUS_NEVER};
+    *source =
+        (struct bus_source){.bus = bus, .db = db, .committed = true, .seen = {.due = BUS_NEVER}};
     source->pruned_ms = clock_monotonic_ms();
     return bus->engine->attach != NULL ? bus->engine->attach(source, problem) : 0;
 }

@@ -8,17 +8,9 @@
 
 static const int64_t KEPT_MS = INT64_C(7) * 24 * 3600 * 1000;
 
-struct look {
-    bool tells; /* there is a dead-letter topic */
-    int64_t newest, due, untold;
-};
-
 static int look_at_outbox(struct db_session *session, void *argument)
 {
-    struct look *look = argument;
-    int r = bus_store_newest(session, &look->newest, &look->due);
-    r = r >= 0 && look->tells ? bus_store_untold(session, &look->untold) : r;
-    return r < 0 ? r : 0;
+    return bus_store_look(session, argument);
 }
 
 /* Those who work by the outbox, or all where something waiting became due. */
@@ -36,18 +28,18 @@ static void poke(struct bus *bus, const struct bus_source *source, bool due)
 /* Pokes the consumers if an event came, was given up, or became due earlier than was known. */
 static void look_at(struct bus *bus, struct bus_source *source)
 {
-    struct look look = {.tells = bus->kafka != NULL};
+    struct bus_look look;
     if (db_read(source->db, look_at_outbox, &look) < 0) {
         poke(bus, source, true); /* they will see what is wrong, and say it */
         return;
     }
-    bool due = look.due < source->due;
-    if (look.newest > source->newest || look.untold > source->untold || due) {
+    const struct bus_look *before = &source->seen;
+    bool due = look.due < before->due;
+    bool letters = bus->kafka != NULL && look.untold > before->untold;
+    if (look.newest > before->newest || letters || due) {
         poke(bus, source, due);
     }
-    source->newest = look.newest;
-    source->due = look.due;
-    source->untold = look.untold;
+    source->seen = look;
 }
 
 struct prune_work {

@@ -29,7 +29,7 @@ struct bus_source {
     struct bus *bus;
     struct db *db;
     bool committed;                  /* under bus->lock: to be looked at */
-    int64_t newest, due, untold;     /* the dispatcher's: what it saw last */
+    struct bus_look seen;            /* the dispatcher's, last */
     int64_t pruned_ms;               /* the dispatcher's, monotonic */
     char topic[BUS_TOPIC_SIZE];      /* of Kafka */
     char relay[BUS_TOPIC_SIZE + 16]; /* the name under which its relay keeps its place */

@@ -22,21 +22,25 @@ int bus_store_row(struct db_session *session, const char *sql, const struct db_v
     return 1;
 }
 
-int bus_store_newest(struct db_session *session, int64_t *ret_newest, int64_t *ret_due)
+int bus_store_look(struct db_session *session, struct bus_look *ret_look)
 {
-    int64_t settled;
+    int64_t numbers[3], settled;
     int r = db_place_settled(session, &settled);
-    if (r >= 0) {
-        r = bus_store_row(session,
-                          "SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox WHERE sequence < $1",
-                          DB_BIND(db_int(settled)), ret_newest, 1);
-    }
     if (r < 0) {
         return r;
     }
-    return bus_store_row(session,
-                         "SELECT COALESCE(MIN(next_at), 9223372036854775807) FROM bus_waiting",
-                         DB_NO_BIND, ret_due, 1);
+    r = bus_store_row(session,
+                      "SELECT (SELECT COALESCE(MAX(sequence), 0) FROM bus_outbox"
+                      "  WHERE sequence < $1),"
+                      " (SELECT COALESCE(MIN(next_at), 9223372036854775807) FROM bus_waiting),"
+                      " (SELECT COUNT(*) FROM bus_waiting"
+                      "  WHERE parked_at IS NOT NULL AND told_at IS NULL)",
+                      DB_BIND(db_int(settled)), numbers, 3);
+    if (r < 0) {
+        return r;
+    }
+    *ret_look = (struct bus_look){.newest = numbers[0], .due = numbers[1], .untold = numbers[2]};
+    return 0;
 }
 
 int bus_store_last(struct db_session *session, int64_t *ret_sequence)
@@ -258,15 +262,6 @@ int bus_store_park(struct db_session *session, const char *consumer, int64_t seq
                     " next_at = 9223372036854775807 WHERE consumer = $1 AND sequence = $2",
                     DB_BIND(db_text(consumer), db_int(sequence), db_int(tries), db_int(now_ms),
                             db_text(error)));
-    return r < 0 ? r : 0;
-}
-
-int bus_store_untold(struct db_session *session, int64_t *ret_count)
-{
-    int r = bus_store_row(session,
-                          "SELECT COUNT(*) FROM bus_waiting"
-                          " WHERE parked_at IS NOT NULL AND told_at IS NULL",
-                          DB_NO_BIND, ret_count, 1);
     return r < 0 ? r : 0;
 }
 

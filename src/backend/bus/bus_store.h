@@ -36,8 +36,13 @@ struct bus_standing {
 /* Events have a sequence: the order in which every consumer sees them. Those at or above
  * db_place_settled are there for nobody yet: a smaller one may still come. */
 
-/* What the dispatcher looks at after commits: the newest event, the earliest due one of all. */
-int bus_store_newest(struct db_session *session, int64_t *ret_newest, int64_t *ret_due);
+/* What the dispatcher looks at after each commit, in one statement. */
+struct bus_look {
+    int64_t newest; /* event, its sequence */
+    int64_t due;    /* when the first of all that wait is due */
+    int64_t untold; /* how many are parked that no dead-letter topic has */
+};
+int bus_store_look(struct db_session *session, struct bus_look *ret_look);
 /* When the oldest event was emitted that stands behind both seen and the consumer's position.
  * ERR_NOT_FOUND: there is none. */
 int bus_store_oldest(struct db_session *session, const char *consumer, int64_t seen,
@@ -95,7 +100,6 @@ struct bus_letter {
 /* The first given up first, at most limit; strings in the arena. */
 int bus_store_letters(struct db_session *session, struct arena *arena, unsigned limit,
                       struct bus_letter *ret_letters, unsigned *ret_count);
-int bus_store_untold(struct db_session *session, int64_t *ret_count);
 /* Unless it was tried again, and parked again, meanwhile. */
 int bus_store_told(struct db_session *session, const struct bus_letter *letter, int64_t now_ms);
 int bus_store_newest_time(struct db_session *session, int64_t *ret_ms);
