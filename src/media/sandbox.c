@@ -136,13 +136,15 @@ static int set_filter(void)
     return done ? 0 : ERR_UNSUPPORTED;
 }
 
+/* Never more than there is: the parent may have limited the first job already. */
 static bool limit(int resource, uint64_t value)
 {
-    struct rlimit limits = {.rlim_cur = value, .rlim_max = value};
-    struct rlimit now;
-    if (getrlimit((__rlimit_resource_t)resource, &now) == 0 && now.rlim_max < value) {
-        limits = (struct rlimit){.rlim_cur = now.rlim_max, .rlim_max = now.rlim_max};
+    struct rlimit limits;
+    if (getrlimit((__rlimit_resource_t)resource, &limits) != 0) {
+        return false;
     }
+    limits.rlim_max = limits.rlim_max < value ? limits.rlim_max : value;
+    limits.rlim_cur = limits.rlim_cur < value ? limits.rlim_cur : value;
     return setrlimit((__rlimit_resource_t)resource, &limits) == 0;
 }
 

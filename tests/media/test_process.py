@@ -43,6 +43,19 @@ def test_the_process_is_in_the_sandbox(process, good):
     assert int(limits["Max open files"][1]) <= 64
 
 
+def test_a_limit_for_the_first_job_holds(process, good):
+    """The parent says how large files may become before it sends the job, and so before the sandbox."""
+    process.start()
+    hard = resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        assert not process.first(good[0]["16.wav"])[0]["ok"], "a rendition of more than 4 KiB"
+    except media.Died as ended:
+        assert ended.status == -signal.SIGXFSZ
+        return
+    assert resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE)[0] == 4096
+
+
 def test_it_works_for_nobody_else():
     for descriptor in (None, "file", "stream"):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
