@@ -3,6 +3,7 @@ does (chunked bodies over plain HTTP, tampered and stale signatures)."""
 import base64
 import datetime
 import hashlib
+import http.client
 import io
 import os
 import pathlib
@@ -238,6 +239,23 @@ def test_presigned_urls(s3, bucket):
     time.sleep(2.1)
     stale = requests.get(short, timeout=10)
     assert stale.status_code == 403 and "expired" in stale.text
+
+
+def test_a_body_begun_in_time_may_end_later(s3, bucket):
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "slow"}, ExpiresIn=2)
+
+    def halves():
+        yield b"x" * MIB
+        time.sleep(3.1)
+        yield b"y" * MIB
+
+    line = http.client.HTTPConnection(url.split("/")[2], timeout=20)
+    line.request("PUT", url, halves(), {"Content-Length": str(2 * MIB)})
+    answer = line.getresponse()
+    assert answer.status == 200, answer.read()
+    line.close()
+    assert s3.get_object(Bucket=bucket, Key="slow")["Body"].read() == b"x" * MIB + b"y" * MIB
+    assert requests.put(url, data=b"late", timeout=10).status_code == 403
 
 
 def test_a_url_signed_for_another_host(key, s3, bucket):

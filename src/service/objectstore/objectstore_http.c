@@ -168,13 +168,15 @@ static int create_bucket(struct request *request, const char *bucket)
     return error != 0 ? s3_fail_object(request, bucket, error) : reply_empty(request, 200);
 }
 
-/* The sink has authorized the same request already; a copy needs to know who asks. */
+/* The sink has authorized the request and allowed it. Not again by the clock of now: a signature
+ * holds for what was begun in time, however long the body took. */
 static int put(struct request *request)
 {
-    struct s3_access access;
+    const struct s3_access *access = s3_body_access(request_sink_state(request));
     const char *bucket = NULL;
     const char *key = NULL;
-    int error = begin(request, &access, &bucket, &key);
+    int error = s3_object_names(request, &bucket, &key);
+    error = error != 0 ? error : s3_cors(request);
     if (error != 0) {
         return error;
     }
@@ -184,8 +186,8 @@ static int put(struct request *request)
     if (request_header(request, "x-amz-copy-source") == NULL) {
         return put_object(request);
     }
-    return s3_asks(request, "uploadId") ? s3_copy_part(request, &access, bucket, key)
-                                        : s3_copy(request, &access, bucket, key);
+    return s3_asks(request, "uploadId") ? s3_copy_part(request, access, bucket, key)
+                                        : s3_copy(request, access, bucket, key);
 }
 
 static int put_bucket(struct request *request)

@@ -68,6 +68,8 @@ int s3_check_parts(struct request *request, const char *bucket, const char *key,
 /* s3_body.c: the sink of PUT. */
 extern const struct body_sink s3_body_sink;
 struct s3_body;
+/* Who asks, as the sink has authorized it. */
+const struct s3_access *s3_body_access(const struct s3_body *body);
 /* Ends a body that has come whole: all checks, then commit. */
 int s3_body_finish(struct request *request, struct s3_body *body,
                    const struct blob_condition *condition, struct blob_stat *ret_stat);

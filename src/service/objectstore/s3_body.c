@@ -21,6 +21,7 @@
 #include <strings.h>
 
 struct s3_body {
+    struct s3_access access;
     struct blob_writer *writer; /* NULL: a PUT without a body of an object (a copy) */
     uint64_t expected_bytes, bytes;
     bool has_chunks, has_sha256, has_md5, has_checksum;
@@ -35,6 +36,7 @@ static void body_end(void *argument)
 {
     struct s3_body *body = argument;
     blob_put_abort(TAKE_PTR(body->writer));
+    sodium_memzero(body->access.signature.signing_key, sizeof body->access.signature.signing_key);
     if (body->has_chunks) {
         sigv4_chunks_done(&body->chunks);
         body->has_chunks = false;
@@ -61,11 +63,10 @@ static int take_payload(void *argument, const void *bytes, size_t length)
 }
 
 /* How many bytes the object will have: Content-Length, or what aws-chunked says it decodes to. */
-static int read_length(struct request *request, const struct s3_access *access,
-                       struct s3_body *body)
+static int read_length(struct request *request, struct s3_body *body)
 {
     int64_t length = request_content_length(request);
-    if (sigv4_chunks_wanted(access->signature.payload) &&
+    if (sigv4_chunks_wanted(body->access.signature.payload) &&
         !text_number(request_header(request, "x-amz-decoded-content-length"), 0, INT64_MAX,
                      &length)) {
         length = -1;
@@ -80,12 +81,11 @@ static int read_length(struct request *request, const struct s3_access *access,
     return 0;
 }
 
-static int read_payload_form(struct request *request, const struct s3_access *access,
-                             struct s3_body *body)
+static int read_payload_form(struct request *request, struct s3_body *body)
 {
-    const char *payload = access->signature.payload;
+    const char *payload = body->access.signature.payload;
     if (sigv4_chunks_wanted(payload)) {
-        sigv4_chunks_init(&body->chunks, &access->signature, take_payload, body);
+        sigv4_chunks_init(&body->chunks, &body->access.signature, take_payload, body);
         body->has_chunks = true;
     } else if (strlen(payload) == SIGV4_HEX_SIZE - 1) {
         crypto_hash_sha256_init(&body->sha256);
@@ -175,13 +175,12 @@ static int open_writer(struct request *request, const char *bucket, const char *
     return error != 0 ? s3_fail_object(request, bucket, error) : 0;
 }
 
-static int read_header(struct request *request, const struct s3_access *access,
-                       struct s3_body *body)
+static int read_header(struct request *request, struct s3_body *body)
 {
-    int error = read_length(request, access, body);
+    int error = read_length(request, body);
     error = error != 0 ? error : read_md5(request, body);
     error = error != 0 ? error : read_checksum(request, body);
-    return error != 0 ? error : read_payload_form(request, access, body);
+    return error != 0 ? error : read_payload_form(request, body);
 }
 
 static int body_open(struct request *request, void **ret_state)
@@ -190,16 +189,15 @@ static int body_open(struct request *request, void **ret_state)
     int error = body != NULL ? arena_at_end(request->call.arena, body_end, body) : ERR_NO_MEMORY;
     const char *bucket = NULL;
     const char *key = NULL;
-    struct s3_access access;
     error = error != 0 ? error : s3_object_names(request, &bucket, &key);
-    error = error != 0 ? error : s3_authorize(request, bucket, &access);
+    error = error != 0 ? error : s3_authorize(request, bucket, &body->access);
     error = error != 0 ? error : s3_allow(request, bucket, key);
     if (error != 0) {
         return error;
     }
     bool copies = request_header(request, "x-amz-copy-source") != NULL;
     if (!copies && key[0] != '\0') {
-        error = read_header(request, &access, body);
+        error = read_header(request, body);
         error = error != 0 ? error : open_writer(request, bucket, key, body);
     }
     if (error == 0) {
@@ -240,6 +238,11 @@ static void body_close(struct request *request, void *state, bool complete)
 }
 
 const struct body_sink s3_body_sink = {body_open, body_write, body_close};
+
+const struct s3_access *s3_body_access(const struct s3_body *body)
+{
+    return &body->access;
+}
 
 /* Comparing what came with what was said of it. */
 
