@@ -6,6 +6,8 @@
  *
  *   accept ─► HEADER ─► (BODY) ─► WORK ─► SEND ─► HEADER … ─► closed          (enum phase)
  *
+ * Where a sink takes the body its open comes first, so WORK stands before BODY, too.
+ *
  * Invariants
  *  1. A connection is in server->connections exactly while its socket is open: shutdown(2) under
  *     connections_lock never hits another's descriptor.

@@ -197,13 +197,37 @@ static int step_limit(struct request_private *request)
     return error != 0 ? error : limit_size(request);
 }
 
+static bool has_sink(const struct request_private *request)
+{
+    return request->entry != NULL && request->entry->row->sink != NULL;
+}
+
+/* A sink's open was PHASE_WORK: from here on the client is waited for again. */
 static int wait_for_body(struct request_private *request)
 {
     request->body_waiting = true;
-    if (request->body_expected) {
+    if (request->body_expected || has_sink(request)) {
         connection_phase(request->connection, PHASE_BODY);
     }
     return STEP_WAIT;
+}
+
+static int open_sink(struct request_private *request)
+{
+    if (request->sink == NULL && !connection_goes_on(request->connection, PHASE_WORK)) {
+        return STEP_CLOSE;
+    }
+    return sink_start(request);
+}
+
+/* The whole body is there. What is left of it to write, and the handler, may take as long as any
+ * work. */
+static int finish_sink(struct request_private *request)
+{
+    if (!request->job_done && !connection_goes_on(request->connection, PHASE_WORK)) {
+        return STEP_CLOSE;
+    }
+    return sink_finish(request);
 }
 
 static int step_body(struct request_private *request)
@@ -211,9 +235,9 @@ static int step_body(struct request_private *request)
     if (request->body_refused && request->body_complete) {
         return request->job_result;
     }
-    bool sinks = request->entry->row->sink != NULL;
+    bool sinks = has_sink(request);
     if (sinks && !request->body_complete) {
-        int result = sink_start(request);
+        int result = open_sink(request);
         if (result != 0) {
             return result;
         }
@@ -222,7 +246,7 @@ static int step_body(struct request_private *request)
         return wait_for_body(request);
     }
     due_begin(request);
-    return sinks ? sink_finish(request) : 0;
+    return sinks ? finish_sink(request) : 0;
 }
 
 static int run_in_time(struct request_private *request)

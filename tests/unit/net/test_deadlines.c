@@ -85,7 +85,14 @@ static int stream(struct request *request)
     return reply_stream(request, 200, "text/plain", -1, endless, endless_done, NULL);
 }
 
+static int sink_open_slowly(struct request *request, void **ret_state)
+{
+    sleep_ms(1200);
+    return sink_open(request, ret_state);
+}
+
 static const struct body_sink sink = {sink_open, sink_write, sink_close};
+static const struct body_sink slow_sink = {sink_open_slowly, sink_write, sink_close};
 static const struct route rows[] = {
     {.method = "GET", .pattern = "/hello", .run = ROUTE_LOOP, .handle = hello},
     {.method = "GET", .pattern = "/slow", .run = ROUTE_POOL, .handle = slow_work},
@@ -101,6 +108,12 @@ static const struct route rows[] = {
      .body_bytes_max = 64 << 20,
      .handle = hello,
      .sink = &sink},
+    {.method = "PUT",
+     .pattern = "/slow/sink",
+     .run = ROUTE_POOL,
+     .body_bytes_max = 64 << 20,
+     .handle = slow_work,
+     .sink = &slow_sink},
 };
 
 static struct http_server *server;
@@ -243,6 +256,39 @@ static void wait_for(_Atomic int *value, int wanted)
     assert_int_equal(*value, wanted);
 }
 
+/* Also before the body is asked for, and where there is none. */
+static void long_work_of_a_sink_is_left_alone(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "PUT /slow/sink HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n",
+        "PUT /slow/sink HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nbytes",
+    };
+    int fd = client_connect(server);
+    for (int i = 0; i < 4; i++) {
+        client_say(fd, requests[i % 2]);
+        struct answer answer = client_read(fd, false);
+        assert_int_equal(answer.status, 200);
+        answer_done(&answer);
+        sleep_ms(300); /* the connection is kept, and looked at in between */
+    }
+    (void)close(fd);
+}
+
+/* The work of its open is over, and it waits for its client. */
+static void a_stopped_body_of_a_sink_is_cut(void **state)
+{
+    (void)state;
+    incomplete = 0;
+    int fd = client_connect(server);
+    client_say(fd, "PUT /slow/sink HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc");
+    struct answer answer = client_read(fd, false);
+    assert_int_equal(answer.status, 408);
+    answer_done(&answer);
+    wait_for(&incomplete, 1);
+    (void)close(fd);
+}
+
 static void who_does_not_read_is_cut(void **state)
 {
     (void)state;
@@ -314,6 +360,8 @@ int main(void)
         cmocka_unit_test(a_trickled_body_is_cut),
         cmocka_unit_test(a_slow_but_honest_body_is_taken),
         cmocka_unit_test(long_work_is_left_alone),
+        cmocka_unit_test(long_work_of_a_sink_is_left_alone),
+        cmocka_unit_test(a_stopped_body_of_a_sink_is_cut),
         cmocka_unit_test(who_does_not_read_is_cut),
         cmocka_unit_test(who_reads_is_served_on),
         cmocka_unit_test(a_body_cut_with_its_last_bytes_is_noticed),

@@ -44,6 +44,30 @@ static int block(struct request *request)
     return reply_empty(request, 204);
 }
 
+static int sink_open(struct request *request, void **ret_state)
+{
+    (void)request;
+    *ret_state = NULL;
+    return 0;
+}
+
+static int sink_write(struct request *request, void *state, const void *bytes, size_t length)
+{
+    (void)request;
+    (void)state;
+    (void)bytes;
+    (void)length;
+    return 0;
+}
+
+static void sink_close(struct request *request, void *state, bool complete)
+{
+    (void)request;
+    (void)state;
+    (void)complete;
+}
+
+static const struct body_sink sink = {sink_open, sink_write, sink_close};
 static const struct route rows[] = {
     {.method = "GET",
      .pattern = "/read",
@@ -83,6 +107,13 @@ static const struct route rows[] = {
      .run = ROUTE_POOL,
      .rate = RATE_UPLOAD,
      .handle = block},
+    {.method = "PUT",
+     .pattern = "/block/sink",
+     .run = ROUTE_POOL,
+     .body_bytes_max = 1 << 20,
+     .rate = RATE_OBJECT,
+     .handle = block,
+     .sink = &sink},
     {.method = "GET",
      .pattern = "/block/login",
      .run = ROUTE_HASH,
@@ -535,6 +566,46 @@ static void slow_connections_make_room(void **state)
     http_server_free(server);
 }
 
+/* What has come whole is worked on: that client does not wait, and its answer is not lost. */
+static void the_work_of_a_sink_makes_no_room(void **state)
+{
+    (void)state;
+    enum { ALL = 10 };
+    struct http_config config;
+    test_config(&config);
+    config.connections_max = ALL;
+    config.pool_threads = 2 * ALL; /* objects do not get all of them */
+    struct http_server *server = SERVE(&config, NULL);
+    held = 1;
+    blocked = 0;
+    int fds[ALL];
+    for (int i = 0; i < ALL; i++) {
+        fds[i] = client_connect_from(server, 2);
+        client_say(fds[i],
+                   i % 2 == 0
+                       ? "PUT /block/sink HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"
+                       : "PUT /block/sink HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\r\nx");
+    }
+    for (int i = 0; i < 1000 && blocked < ALL; i++) {
+        sleep_ms(5);
+    }
+    assert_int_equal(blocked, ALL);
+    for (unsigned i = 0; i < 3; i++) {
+        int comer = client_connect_from(server, 3 + i);
+        assert_true(is_refused(comer));
+        (void)close(comer);
+    }
+    held = 0;
+    for (int i = 0; i < ALL; i++) {
+        struct answer answer = client_read(fds[i], false);
+        assert_int_equal(answer.status, 204);
+        answer_done(&answer);
+        (void)close(fds[i]);
+    }
+    wait_for_memory(0);
+    http_server_free(server);
+}
+
 /* Bodies that wait for their clients have 1 MB in all, of one address a quarter of it. */
 static void requests_share_a_memory(void **state)
 {
@@ -584,6 +655,7 @@ int main(void)
         cmocka_unit_test(idle_connections_make_room),
         cmocka_unit_test(idle_connections_go_without_a_word),
         cmocka_unit_test(slow_connections_make_room),
+        cmocka_unit_test(the_work_of_a_sink_makes_no_room),
         cmocka_unit_test(requests_share_a_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
