@@ -189,11 +189,67 @@ def test_conditions_where_none_are_known(key, s3, bucket):
         part = {"partNumber": "1", "uploadId": upload}
         assert ask(key, "PUT", f"{bucket}/k", part, headers, b"x") == UNKNOWN
         assert ask(key, "DELETE", f"{bucket}/k", {"uploadId": upload}, headers) == UNKNOWN
-        assert ask(key, "POST", f"{bucket}/k", {"uploads": ""}, headers) == UNKNOWN
         assert ask(key, "DELETE", bucket, headers=headers) == UNKNOWN
+    assert ask(key, "POST", f"{bucket}/k", {"uploads": ""}, {"if-unmodified-since": "*"}) == UNKNOWN
     assert ask(key, "PUT", f"{bucket}/k", headers={"if-unmodified-since": "Thu, 01 Jan 2026 00:00:00 GMT"}) == UNKNOWN
     assert ask(key, "DELETE", f"{bucket}/k", headers={"if-none-match": "*"}) == UNKNOWN
     assert "Parts" not in s3.list_parts(Bucket=bucket, Key="k", UploadId=upload)
+
+
+def test_an_upload_in_parts_that_cannot_win_is_not_begun(key, s3, bucket):
+    """minio-go says the condition twice: where an upload is created, and where it is completed."""
+    create, there = {"uploads": ""}, s3.put_object(Bucket=bucket, Key="there", Body=b"1")["ETag"]
+    for condition, at_there, at_none in (
+            ({"if-none-match": "*"}, (412, "PreconditionFailed"), (200, None)),
+            ({"if-match": "*"}, (200, None), (404, "NoSuchKey")),
+            ({"if-match": there}, (200, None), (404, "NoSuchKey")),
+            ({"if-match": '"deadbeef"'}, (412, "PreconditionFailed"), (404, "NoSuchKey"))):
+        assert ask(key, "POST", f"{bucket}/there", create, condition) == at_there, condition
+        assert ask(key, "POST", f"{bucket}/none", create, condition) == at_none, condition
+    assert ask(key, "POST", f"{bucket}-none/k", create, {"if-match": "*"}) == (404, "NoSuchBucket")
+    begun = [entry["Key"] for entry in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]]
+    assert begun == ["none", "there", "there"], "none of those that were refused"
+
+
+def test_what_sdks_say_of_themselves_is_passed_over(key, s3, bucket):
+    """The AWS SDKs for C++ and Java, and clients of MinIO."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    version, trailer = {"x-amz-api-version": "2006-03-01"}, {"x-amz-te": "append-md5"}
+    for method, path, body in (("GET", f"{bucket}/k", b""), ("HEAD", f"{bucket}/k", b""), ("GET", bucket, b""), ("GET", "", b""),
+                               ("PUT", f"{bucket}/c", b"x"), ("PUT", f"{bucket}-c", b"")):
+        assert ask(key, method, path, headers=version, body=body) == (200, None), (method, path)
+    assert ask(key, "DELETE", f"{bucket}/c", headers=version) == (204, None)
+    assert ask(key, "PUT", f"{bucket}/c", headers={"x-amz-api-version": "2036-03-01"}) == UNKNOWN
+    for unknown in (trailer, {"x-amz-of-tomorrow": "1"}):
+        for method in ("GET", "HEAD"):
+            assert ask(key, method, f"{bucket}/k", headers=unknown) == (200, None)
+        assert ask(key, "PUT", f"{bucket}/k", headers=unknown, body=b"lost") == UNKNOWN
+        assert ask(key, "DELETE", f"{bucket}/k", headers=unknown) == UNKNOWN
+    for name in ("x-amz-server-side-encryption-customer-key", "x-amz-server-side-encryption-customer-algorithm", "x-amz-if-match-size"):
+        assert ask(key, "GET", f"{bucket}/k", headers={name: "1"}) == UNKNOWN, name
+        assert ask(key, "GET", f"{bucket}/k", {name: "1"}) == UNKNOWN, name
+    assert ask(key, "GET", bucket, {"list-type": "2", "metadata": "true", "unsorted": "true"}) == (200, None)
+    assert ask(key, "GET", bucket, {"uploads": "", "delimiter": ""}) == (200, None)
+    assert ask(key, "GET", bucket, {"uploads": "", "delimiter": "/"}) == UNKNOWN
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
+
+
+def test_headers_may_stand_in_the_query_where_they_change_nothing(key, s3, bucket):
+    """As the SDK for JavaScript signs addresses."""
+    for name, value in (("x-amz-acl", "private"), ("x-amz-storage-class", "STANDARD"), ("x-amz-expected-bucket-owner", "123456789012"),
+                        ("x-amz-request-payer", "requester"), ("X-Amz-Acl", "bucket-owner-full-control"), ("x-id", "PutObject")):
+        assert ask(key, "PUT", f"{bucket}/{name}", {name: value}, body=b"new") == (200, None), name
+        assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"new"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    for name, value in (("x-amz-acl", "public-read"), ("x-amz-storage-class", "GLACIER"), ("x-amz-copy-source", f"{bucket}/k"),
+                        ("x-amz-copy-source-range", "bytes=0-1"), ("x-amz-copy-source-if-match", "*"),
+                        ("x-amz-metadata-directive", "REPLACE"), ("x-amz-meta-note", "lost"), ("x-amz-trailer", "x-amz-checksum-crc32"),
+                        ("x-amz-decoded-content-length", "1"), ("x-amz-mp-object-size", "1"), ("x-amz-tagging", "a=b"),
+                        ("x-amz-server-side-encryption", "AES256"), ("x-amz-of-tomorrow", "1")):
+        assert ask(key, "PUT", f"{bucket}/k", {name: value}, body=b"lost") == UNKNOWN, name
+    for name in ("x-amz-copy-source", "x-amz-meta-note"):
+        assert ask(key, "GET", f"{bucket}/k", {name: "1"}) == UNKNOWN, name
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
 
 
 def test_buckets_are_listed_in_pages(key, s3, bucket):

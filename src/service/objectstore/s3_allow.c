@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { QUERIES_MAX = 10, LEVEL_STORE = 0, LEVEL_BUCKET, LEVEL_OBJECT };
+enum { QUERIES_MAX = 12, LEVEL_STORE = 0, LEVEL_BUCKET, LEVEL_OBJECT };
 
 /* The first that fits is meant: the query "mark" chooses it among those of one method. */
 struct operation {
@@ -31,12 +31,13 @@ static const struct operation operations[] = {
      {"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}},
     {"GET", LEVEL_BUCKET, "location", false, {NULL}},
     {"GET", LEVEL_BUCKET, "versioning", false, {NULL}},
+    /* the last two are MinIO's: more may be told, and in any order */
     {"GET",
      LEVEL_BUCKET,
      NULL,
      false,
      {"list-type", "prefix", "delimiter", "max-keys", "marker", "continuation-token", "start-after",
-      "encoding-type", "fetch-owner"}},
+      "encoding-type", "fetch-owner", "metadata", "unsorted"}},
     {"PUT", LEVEL_BUCKET, NULL, false, {NULL}},
     {"POST", LEVEL_BUCKET, "delete", false, {NULL}},
     {"DELETE", LEVEL_BUCKET, NULL, false, {NULL}},
@@ -50,7 +51,7 @@ static const struct operation operations[] = {
       "response-expires"}},
     {"PUT", LEVEL_OBJECT, "uploadId", false, {"partNumber"}},
     {"PUT", LEVEL_OBJECT, NULL, true, {NULL}},
-    {"POST", LEVEL_OBJECT, "uploads", false, {NULL}},
+    {"POST", LEVEL_OBJECT, "uploads", true, {NULL}},
     {"POST", LEVEL_OBJECT, "uploadId", true, {NULL}},
     {"DELETE", LEVEL_OBJECT, "uploadId", false, {NULL}},
     {"DELETE", LEVEL_OBJECT, NULL, true, {NULL}},
@@ -74,41 +75,44 @@ static const char *const any_query[] = {
     "Expires",
 };
 
-/* Any but one of these words would be a promise that is not kept. */
+/* Who signs a URL may move headers into its query: there, too, they are known. */
 struct header {
     const char *name; /* behind x-amz- */
-    const char *only; /* NULL: any value */
+    const char
+        *only; /* any but one of these words would be a promise that is not kept; NULL: any */
+    bool acts; /* on what is done, and as a header only: no query has it */
 };
 
 static const struct header headers[] = {
-    {"acl", "private, bucket-owner-read, bucket-owner-full-control"},
-    {"bucket-object-lock-enabled", "false"},
-    {"bypass-governance-retention", "false"},
-    {"checksum-algorithm", NULL},
-    {"checksum-mode", NULL},
-    {"checksum-type", NULL},
-    {"content-sha256", NULL},
-    {"copy-source", NULL},
-    {"copy-source-if-match", NULL},
-    {"copy-source-if-modified-since", NULL},
-    {"copy-source-if-none-match", NULL},
-    {"copy-source-if-unmodified-since", NULL},
-    {"copy-source-range", NULL},
-    {"date", NULL},
-    {"decoded-content-length", NULL},
-    {"expected-bucket-owner", NULL},
-    {"metadata-directive", NULL},
-    {"mp-object-size", NULL},
-    {"object-ownership", "BucketOwnerEnforced"},
-    {"optional-object-attributes", NULL},
-    {"request-payer", NULL},
-    {"sdk-checksum-algorithm", NULL},
-    {"security-token", NULL},
-    {"source-expected-bucket-owner", NULL},
-    {"storage-class", "STANDARD"},
-    {"tagging-directive", "COPY"},
-    {"trailer", NULL},
-    {"user-agent", NULL},
+    {"acl", "private, bucket-owner-read, bucket-owner-full-control", false},
+    {"api-version", "2006-03-01", false},
+    {"bucket-object-lock-enabled", "false", false},
+    {"bypass-governance-retention", "false", false},
+    {"checksum-algorithm", NULL, false},
+    {"checksum-mode", NULL, false},
+    {"checksum-type", NULL, false},
+    {"content-sha256", NULL, false},
+    {"copy-source", NULL, true},
+    {"copy-source-if-match", NULL, true},
+    {"copy-source-if-modified-since", NULL, true},
+    {"copy-source-if-none-match", NULL, true},
+    {"copy-source-if-unmodified-since", NULL, true},
+    {"copy-source-range", NULL, true},
+    {"date", NULL, false},
+    {"decoded-content-length", NULL, true},
+    {"expected-bucket-owner", NULL, false},
+    {"metadata-directive", NULL, true},
+    {"mp-object-size", NULL, true},
+    {"object-ownership", "BucketOwnerEnforced", false},
+    {"optional-object-attributes", NULL, false},
+    {"request-payer", NULL, false},
+    {"sdk-checksum-algorithm", NULL, false},
+    {"security-token", NULL, false},
+    {"source-expected-bucket-owner", NULL, false},
+    {"storage-class", "STANDARD", false},
+    {"tagging-directive", "COPY", false},
+    {"trailer", NULL, true},
+    {"user-agent", NULL, false},
 };
 
 static const char amz[] = "x-amz-", sums[] = "x-amz-checksum-", own[] = "x-amz-meta-";
@@ -137,28 +141,10 @@ struct looking {
     const char *only;    /* what the value could be; NULL: the name is unknown */
 };
 
-/* A checksum that a signer without the body put into the address is no word about the body: S3
- * passes over it, too. */
-static bool query_is_known(const struct operation *operation, const char *name)
+static void refuse(struct looking *looking, const char *name, const struct header *known)
 {
-    bool known =
-        begins(name, sums) || (operation->mark != NULL && strcmp(name, operation->mark) == 0);
-    for (unsigned i = 0; !known && i < COUNT_OF(any_query); i++) {
-        known = strcasecmp(name, any_query[i]) == 0;
-    }
-    for (unsigned i = 0; !known && i < QUERIES_MAX && operation->queries[i] != NULL; i++) {
-        known = strcmp(name, operation->queries[i]) == 0;
-    }
-    return known;
-}
-
-static void look_at_query(void *argument, const char *name, const char *value)
-{
-    struct looking *looking = argument;
-    (void)value;
-    if (looking->unknown == NULL && !query_is_known(looking->operation, name)) {
-        looking->unknown = name;
-    }
+    looking->unknown = name;
+    looking->only = known != NULL ? known->only : NULL;
 }
 
 /* Whether the value is one of the words between ", ". */
@@ -186,6 +172,51 @@ static const struct header *find_header(const char *name)
     return NULL;
 }
 
+/* No x-amz- header turns a read into something else, so those of clients to come are passed over.
+ * Not a key that the answer is to be opened with, and no condition. */
+static bool is_passed_over(const struct operation *operation, const char *name)
+{
+    return strcmp(operation->method, "GET") == 0 && !begins(name, "x-amz-server-side-encryption") &&
+           !begins(name, "x-amz-if-");
+}
+
+static bool is_fine(const struct operation *operation, const struct header *known, const char *name,
+                    const char *value)
+{
+    return known != NULL ? known->only == NULL || is_one_of(value, known->only)
+                         : is_passed_over(operation, name);
+}
+
+/* A checksum that a signer without the body put into the address is no word about the body: S3
+ * passes over it, too. */
+static bool query_is_known(const struct operation *operation, const char *name)
+{
+    bool known =
+        begins(name, sums) || (operation->mark != NULL && strcmp(name, operation->mark) == 0);
+    for (unsigned i = 0; !known && i < COUNT_OF(any_query); i++) {
+        known = strcasecmp(name, any_query[i]) == 0;
+    }
+    for (unsigned i = 0; !known && i < QUERIES_MAX && operation->queries[i] != NULL; i++) {
+        known = strcmp(name, operation->queries[i]) == 0;
+    }
+    return known;
+}
+
+static void look_at_query(void *argument, const char *name, const char *value)
+{
+    struct looking *looking = argument;
+    if (looking->unknown != NULL || query_is_known(looking->operation, name)) {
+        return;
+    }
+    bool header = begins(name, amz) && !begins(name, own);
+    const struct header *known = header ? find_header(name) : NULL;
+    if (!header || (known != NULL && known->acts)) {
+        refuse(looking, name, NULL);
+    } else if (!is_fine(looking->operation, known, name, value)) {
+        refuse(looking, name, known);
+    }
+}
+
 static bool is_condition(const char *name)
 {
     return strcasecmp(name, "If-Match") == 0 || strcasecmp(name, "If-None-Match") == 0 ||
@@ -199,18 +230,28 @@ static void look_at_header(void *argument, const char *name, const char *value)
     const struct operation *operation = looking->operation;
     enum checksum_kind kind;
     if (is_condition(name) && !operation->conditional && strcmp(operation->method, "GET") != 0) {
-        looking->unknown = name;
-        looking->only = NULL;
+        refuse(looking, name, NULL);
     }
     if (looking->unknown != NULL || !begins(name, amz) || begins(name, own) ||
         checksum_kind_of(name, &kind)) {
         return;
     }
     const struct header *known = find_header(name);
-    if (known == NULL || (known->only != NULL && !is_one_of(value, known->only))) {
-        looking->unknown = name;
-        looking->only = known != NULL ? known->only : NULL;
+    if (!is_fine(operation, known, name, value)) {
+        refuse(looking, name, known);
     }
+}
+
+/* what: "query" or "header". */
+static int fail(struct request *request, const struct looking *looking, const char *what)
+{
+    struct arena *arena = request->call.arena;
+    return s3_fail_with(
+        request, S3_NOT_IMPLEMENTED,
+        looking->only != NULL
+            ? arena_printf(arena, "%s can only be %s here", looking->unknown, looking->only)
+            : arena_printf(arena, "The %s %s is not known here for this request", what,
+                           looking->unknown));
 }
 
 int s3_allow(struct request *request, const char *bucket, const char *key)
@@ -220,21 +261,10 @@ int s3_allow(struct request *request, const char *bucket, const char *key)
     if (looking.operation == NULL) {
         return s3_fail(request, S3_NOT_IMPLEMENTED);
     }
-    struct arena *arena = request->call.arena;
     request_query_each(request, look_at_query, &looking);
     if (looking.unknown != NULL) {
-        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
-                            arena_printf(arena, "The query %s is not known here for this request",
-                                         looking.unknown));
+        return fail(request, &looking, "query");
     }
     request_header_each(request, look_at_header, &looking);
-    if (looking.unknown == NULL) {
-        return 0;
-    }
-    return s3_fail_with(
-        request, S3_NOT_IMPLEMENTED,
-        looking.only != NULL
-            ? arena_printf(arena, "%s can only be %s here", looking.unknown, looking.only)
-            : arena_printf(arena, "The header %s is not known here for this request",
-                           looking.unknown));
+    return looking.unknown != NULL ? fail(request, &looking, "header") : 0;
 }

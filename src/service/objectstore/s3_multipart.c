@@ -26,11 +26,35 @@ static int fail_upload(struct request *request, const char *bucket, int code)
     return s3_fail_object(request, bucket, code);
 }
 
+/* Whether the condition holds now, so that who can't win sends no parts. What counts is whether it
+ * holds once they are joined, and is said again then. */
+static int check_condition(struct request *request, const char *bucket, const char *key,
+                           const struct blob_condition *condition)
+{
+    struct blob_stat stat;
+    if (!condition->if_none_match && condition->if_match == NULL) {
+        return 0;
+    }
+    int error = blob_stat(s3_store(request)->blobs, bucket, key, &stat);
+    if (condition->if_none_match && error == ERR_NOT_FOUND) {
+        return 0;
+    }
+    if (error != 0) {
+        return s3_fail_object(request, bucket, error);
+    }
+    bool holds = !condition->if_none_match && (strcmp(condition->if_match, "*") == 0 ||
+                                               strcmp(condition->if_match, stat.etag) == 0);
+    return holds ? 0 : s3_fail(request, S3_PRECONDITION);
+}
+
 int s3_multipart_create(struct request *request, const char *bucket, const char *key)
 {
+    struct blob_condition condition;
     struct blob_meta meta = {0};
     char id[BLOB_UPLOAD_ID_MAX];
-    int error = s3_meta_read(request, &meta);
+    int error = s3_condition(request, &condition);
+    error = error != 0 ? error : check_condition(request, bucket, key, &condition);
+    error = error != 0 ? error : s3_meta_read(request, &meta);
     if (error != 0) {
         return error;
     }

@@ -81,11 +81,12 @@ static int read_query(struct request *request, struct page *page)
     const char *prefix = request_query(request, "prefix");
     const char *key = request_query(request, "key-marker");
     const char *id = request_query(request, "upload-id-marker");
+    const char *delimiter = request_query(request, "delimiter");
     int64_t max = PAGE_MAX;
     if (request_query_number(request, "max-uploads", 0, INT32_MAX, PAGE_MAX, &max) != 0) {
         return s3_fail_with(request, S3_ARGUMENT, "max-uploads must be a number from 0");
     }
-    if (request_query(request, "delimiter") != NULL) {
+    if (delimiter != NULL && delimiter[0] != '\0') {
         return s3_fail_with(request, S3_NOT_IMPLEMENTED, "Uploads are listed without delimiter");
     }
     page->prefix = prefix != NULL ? prefix : "";
