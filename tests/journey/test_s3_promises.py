@@ -252,6 +252,16 @@ def test_headers_may_stand_in_the_query_where_they_change_nothing(key, s3, bucke
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
 
 
+def test_a_bucket_is_made_with_or_without_a_slash(key, s3, bucket):
+    body = b'<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-west-1' \
+           b"</LocationConstraint></CreateBucketConfiguration>"
+    for name, path in ((f"{bucket}-a", f"{bucket}-a"), (f"{bucket}-b", f"{bucket}-b/"), (f"{bucket}-c", f"{bucket}-c/")):
+        assert ask(key, "PUT", path, body=b"" if path.endswith("c/") else body) == (200, None)
+        s3.head_bucket(Bucket=name)
+        assert ask(key, "DELETE", path) == (204, None)
+    assert ask(key, "PUT", f"{bucket}-d/", {"acl": ""}) == UNKNOWN
+
+
 def test_buckets_are_listed_in_pages(key, s3, bucket):
     names = sorted(f"{bucket}-{number}" for number in range(5))
     for name in names:

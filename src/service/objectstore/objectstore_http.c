@@ -180,9 +180,6 @@ static int put(struct request *request)
     if (error != 0) {
         return error;
     }
-    if (key[0] == '\0') {
-        return create_bucket(request, bucket);
-    }
     if (request_header(request, "x-amz-copy-source") == NULL) {
         return put_object(request);
     }
@@ -266,6 +263,7 @@ static const struct route routes[] = {
     S3_ROW("OPTIONS", "/s3/{bucket}", 0, preflight, NULL),
     S3_ROW("GET", "/s3/{bucket}", 0, get, NULL),
     S3_ROW("PUT", "/s3/{bucket}", S3_XML_BODY_BYTES_MAX, put_bucket, NULL),
+    S3_ROW("PUT", "/s3/{bucket}/", S3_XML_BODY_BYTES_MAX, put_bucket, NULL),
     S3_ROW("POST", "/s3/{bucket}", S3_XML_BODY_BYTES_MAX, post, NULL),
     S3_ROW("DELETE", "/s3/{bucket}", 0, delete, NULL),
     S3_ROW("OPTIONS", S3_OBJECT, 0, preflight, NULL),

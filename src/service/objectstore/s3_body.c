@@ -195,8 +195,7 @@ static int body_open(struct request *request, void **ret_state)
     if (error != 0) {
         return error;
     }
-    bool copies = request_header(request, "x-amz-copy-source") != NULL;
-    if (!copies && key[0] != '\0') {
+    if (request_header(request, "x-amz-copy-source") == NULL) {
         error = read_header(request, body);
         error = error != 0 ? error : open_writer(request, bucket, key, body);
     }
