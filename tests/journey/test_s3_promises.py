@@ -262,6 +262,16 @@ def test_a_bucket_is_made_with_or_without_a_slash(key, s3, bucket):
     assert ask(key, "PUT", f"{bucket}-d/", {"acl": ""}) == UNKNOWN
 
 
+def test_refusals_say_what_is_wrong(key, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    copy = {"Bucket": f"{bucket}-none", "Key": "k"}
+    assert refused(s3.copy_object, **copy, CopySource=f"{bucket}/k") == ("NoSuchBucket", 404)
+    assert refused(s3.copy_object, **copy, CopySource=f"{bucket}/none") == ("NoSuchBucket", 404)
+    assert refused(s3.copy_object, Bucket=bucket, Key="c", CopySource=f"{bucket}/none") == ("NoSuchKey", 404)
+    assert refused(s3.copy_object, Bucket=bucket, Key="c", CopySource=f"{bucket}-none/k") == ("NoSuchBucket", 404)
+    assert ask(key, "PUT", f"{bucket}/k", headers={"x-amz-meta-no\x01te": "x"}, body=b"x") == (400, "InvalidArgument")
+
+
 def test_buckets_are_listed_in_pages(key, s3, bucket):
     names = sorted(f"{bucket}-{number}" for number in range(5))
     for name in names:

@@ -116,6 +116,16 @@ static int read_directive(struct request *request, bool *ret_replace)
                               "x-amz-metadata-directive must be COPY or REPLACE");
 }
 
+/* Of what is missing, the bucket that is written to is told first. */
+static int fail_copy(struct request *request, const char *source_bucket, const char *bucket,
+                     int code)
+{
+    int64_t created_ms = 0;
+    bool there = code != ERR_NOT_FOUND ||
+                 blob_bucket_stat(s3_store(request)->blobs, bucket, &created_ms) == 0;
+    return s3_fail_object(request, there ? source_bucket : bucket, code);
+}
+
 int s3_copy(struct request *request, const struct s3_access *access, const char *bucket,
             const char *key)
 {
@@ -141,7 +151,7 @@ int s3_copy(struct request *request, const struct s3_access *access, const char 
     }
     error = blob_copy_if(s3_store(request)->blobs, source.bucket, source.key, source.if_match,
                          bucket, key, replace ? &meta : NULL, &condition, &stat);
-    return error != 0 ? s3_fail_object(request, source.bucket, error)
+    return error != 0 ? fail_copy(request, source.bucket, bucket, error)
                       : reply_copy(request, "CopyObjectResult", &stat);
 }
 

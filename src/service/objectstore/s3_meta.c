@@ -77,15 +77,21 @@ static void add_encoding(struct reading *reading, const char *name, const char *
     buffer_done(&list);
 }
 
+static bool holds_control(const char *text)
+{
+    while (*text != '\0' && iscntrl((unsigned char)*text) == 0) {
+        text++;
+    }
+    return *text != '\0';
+}
+
 static void look_at(void *argument, const char *name, const char *value)
 {
     struct reading *reading = argument;
     if (!is_kept(reading, name, value)) {
         return;
     }
-    for (const char *at = value; *at != '\0'; at++) {
-        reading->bad |= iscntrl((unsigned char)*at) != 0;
-    }
+    reading->bad |= holds_control(name) || holds_control(value);
     if (strncasecmp(name, user_prefix, sizeof user_prefix - 1) == 0) {
         reading->user_bytes += strlen(name) - (sizeof user_prefix - 1) + strlen(value);
     }
