@@ -129,13 +129,14 @@ static const char *words_of(enum blob_mirrored outcome)
         return "is damaged and was left out";
     case BLOB_MIRRORED_LOST:
         return "has wrong bytes, and can't be copied again: what it is a copy of is damaged, too, "
-               "or gone";
+               "older, or gone";
     case BLOB_MIRRORED_UNEQUAL:
         return "has other bytes than what it is a copy of, and nothing tells which are right: "
                "remove the one that is wrong";
     case BLOB_MIRRORED_ALREADY:
     case BLOB_MIRRORED_READ:
     case BLOB_MIRRORED_NOW:
+    case BLOB_MIRRORED_KEPT:
         break;
     }
     return NULL;
@@ -153,9 +154,10 @@ static void count(struct backup_objects *sums, uint64_t bytes, enum blob_mirrore
     bool wrong = outcome >= BLOB_MIRRORED_DAMAGED;
     sums->seen++;
     sums->was_read += outcome != BLOB_MIRRORED_ALREADY && outcome != BLOB_MIRRORED_NOW &&
-                              outcome != BLOB_MIRRORED_DAMAGED
+                              outcome != BLOB_MIRRORED_KEPT && outcome != BLOB_MIRRORED_DAMAGED
                           ? 1
                           : 0;
+    sums->kept += outcome == BLOB_MIRRORED_KEPT ? 1 : 0;
     sums->copied += copied ? 1 : 0;
     sums->copied_bytes += copied ? bytes : 0;
     sums->mended += again ? 1 : 0;
@@ -180,17 +182,21 @@ static int visit(void *argument, const char *path, uint64_t bytes, enum blob_mir
 static void tell(struct copying *copying, const struct backup_objects *before)
 {
     const struct backup_objects *sums = copying->sums;
-    char bytes[PROGRESS_BYTES_SIZE], read[96] = "";
+    char bytes[PROGRESS_BYTES_SIZE], read[96] = "", kept[64] = "";
     if (sums->read.turns > 0) {
         (void)snprintf(read, sizeof read,
                        ", %llu read (%llu had wrong bytes and were copied again)",
                        (unsigned long long)(sums->was_read - before->was_read),
                        (unsigned long long)(sums->mended - before->mended));
     }
-    progress_end(&copying->progress, "%llu copied (%s), %llu looked at%s, %llu damaged",
+    if (sums->kept > before->kept) {
+        (void)snprintf(kept, sizeof kept, ", %llu left, since they are newer",
+                       (unsigned long long)(sums->kept - before->kept));
+    }
+    progress_end(&copying->progress, "%llu copied (%s), %llu looked at%s%s, %llu damaged",
                  (unsigned long long)(sums->copied - before->copied),
                  progress_bytes(sums->copied_bytes - before->copied_bytes, bytes),
-                 (unsigned long long)(sums->seen - before->seen), read,
+                 (unsigned long long)(sums->seen - before->seen), read, kept,
                  (unsigned long long)(sums->damaged - before->damaged));
 }
 
@@ -200,7 +206,7 @@ int backup_objects_copy(struct blob_store *from, struct blob_store *to, const ch
     struct backup_objects before = *sums;
     struct copying copying = {.sums = sums};
     progress_begin(&copying.progress, label);
-    const struct blob_mirror mirror = {visit, &copying, sums->read};
+    const struct blob_mirror mirror = {visit, &copying, sums->read, sums->keep_newer};
     struct problem found = {0};
     int error = blob_mirror(from, to, bucket, &mirror, &found);
     if (error != 0) {

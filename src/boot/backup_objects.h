@@ -4,6 +4,7 @@
 
 #include "backend/blob/blob.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct command_line;
@@ -13,11 +14,13 @@ struct problem;
  * prime, so that one of any number of days apart (but a multiple of it) comes to every turn. */
 enum { BACKUP_NAMED_MAX = 20, BACKUP_TURNS = 31 };
 
-/* read: which of the objects that are there already are to be read. The rest is counted: damaged
- * are those that were left out, and copies whose bytes are wrong and could not be copied again. */
+/* read: which of the objects that are there already are to be read. The rest is counted: kept are
+ * those that were newer where they were to be copied to; damaged are those that were left out, and
+ * copies whose bytes are wrong and could not be copied again. */
 struct backup_objects {
     struct blob_share read;
-    uint64_t seen, copied, copied_bytes, was_read, mended, damaged;
+    bool keep_newer; /* copies go back into a store that may be written to (struct blob_mirror) */
+    uint64_t seen, copied, copied_bytes, was_read, mended, kept, damaged;
 };
 
 /* All of them where the line says --verify, else none. */

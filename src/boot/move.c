@@ -171,7 +171,7 @@ int command_move(const struct command_line *line)
         (void)fprintf(stderr, "tutti: --from can be sqlite:PATH, file:DIR or s3://…\n");
         return EXIT_USAGE;
     }
-    struct backup_objects sums = {.read = backup_read_all(line)};
+    struct backup_objects sums = {.read = backup_read_all(line), .keep_newer = true};
     if (database && sums.read.turns > 0) {
         (void)fprintf(stderr, "tutti: --verify is for objects: --from file:DIR or s3://…\n");
         return EXIT_USAGE;

@@ -377,7 +377,7 @@ int command_restore(const struct command_line *line)
     struct restore restore = {.line = line,
                               .path = line->words[line->word_count - 1],
                               .secret = &secret,
-                              .sums = {.read = backup_read_all(line)}};
+                              .sums = {.read = backup_read_all(line), .keep_newer = true}};
     place_of(line->config, &restore.place);
     name_targets(&restore);
     int error = restore_recover(&restore);

@@ -146,16 +146,29 @@ static int count_mirrored(void *argument, const char *path, uint64_t length,
     return 0;
 }
 
-/* turns 0: nothing that is there is read; 1: all of it. */
-static struct mirrored mirror_share(unsigned turns, unsigned turn)
+static struct mirrored mirror_between(struct blob_store *from, struct blob_store *to,
+                                      struct blob_mirror how)
 {
     struct mirrored seen = {.counts = {0}};
     struct problem problem = {0};
-    const struct blob_mirror how = {count_mirrored, &seen, {turns, turn}};
-    if (blob_mirror(live, copies, NULL, &how, &problem) != 0) {
+    how.visit = count_mirrored;
+    how.argument = &seen;
+    if (blob_mirror(from, to, NULL, &how, &problem) != 0) {
         fail_msg("blob_mirror: %s", problem.detail);
     }
     return seen;
+}
+
+/* turns 0: nothing that is there is read; 1: all of it. */
+static struct mirrored mirror_share(unsigned turns, unsigned turn)
+{
+    return mirror_between(live, copies, (struct blob_mirror){.read = {turns, turn}});
+}
+
+/* The copies go back to where they are of, and all that is there is read. */
+static struct mirrored mirror_back(void)
+{
+    return mirror_between(copies, live, (struct blob_mirror){.read = {1, 0}, .keep_newer = true});
 }
 
 static struct mirrored mirror(void)
@@ -186,6 +199,15 @@ static void flip(const char *store, const char *name, off_t at)
     }
     assert_int_equal(pwrite(fd, three, sizeof three, at), sizeof three);
     (void)close(fd);
+}
+
+/* Older than any other. */
+static void make_old(const char *store, const char *name)
+{
+    char path[256];
+    const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    (void)snprintf(path, sizeof path, "%s/%s/objects/media/%s.obj", folder, store, name);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
 static int check_live(const char *key)
@@ -316,6 +338,82 @@ static void parts_that_were_alike_tell_their_hash(void **state)
     assert_found(sealing ? BLOB_MIRRORED_MENDED : BLOB_MIRRORED_UNEQUAL);
 }
 
+static void what_is_newer_is_kept_where_copies_go_back(void **state)
+{
+    (void)state;
+    put("one", OBJECT_BYTES);
+    put("two", OBJECT_BYTES);
+    (void)mirror();
+    put("one", 1000);
+    flip("live", "two", OBJECT_BYTES / 2);
+    struct mirrored seen = mirror_back();
+    assert_int_equal(seen.counts[BLOB_MIRRORED_KEPT], 1);
+    assert_int_equal(seen.counts[BLOB_MIRRORED_MENDED], 1);
+    assert_true(is_whole(live, "one", 1000));
+    assert_true(is_whole(live, "two", OBJECT_BYTES));
+
+    flip("live", "one", 500); /* newer and wrong: it is told, and the older one stays another */
+    assert_int_equal(mirror_back().counts[BLOB_MIRRORED_LOST], 1);
+    make_old("live", "one");
+    assert_int_equal(mirror_back().counts[BLOB_MIRRORED_NOW], 1);
+    assert_true(is_whole(live, "one", OBJECT_BYTES));
+
+    make_old("live", "one"); /* it is the same one, whatever its time */
+    assert_int_equal(mirror_back().counts[BLOB_MIRRORED_READ], 2);
+}
+
+static void what_is_newer_and_can_not_be_read_comes_back(void **state)
+{
+    (void)state;
+    struct stat status;
+    char path[128];
+    put("one", OBJECT_BYTES);
+    (void)mirror();
+    (void)snprintf(path, sizeof path, "%s/live/objects/media/one.obj", folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(truncate(path, status.st_size - 1), 0); /* which makes it newer, too */
+    assert_int_equal(mirror_back().counts[BLOB_MIRRORED_NOW], 1);
+    assert_true(is_whole(live, "one", OBJECT_BYTES));
+}
+
+static void copies_follow_a_clock_that_was_put_back(void **state)
+{
+    (void)state;
+    put("one", OBJECT_BYTES);
+    (void)mirror();
+    put("one", 1000);
+    make_old("live", "one");
+    assert_int_equal(mirror().counts[BLOB_MIRRORED_NOW], 1);
+    assert_true(is_whole(copies, "one", 1000));
+}
+
+static void put_part(const char *upload_id, size_t length, struct blob_part *ret_part)
+{
+    struct blob_writer *writer = NULL;
+    struct blob_stat stat;
+    assert_int_equal(blob_multipart_put_open(live, BLOB_MEDIA, "parts", upload_id, 1, &writer), 0);
+    assert_int_equal(blob_put_write(writer, bytes, length), 0);
+    assert_int_equal(blob_put_commit(writer, false, &stat), 0);
+    ret_part->number = 1;
+    memcpy(ret_part->etag, stat.etag, sizeof stat.etag);
+}
+
+static void a_part_that_was_sent_again_is_kept(void **state)
+{
+    (void)state;
+    char upload_id[BLOB_UPLOAD_ID_MAX];
+    struct blob_part part;
+    struct blob_stat stat;
+    assert_int_equal(blob_multipart_create(live, BLOB_MEDIA, "parts", NULL, upload_id), 0);
+    put_part(upload_id, 1000, &part);
+    (void)mirror();
+    put_part(upload_id, 2000, &part);
+    assert_int_equal(mirror_back().counts[BLOB_MIRRORED_KEPT], 1);
+    assert_int_equal(
+        blob_multipart_complete(live, BLOB_MEDIA, "parts", upload_id, &part, 1, &stat, NULL), 0);
+    assert_true(is_whole(live, "parts", 2000));
+}
+
 static void shares_come_to_each_object_once(void **state)
 {
     (void)state;
@@ -345,6 +443,10 @@ int main(int argc, char **argv)
         between_stores(rotten_copies_are_found_by_reading_and_copied_again),
         between_stores(what_nobody_can_mend_is_told),
         between_stores(parts_that_were_alike_tell_their_hash),
+        between_stores(what_is_newer_is_kept_where_copies_go_back),
+        between_stores(what_is_newer_and_can_not_be_read_comes_back),
+        between_stores(copies_follow_a_clock_that_was_put_back),
+        between_stores(a_part_that_was_sent_again_is_kept),
         between_stores(shares_come_to_each_object_once),
     };
     sealing = argc > 1 && strcmp(argv[1], "--seal") == 0;

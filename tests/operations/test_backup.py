@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 
+import boto3
 import pytest
 import requests
 
@@ -525,6 +526,34 @@ def test_copies_that_rotted_are_read_and_mended(stopped, key_file, tmp_path):
         time.sleep(1.1)  # what is put aside has the second in its name
     alone = run_tutti("backup", str(tmp_path / "alone"), "--key-file", str(key_file), "--verify", data=data, check=False)
     assert alone.returncode == 2 and "--verify needs --blobs" in alone.stderr
+
+
+def test_what_goes_back_leaves_what_is_newer(own_server, key_file, tmp_path):
+    """Outside buckets are the only ones whose objects are replaced under their name."""
+    server = own_server()
+    words = run_tutti("s3", "key", "add", "studio", data=server.data).stdout.split()
+    client = boto3.client("s3", endpoint_url=server.url + "/s3", region_name="us-east-1", aws_access_key_id=words[2],
+                          aws_secret_access_key=words[4])
+    client.create_bucket(Bucket="mine")
+    for key in ("new", "bad", "off"):
+        client.put_object(Bucket="mine", Key=key, Body=b"the first of " * 20)
+    blobs = tmp_path / "blobs"
+    backup(server.data, tmp_path / "backup", key_file, "--blobs", str(blobs))
+    client.put_object(Bucket="mine", Key="new", Body=b"the second")
+    client.delete_object(Bucket="mine", Key="off")
+    rot(server.data / "objects" / "objects" / "mine" / "bad.obj")
+
+    def is_right():
+        return (client.get_object(Bucket="mine", Key="new")["Body"].read() == b"the second" and
+                all(client.get_object(Bucket="mine", Key=key)["Body"].read() == b"the first of " * 20 for key in ("bad", "off")))
+
+    mended = run_tutti("migrate", "--from", f"file:{blobs}", "--to", f"file:{server.data}/objects", "--verify", data=server.data)
+    assert "1 left, since they are newer" in mended.stderr and is_right()
+    assert server.stop() == 0
+    restored = restore(server.data, tmp_path / "backup", key_file, "--blobs", str(blobs), "--replace")
+    assert "1 left, since they are newer" in restored.stderr
+    server.start()
+    assert is_right()
 
 
 def test_each_copy_is_read_once_in_a_month_of_backups(stopped, key_file, tmp_path):

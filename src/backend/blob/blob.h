@@ -243,24 +243,30 @@ enum blob_mirrored {
     BLOB_MIRRORED_ALREADY, /* it is there */
     BLOB_MIRRORED_READ,    /* it is there and was read: its bytes are right */
     BLOB_MIRRORED_NOW,     /* it was copied */
+    BLOB_MIRRORED_KEPT,    /* a newer one is there, and stays */
     BLOB_MIRRORED_MENDED,  /* the bytes there were wrong: it was copied again */
     BLOB_MIRRORED_DAMAGED, /* it is damaged in `from`, and was left out */
-    BLOB_MIRRORED_LOST, /* the bytes there are wrong, and in `from` it is damaged, too, or gone */
+    BLOB_MIRRORED_LOST,    /* the bytes there are wrong, and in `from` it is damaged, too, older, or
+                              gone */
     BLOB_MIRRORED_UNEQUAL, /* the two have other bytes, and nothing tells which are right */
 };
 struct blob_mirror {
     int (*visit)(void *argument, const char *path, uint64_t bytes, enum blob_mirrored outcome);
     void *argument;
     struct blob_share read; /* of what is there already: this is read */
+    bool keep_newer;        /* `to` may be written to, and what is newer there is right */
 };
 /* Makes `to` hold what `from` holds: every object, or those of one bucket, and the uploads in
  * parts. What is missing in `to`, or is another there, is copied with ETag, types and time; nothing
- * is removed, and what vanishes from `from` meanwhile is passed over. A share of what is there
- * already is read, also of what is in `to` alone, and what has rotted there is copied again. Each
- * object is told to visit (its path is the engine's own), but those in `to` alone only when they
- * were read. visit returning non-zero ends it and is returned; any other failure has words that
- * name the object and the place. Where an S3 store is one of them, an object gets a new time, and a
- * new ETag where its old one was of parts; uploads in parts are left behind. */
+ * is removed, and what vanishes from `from` meanwhile is passed over. With keep_newer another
+ * object that is newer in `to`, and can be read, is kept, also one that comes there meanwhile (of
+ * two folders alone); without it `to` follows `from`, even where that one's clock was put back. A
+ * share of what is there already is read, also of what is in `to` alone, and what has rotted there
+ * is copied again. Each object is told to visit (its path is the engine's own), but those in `to`
+ * alone only when they were read. visit returning non-zero ends it and is returned; any other
+ * failure has words that name the object and the place. Where an S3 store is one of them, an object
+ * gets a new time, and a new ETag where its old one was of parts; uploads in parts are left behind.
+ */
 int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
                 const struct blob_mirror *mirror, struct problem *problem);
 

@@ -1,7 +1,8 @@
 /* Mirroring of the file engine (blob.h): one store's folder is made to hold what another's holds.
  * Files are taken as they are, bytes and trailer, so that ETags, types and whatever the store made
  * of the bytes stay; their times are kept too, since the sweep judges by them. Since a file never
- * changes (invariant 2), one of the same path, length and trailer is the same object. Disks change
+ * changes (invariant 2), one of the same path, length and trailer is the same object; another one
+ * is copied, or kept where it is newer and that was asked for. Disks change
  * files all the same: so a share of those that are there is read, and copied again where its bytes
  * are not what its trailer says. Those that are in `to` alone (of objects that were deleted since)
  * are gone through at the end.
@@ -60,14 +61,20 @@ static bool same_trailer(int left, int right, off_t bytes)
            memcmp(trailers[0], trailers[1], BLOB_TRAILER_BYTES) == 0;
 }
 
-/* The file of this path in `to`, if it is the same object; else negative. */
-static int open_same(const struct mirroring *mirroring, int from, const struct stat *status)
+static bool is_same(int from, const struct stat *status, int to)
 {
-    int to CLEANUP_CLOSE = blob_file_open_beneath(mirroring->base, mirroring->path, O_RDONLY);
     struct stat there;
-    bool same = to >= 0 && fstat(to, &there) == 0 && there.st_size == status->st_size &&
-                same_trailer(from, to, status->st_size);
-    return same ? TAKE_FD(to) : -1;
+    return fstat(to, &there) == 0 && there.st_size == status->st_size &&
+           same_trailer(from, to, status->st_size);
+}
+
+static bool is_newer(const struct stat *status, int to)
+{
+    struct stat there;
+    const struct timespec *ours = &status->st_mtim;
+    return fstat(to, &there) == 0 &&
+           (there.st_mtim.tv_sec > ours->tv_sec ||
+            (there.st_mtim.tv_sec == ours->tv_sec && there.st_mtim.tv_nsec > ours->tv_nsec));
 }
 
 /* Whether the bytes are what the trailer says (blob_check_source), and the headers. ERR_UNSUPPORTED
@@ -110,21 +117,39 @@ static int compare(int left, int right, off_t bytes)
     return 0;
 }
 
-static int fill(struct mirroring *mirroring, struct file_writer *writer, int from,
-                const struct stat *status, const struct blob_stat *stat)
+/* An object of `from`, and what `to` has of its path. */
+struct pair {
+    int from, there; /* there: ERR_NOT_FOUND where there is none */
+    struct stat status;
+    struct blob_stat stat;
+    struct blob_stat stat_there; /* no ETag: it can't be read */
+};
+
+/* Where `to` is written to, what comes there after it was looked at is newer. */
+static struct blob_condition condition_of(const struct mirroring *mirroring,
+                                          const struct pair *pair)
 {
-    const struct timespec times[2] = {status->st_atim, status->st_mtim};
-    int error = blob_file_writer_splice(writer, from, (uint64_t)status->st_size);
-    error = error != 0 ? error : check_bytes(mirroring, writer->fd, stat);
+    const char *etag = pair->stat_there.etag;
+    return (struct blob_condition){
+        .if_none_match = mirroring->mirror->keep_newer && pair->there == ERR_NOT_FOUND,
+        .if_match = mirroring->mirror->keep_newer && etag[0] != '\0' ? etag : NULL};
+}
+
+static int fill(struct mirroring *mirroring, struct file_writer *writer, const struct pair *pair)
+{
+    const struct timespec times[2] = {pair->status.st_atim, pair->status.st_mtim};
+    const struct blob_condition condition = condition_of(mirroring, pair);
+    int error = blob_file_writer_splice(writer, pair->from, (uint64_t)pair->status.st_size);
+    error = error != 0 ? error : check_bytes(mirroring, writer->fd, &pair->stat);
     error = error == ERR_UNSUPPORTED ? 0 : error; /* nothing tells: it is taken as it is */
     if (error == 0 && (futimens(writer->fd, times) != 0 || fsync(writer->fd) != 0)) {
         error = error_from_errno(errno);
     }
-    return error != 0 ? error : blob_file_writer_publish(writer, &(struct blob_condition){0});
+    return error != 0 ? error : blob_file_writer_publish(writer, &condition);
 }
 
-static int copy_file(struct mirroring *mirroring, int from, const struct stat *status,
-                     const struct blob_stat *stat)
+/* ERR_CORRUPT: it is damaged in `from`; ERR_PRECONDITION: `to` was written to meanwhile. */
+static int write_file(struct mirroring *mirroring, const struct pair *pair)
 {
     int base = fcntl(mirroring->base, F_DUPFD_CLOEXEC, 3);
     if (base < 0) {
@@ -135,7 +160,7 @@ static int copy_file(struct mirroring *mirroring, int from, const struct stat *s
     if (error != 0) {
         return error;
     }
-    error = fill(mirroring, writer, from, status, stat);
+    error = fill(mirroring, writer, pair);
     int cause = errno;
     if (error != 0) {
         (void)unlinkat(mirroring->to->temporary, writer->temporary, 0);
@@ -145,41 +170,78 @@ static int copy_file(struct mirroring *mirroring, int from, const struct stat *s
     return error;
 }
 
-/* Reads the copy that is there. What a disk can't read any more is as bad as what it has wrong. */
-static int read_copy(struct mirroring *mirroring, int from, int there, const struct stat *status,
-                     const struct blob_stat *stat, enum blob_mirrored *ret_outcome)
+static int copy_file(struct mirroring *mirroring, const struct pair *pair, enum blob_mirrored done,
+                     enum blob_mirrored *ret_outcome)
 {
-    int error = check_bytes(mirroring, there, stat);
+    int error = write_file(mirroring, pair);
+    bool meanwhile = mirroring->mirror->keep_newer &&
+                     (error == ERR_PRECONDITION || (error == ERR_NOT_FOUND && pair->there >= 0));
+    *ret_outcome = meanwhile ? BLOB_MIRRORED_KEPT : done;
+    return meanwhile ? 0 : error;
+}
+
+/* Reads the copy that is there. What a disk can't read any more is as bad as what it has wrong. */
+static int read_copy(struct mirroring *mirroring, const struct pair *pair,
+                     enum blob_mirrored *ret_outcome)
+{
+    int error = check_bytes(mirroring, pair->there, &pair->stat);
     *ret_outcome = BLOB_MIRRORED_READ;
     if (error == ERR_UNSUPPORTED) {
-        error = compare(from, there, status->st_size);
+        error = compare(pair->from, pair->there, pair->status.st_size);
         *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_UNEQUAL : BLOB_MIRRORED_READ;
         return error == ERR_CORRUPT ? 0 : error;
     }
     if (error == ERR_CORRUPT || error == ERR_IO) {
-        error = copy_file(mirroring, from, status, stat);
-        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_LOST : BLOB_MIRRORED_MENDED;
+        error = copy_file(mirroring, pair, BLOB_MIRRORED_MENDED, ret_outcome);
+        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_LOST : *ret_outcome;
         return error == ERR_CORRUPT ? 0 : error;
     }
     return error;
 }
 
-static int mirror_open(struct mirroring *mirroring, int from, struct blob_stat *stat,
+/* What is newer in `to` is kept as it is: an older one is another object, not its mending. */
+static int read_newer(struct mirroring *mirroring, const struct pair *pair,
+                      enum blob_mirrored *ret_outcome)
+{
+    int error = blob_share_has(&mirroring->mirror->read, mirroring->path)
+                    ? check_bytes(mirroring, pair->there, &pair->stat_there)
+                    : 0;
+    bool wrong = error == ERR_CORRUPT || error == ERR_IO;
+    *ret_outcome = wrong ? BLOB_MIRRORED_LOST : BLOB_MIRRORED_KEPT;
+    return wrong || error == ERR_UNSUPPORTED ? 0 : error;
+}
+
+static int mirror_pair(struct mirroring *mirroring, struct pair *pair,
                        enum blob_mirrored *ret_outcome)
 {
-    struct stat status;
-    int error = fstat(from, &status) == 0 ? blob_trailer_read(from, stat) : ERR_IO;
+    int error = pair->there >= 0 ? blob_trailer_read(pair->there, &pair->stat_there) : pair->there;
+    bool readable = error == 0;
+    if (!readable && error != ERR_NOT_FOUND && error != ERR_CORRUPT && error != ERR_IO) {
+        return error;
+    }
+    if (readable && is_same(pair->from, &pair->status, pair->there)) {
+        return blob_share_has(&mirroring->mirror->read, mirroring->path)
+                   ? read_copy(mirroring, pair, ret_outcome)
+                   : 0;
+    }
+    if (readable && mirroring->mirror->keep_newer && is_newer(&pair->status, pair->there)) {
+        return read_newer(mirroring, pair, ret_outcome);
+    }
+    return copy_file(mirroring, pair, BLOB_MIRRORED_NOW, ret_outcome);
+}
+
+static int mirror_open(struct mirroring *mirroring, int from, uint64_t *ret_bytes,
+                       enum blob_mirrored *ret_outcome)
+{
+    struct pair pair = {.from = from, .there = -1};
+    int error = fstat(from, &pair.status) == 0 ? blob_trailer_read(from, &pair.stat) : ERR_IO;
     if (error != 0) {
         return error;
     }
-    int there CLEANUP_CLOSE = open_same(mirroring, from, &status);
-    if (there < 0) {
-        *ret_outcome = BLOB_MIRRORED_NOW;
-        return copy_file(mirroring, from, &status, stat);
-    }
-    return blob_share_has(&mirroring->mirror->read, mirroring->path)
-               ? read_copy(mirroring, from, there, &status, stat, ret_outcome)
-               : 0;
+    int there CLEANUP_CLOSE = blob_file_open_beneath(mirroring->base, mirroring->path, O_RDONLY);
+    pair.there = there;
+    *ret_bytes = pair.stat.bytes;
+    return mirror_pair(mirroring, &pair, ret_outcome);
 }
 
 static int mirror_file(struct mirroring *mirroring, int folder, const char *name)
@@ -189,15 +251,15 @@ static int mirror_file(struct mirroring *mirroring, int folder, const char *name
         return from == ERR_NOT_FOUND ? 0 : from; /* deleted meanwhile */
     }
     const struct blob_mirror *mirror = mirroring->mirror;
-    struct blob_stat stat = {.bytes = 0};
+    uint64_t bytes = 0;
     enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
-    int error = mirror_open(mirroring, from, &stat, &outcome);
+    int error = mirror_open(mirroring, from, &bytes, &outcome);
     if (error == ERR_CORRUPT) {
         outcome = BLOB_MIRRORED_DAMAGED;
         error = 0;
     }
     return error != 0 ? trouble(mirroring, error, errno)
-                      : mirror->visit(mirror->argument, mirroring->path, stat.bytes, outcome);
+                      : mirror->visit(mirror->argument, mirroring->path, bytes, outcome);
 }
 
 /* A file of `to`, read if `from` has none there any more. */

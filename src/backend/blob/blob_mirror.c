@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_AT_ONCE = 500, PLAIN_ETAG_LENGTH = 32 };
+enum { KEYS_AT_ONCE = 500, PLAIN_ETAG_LENGTH = 32, COPIES_AGAIN_MAX = 3 };
 
 struct entry {
     const char *key;
@@ -56,6 +56,13 @@ static bool is_same(const struct blob_stat *here, const struct blob_stat *there)
     bool plain = is_plain(here->etag) && is_plain(there->etag);
     return here->bytes == there->bytes &&
            (plain ? strcmp(here->etag, there->etag) == 0 : there->modified_ms >= here->modified_ms);
+}
+
+/* Another one is kept where it is newer, and that was asked for. */
+static bool is_kept(const struct mirroring *mirroring, const struct blob_stat *here,
+                    const struct blob_stat *there)
+{
+    return mirroring->mirror->keep_newer && there->modified_ms > here->modified_ms;
 }
 
 struct copying {
@@ -112,12 +119,39 @@ static int write_copy(struct mirroring *mirroring, const char *key, struct blob_
     return blob_put_commit(copying.writer, false, NULL);
 }
 
-static int copy_object(struct mirroring *mirroring, const struct entry *entry)
+static int copy_once(struct mirroring *mirroring, const struct entry *entry,
+                     struct blob_stat *ret_stat)
 {
     struct blob_source source;
+    int error = blob_open(mirroring->from, mirroring->bucket, entry->key, &source, ret_stat);
+    return error != 0 ? error : write_copy(mirroring, entry->key, &source, ret_stat);
+}
+
+/* A copy gets a new time. One that was replaced in `from` while it was copied would look newer than
+ * what replaced it, and be kept by a later run: so it is copied once more. */
+static int copy_object(struct mirroring *mirroring, const struct entry *entry)
+{
+    struct blob_stat copied, now;
+    int error = copy_once(mirroring, entry, &copied);
+    for (unsigned again = 0; error == 0 && again < COPIES_AGAIN_MAX; again++) {
+        if (blob_stat(mirroring->from, mirroring->bucket, entry->key, &now) != 0 ||
+            strcmp(now.etag, copied.etag) == 0) {
+            break;
+        }
+        error = copy_once(mirroring, entry, &copied);
+    }
+    return error;
+}
+
+/* Reads the newer object that is kept in `to`: an older one is another, not its mending. */
+static int read_newer(struct mirroring *mirroring, const struct entry *entry,
+                      enum blob_mirrored *ret_outcome)
+{
     struct blob_stat stat;
-    int error = blob_open(mirroring->from, mirroring->bucket, entry->key, &source, &stat);
-    return error != 0 ? error : write_copy(mirroring, entry->key, &source, &stat);
+    int error = blob_check(mirroring->to, mirroring->bucket, entry->key, &stat);
+    bool wrong = error == ERR_CORRUPT || error == ERR_IO;
+    *ret_outcome = wrong ? BLOB_MIRRORED_LOST : BLOB_MIRRORED_KEPT;
+    return wrong || error == ERR_UNSUPPORTED ? 0 : error;
 }
 
 /* Reads the object that is there in `to`. */
@@ -134,18 +168,29 @@ static int read_object(struct mirroring *mirroring, const struct entry *entry,
     return error == ERR_CORRUPT || error == ERR_UNSUPPORTED ? 0 : error;
 }
 
-static int mirror_object(struct mirroring *mirroring, const struct entry *entry, const char *path)
+static int mirror_entry(struct mirroring *mirroring, const struct entry *entry, bool read,
+                        enum blob_mirrored *ret_outcome)
 {
     struct blob_stat there;
-    enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
     int error = blob_stat(mirroring->to, mirroring->bucket, entry->key, &there);
-    if (error == ERR_NOT_FOUND || error == ERR_CORRUPT ||
-        (error == 0 && !is_same(&entry->stat, &there))) {
-        outcome = BLOB_MIRRORED_NOW;
-        error = entry->stat.etag[0] != '\0' ? copy_object(mirroring, entry) : ERR_CORRUPT;
-    } else if (error == 0 && blob_share_has(&mirroring->mirror->read, path)) {
-        error = read_object(mirroring, entry, &outcome);
+    bool same = error == 0 && is_same(&entry->stat, &there);
+    if (error == 0 && !same && entry->stat.etag[0] != '\0' &&
+        is_kept(mirroring, &entry->stat, &there)) {
+        *ret_outcome = BLOB_MIRRORED_KEPT;
+        return read ? read_newer(mirroring, entry, ret_outcome) : 0;
     }
+    if (error == ERR_NOT_FOUND || error == ERR_CORRUPT || (error == 0 && !same)) {
+        *ret_outcome = BLOB_MIRRORED_NOW;
+        return entry->stat.etag[0] != '\0' ? copy_object(mirroring, entry) : ERR_CORRUPT;
+    }
+    return error == 0 && read ? read_object(mirroring, entry, ret_outcome) : error;
+}
+
+static int mirror_object(struct mirroring *mirroring, const struct entry *entry, const char *path)
+{
+    enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
+    bool read = blob_share_has(&mirroring->mirror->read, path);
+    int error = mirror_entry(mirroring, entry, read, &outcome);
     if (error == ERR_NOT_FOUND || error == ERR_GONE) {
         return 0; /* deleted meanwhile */
     }
