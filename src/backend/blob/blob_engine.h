@@ -7,6 +7,7 @@
 #include "backend/blob/blob.h"
 #include "backend/blob/sigv4.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 struct blob_engine {
@@ -99,6 +100,13 @@ struct blob_store {
 struct blob_writer {
     const struct blob_engine *engine;
 };
+
+/* Whether a call failed at the disk's own words: a bad sector, or a file system that finds itself
+ * damaged there. The next file may be read. */
+static inline bool blob_disk_failed(int cause)
+{
+    return cause == EIO || cause == EUCLEAN || cause == EBADMSG;
+}
 
 /* Signs a URL below the public address; bucket NULL: the address has it. */
 int blob_sign(const struct blob_store *store, const struct sigv4_credentials *credentials,

@@ -55,7 +55,8 @@ struct file_writer {
     int base;          /* owned: the folder path starts from */
     bool make_parents; /* folders of path may be made (objects), or must be there (parts) */
     bool by_descriptor;
-    int error; /* the first failure; commit answers it */
+    bool unread; /* what is spliced can't be read: it is not this file that failed */
+    int error;   /* the first failure; commit answers it */
     struct md5_ctx md5;
     uint64_t synced; /* bytes whose writing back has been started */
     struct blob_stat stat;

@@ -61,6 +61,19 @@ static bool same_trailer(int left, int right, off_t bytes)
            memcmp(trailers[0], trailers[1], BLOB_TRAILER_BYTES) == 0;
 }
 
+static int tell(const struct mirroring *mirroring, uint64_t bytes, enum blob_mirrored outcome)
+{
+    const struct blob_mirror *mirror = mirroring->mirror;
+    return mirror->visit(mirror->argument, mirroring->path, bytes, outcome);
+}
+
+/* What a disk can't read in `from` is as good as damaged there: it is told, and the rest goes on.
+ */
+static int of_source(int error)
+{
+    return error == ERR_IO ? ERR_CORRUPT : error;
+}
+
 static bool is_same(int from, const struct stat *status, int to)
 {
     struct stat there;
@@ -96,21 +109,24 @@ static int check_bytes(const struct mirroring *mirroring, int fd, const struct b
     return error != 0 ? error : blob_check_source(&source, stat);
 }
 
-/* 0; ERR_CORRUPT: they differ; or another error. */
-static int compare(int left, int right, off_t bytes)
+/* 0; ERR_CONFLICT: they differ; ERR_CORRUPT: the one in `from` can't be read, ERR_IO: the other. */
+static int compare(int from, int there, off_t bytes)
 {
     char *pieces CLEANUP_FREE = malloc(2 * (size_t)COMPARE_BYTES);
     if (pieces == NULL) {
         return ERR_NO_MEMORY;
     }
     for (off_t at = 0; at < bytes;) {
-        ssize_t got = pread(left, pieces, COMPARE_BYTES, at);
+        ssize_t got = pread(from, pieces, COMPARE_BYTES, at);
         if (got <= 0) {
-            return got < 0 ? error_from_errno(errno) : ERR_CORRUPT;
-        }
-        if (pread(right, pieces + COMPARE_BYTES, (size_t)got, at) != got ||
-            memcmp(pieces, pieces + COMPARE_BYTES, (size_t)got) != 0) {
             return ERR_CORRUPT;
+        }
+        ssize_t other = pread(there, pieces + COMPARE_BYTES, (size_t)got, at);
+        if (other < 0) {
+            return ERR_IO;
+        }
+        if (other != got || memcmp(pieces, pieces + COMPARE_BYTES, (size_t)got) != 0) {
+            return ERR_CONFLICT;
         }
         at += got;
     }
@@ -140,6 +156,7 @@ static int fill(struct mirroring *mirroring, struct file_writer *writer, const s
     const struct timespec times[2] = {pair->status.st_atim, pair->status.st_mtim};
     const struct blob_condition condition = condition_of(mirroring, pair);
     int error = blob_file_writer_splice(writer, pair->from, (uint64_t)pair->status.st_size);
+    error = writer->unread ? of_source(error) : error;
     error = error != 0 ? error : check_bytes(mirroring, writer->fd, &pair->stat);
     error = error == ERR_UNSUPPORTED ? 0 : error; /* nothing tells: it is taken as it is */
     if (error == 0 && (futimens(writer->fd, times) != 0 || fsync(writer->fd) != 0)) {
@@ -180,23 +197,36 @@ static int copy_file(struct mirroring *mirroring, const struct pair *pair, enum 
     return meanwhile ? 0 : error;
 }
 
+/* The copy that is there is bad, or can't be read. */
+static int mend(struct mirroring *mirroring, const struct pair *pair,
+                enum blob_mirrored *ret_outcome)
+{
+    int error = copy_file(mirroring, pair, BLOB_MIRRORED_MENDED, ret_outcome);
+    *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_LOST : *ret_outcome;
+    return error == ERR_CORRUPT ? 0 : error;
+}
+
+/* Nothing tells whether the copy that is there is right, but what it is a copy of. */
+static int read_both(struct mirroring *mirroring, const struct pair *pair,
+                     enum blob_mirrored *ret_outcome)
+{
+    int error = compare(pair->from, pair->there, pair->status.st_size);
+    if (error == ERR_IO) {
+        return mend(mirroring, pair, ret_outcome);
+    }
+    *ret_outcome = error == ERR_CONFLICT ? BLOB_MIRRORED_UNEQUAL : BLOB_MIRRORED_READ;
+    return error == ERR_CONFLICT ? 0 : error;
+}
+
 /* Reads the copy that is there. What a disk can't read any more is as bad as what it has wrong. */
 static int read_copy(struct mirroring *mirroring, const struct pair *pair,
                      enum blob_mirrored *ret_outcome)
 {
     int error = check_bytes(mirroring, pair->there, &pair->stat);
     *ret_outcome = BLOB_MIRRORED_READ;
-    if (error == ERR_UNSUPPORTED) {
-        error = compare(pair->from, pair->there, pair->status.st_size);
-        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_UNEQUAL : BLOB_MIRRORED_READ;
-        return error == ERR_CORRUPT ? 0 : error;
-    }
-    if (error == ERR_CORRUPT || error == ERR_IO) {
-        error = copy_file(mirroring, pair, BLOB_MIRRORED_MENDED, ret_outcome);
-        *ret_outcome = error == ERR_CORRUPT ? BLOB_MIRRORED_LOST : *ret_outcome;
-        return error == ERR_CORRUPT ? 0 : error;
-    }
-    return error;
+    return error == ERR_UNSUPPORTED                  ? read_both(mirroring, pair, ret_outcome)
+           : error == ERR_CORRUPT || error == ERR_IO ? mend(mirroring, pair, ret_outcome)
+                                                     : error;
 }
 
 /* What is newer in `to` is kept as it is: an older one is another object, not its mending. */
@@ -233,12 +263,15 @@ static int mirror_pair(struct mirroring *mirroring, struct pair *pair,
 static int mirror_open(struct mirroring *mirroring, int from, uint64_t *ret_bytes,
                        enum blob_mirrored *ret_outcome)
 {
-    struct pair pair = {.from = from, .there = -1};
+    struct pair pair = {.from = from};
     int error = fstat(from, &pair.status) == 0 ? blob_trailer_read(from, &pair.stat) : ERR_IO;
     if (error != 0) {
-        return error;
+        return of_source(error);
     }
     int there CLEANUP_CLOSE = blob_file_open_beneath(mirroring->base, mirroring->path, O_RDONLY);
+    if (there < 0 && there != ERR_NOT_FOUND && !blob_disk_failed(errno)) {
+        return there; /* nothing is known of it, so it is not written over */
+    }
     pair.there = there;
     *ret_bytes = pair.stat.bytes;
     return mirror_pair(mirroring, &pair, ret_outcome);
@@ -246,47 +279,64 @@ static int mirror_open(struct mirroring *mirroring, int from, uint64_t *ret_byte
 
 static int mirror_file(struct mirroring *mirroring, int folder, const char *name)
 {
-    int from CLEANUP_CLOSE = blob_file_open_beneath(folder, name, O_RDONLY);
-    if (from < 0) {
-        return from == ERR_NOT_FOUND ? 0 : from; /* deleted meanwhile */
-    }
-    const struct blob_mirror *mirror = mirroring->mirror;
     uint64_t bytes = 0;
     enum blob_mirrored outcome = BLOB_MIRRORED_ALREADY;
-    int error = mirror_open(mirroring, from, &bytes, &outcome);
+    int from CLEANUP_CLOSE = blob_file_open_beneath(folder, name, O_RDONLY);
+    if (from == ERR_NOT_FOUND) {
+        return 0; /* deleted meanwhile */
+    }
+    int error = from >= 0                 ? mirror_open(mirroring, from, &bytes, &outcome)
+                : blob_disk_failed(errno) ? ERR_CORRUPT
+                                          : from;
     if (error == ERR_CORRUPT) {
         outcome = BLOB_MIRRORED_DAMAGED;
         error = 0;
     }
-    return error != 0 ? trouble(mirroring, error, errno)
-                      : mirror->visit(mirror->argument, mirroring->path, bytes, outcome);
+    return error != 0 ? trouble(mirroring, error, errno) : tell(mirroring, bytes, outcome);
+}
+
+static int check_left(const struct mirroring *mirroring, int folder, const char *name,
+                      uint64_t *ret_bytes)
+{
+    struct blob_stat stat = {.bytes = 0};
+    int copy CLEANUP_CLOSE = blob_file_open_beneath(folder, name, O_RDONLY);
+    int error = copy >= 0                 ? blob_trailer_read(copy, &stat)
+                : blob_disk_failed(errno) ? ERR_CORRUPT
+                                          : copy;
+    error = error != 0 ? error : check_bytes(mirroring, copy, &stat);
+    *ret_bytes = stat.bytes;
+    return copy >= 0 && error == ERR_IO ? ERR_CORRUPT : error;
 }
 
 /* A file of `to`, read if `from` has none there any more. */
 static int read_left(struct mirroring *mirroring, int folder, const char *name)
 {
-    const struct blob_mirror *mirror = mirroring->mirror;
-    if (!blob_share_has(&mirror->read, mirroring->path)) {
+    if (!blob_share_has(&mirroring->mirror->read, mirroring->path)) {
         return 0;
     }
     int in_from CLEANUP_CLOSE =
         mirroring->base >= 0 ? blob_file_open_beneath(mirroring->base, mirroring->path, O_PATH)
                              : ERR_NOT_FOUND;
-    int copy CLEANUP_CLOSE =
-        in_from == ERR_NOT_FOUND ? blob_file_open_beneath(folder, name, O_RDONLY) : -1;
-    if (copy < 0) {
+    if (in_from != ERR_NOT_FOUND) {
         return 0;
     }
-    struct blob_stat stat = {.bytes = 0};
-    int error = blob_trailer_read(copy, &stat);
-    error = error != 0 ? error : check_bytes(mirroring, copy, &stat);
-    if (error != 0 && error != ERR_CORRUPT && error != ERR_IO && error != ERR_UNSUPPORTED) {
-        return trouble(mirroring, error, errno);
+    uint64_t bytes = 0;
+    int error = check_left(mirroring, folder, name, &bytes);
+    if (error == ERR_NOT_FOUND) {
+        return 0;
     }
-    return mirror->visit(mirror->argument, mirroring->path, stat.bytes,
-                         error == 0                 ? BLOB_MIRRORED_READ
-                         : error == ERR_UNSUPPORTED ? BLOB_MIRRORED_ALREADY
-                                                    : BLOB_MIRRORED_LOST);
+    return error == 0                 ? tell(mirroring, bytes, BLOB_MIRRORED_READ)
+           : error == ERR_UNSUPPORTED ? tell(mirroring, bytes, BLOB_MIRRORED_ALREADY)
+           : error == ERR_CORRUPT     ? tell(mirroring, bytes, BLOB_MIRRORED_LOST)
+                                      : trouble(mirroring, error, errno);
+}
+
+/* A folder: it is named as an object would be, since nobody knows which ones are in it. */
+static int unreadable_folder(const struct mirroring *mirroring, int error, int cause)
+{
+    return !blob_disk_failed(cause)         ? trouble(mirroring, error, cause)
+           : mirroring->each == mirror_file ? tell(mirroring, 0, BLOB_MIRRORED_DAMAGED)
+                                            : tell(mirroring, 0, BLOB_MIRRORED_LOST);
 }
 
 static int mirror_folder(struct mirroring *mirroring, int fd);
@@ -304,6 +354,7 @@ static int mirror_entry(struct mirroring *mirroring, int folder, const struct di
     memcpy(mirroring->path + before, entry->d_name, length + 1);
     int result = 0;
     int inner CLEANUP_CLOSE = blob_file_open_beneath(folder, entry->d_name, O_RDONLY | O_DIRECTORY);
+    int cause = errno;
     if (inner >= 0) {
         mirroring->path[before + length] = '/';
         mirroring->length = before + length + 1;
@@ -311,10 +362,19 @@ static int mirror_entry(struct mirroring *mirroring, int folder, const struct di
         result = mirror_folder(mirroring, inner);
     } else if (blob_path_kind(entry->d_name) == BLOB_ENTRY_OBJECT) {
         result = mirroring->each(mirroring, folder, entry->d_name);
+    } else if (inner != ERR_NOT_FOUND && cause != ELOOP) { /* a link is none of ours */
+        result = unreadable_folder(mirroring, inner, cause);
     }
     mirroring->length = before;
     mirroring->path[before] = '\0';
     return result;
+}
+
+/* NULL: with errno, or 0 at the end. */
+static struct dirent *next_entry(DIR *stream)
+{
+    errno = 0;
+    return readdir(stream);
 }
 
 /* Depth is bounded by the path's length. */
@@ -329,8 +389,11 @@ static int mirror_folder(struct mirroring *mirroring, int fd)
         return copy == ERR_NOT_FOUND ? 0 : copy < 0 ? copy : ERR_NO_MEMORY;
     }
     int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(stream)) != NULL;) {
+    for (struct dirent *entry; result == 0 && (entry = next_entry(stream)) != NULL;) {
         result = mirror_entry(mirroring, fd, entry);
+    }
+    if (result == 0 && errno != 0) {
+        result = unreadable_folder(mirroring, ERR_IO, errno);
     }
     (void)closedir(stream);
     return result;

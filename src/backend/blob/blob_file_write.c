@@ -413,11 +413,12 @@ void blob_file_put_abort(struct blob_writer *head)
     blob_file_writer_free(writer);
 }
 
-/* Where the kernel won't copy from file to file: between two file systems, or on one that can't. */
+/* Where the kernel won't copy from file to file: between two file systems, or on one that can't. Or
+ * where it fails and does not tell at which of the two: reading and writing do. */
 static bool is_no_way(int cause)
 {
     return cause == EXDEV || cause == ENOSYS || cause == EOPNOTSUPP || cause == EINVAL ||
-           cause == EPERM;
+           cause == EPERM || blob_disk_failed(cause);
 }
 
 /* Appends a file's bytes from an offset on by way of memory. */
@@ -435,6 +436,7 @@ static int append_range(struct file_writer *writer, int from, uint64_t offset, u
         }
         if (got <= 0) { /* 0: shorter than its trailer says */
             errno = got < 0 ? errno : EIO;
+            writer->unread = true;
             return error_from_errno(errno);
         }
         int error = write_all(writer->fd, piece, (size_t)got);

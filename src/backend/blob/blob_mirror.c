@@ -69,6 +69,7 @@ struct copying {
     struct blob_writer *writer;
     struct md5_ctx md5;
     uint64_t bytes;
+    int error; /* of writing */
 };
 
 static int copy_bytes(void *argument, const void *bytes, size_t length)
@@ -76,7 +77,8 @@ static int copy_bytes(void *argument, const void *bytes, size_t length)
     struct copying *copying = argument;
     md5_update(&copying->md5, length, bytes);
     copying->bytes += length;
-    return blob_put_write(copying->writer, bytes, length);
+    copying->error = blob_put_write(copying->writer, bytes, length);
+    return copying->error;
 }
 
 /* Whether the bytes are as many as they should be, and their hash the ETag that a plain object has.
@@ -91,7 +93,13 @@ static int check_copied(struct copying *copying, const struct blob_stat *stat)
     return whole && (!is_plain(stat->etag) || strcmp(text, stat->etag) == 0) ? 0 : ERR_CORRUPT;
 }
 
-/* Takes the source. */
+/* What the disk of a folder can't read is as good as damaged there. */
+static int of_disk(const struct blob_store *store, int error)
+{
+    return error == ERR_IO && !blob_is_remote(store) ? ERR_CORRUPT : error;
+}
+
+/* Takes the source. ERR_CORRUPT: it is damaged. */
 static int write_copy(struct mirroring *mirroring, const char *key, struct blob_source *source,
                       const struct blob_stat *stat)
 {
@@ -101,7 +109,7 @@ static int write_copy(struct mirroring *mirroring, const char *key, struct blob_
                                    .cache_control =
                                        stat->cache_control[0] != '\0' ? stat->cache_control : NULL,
                                    .headers = stat->headers_bytes > 0 ? headers : NULL};
-    int error = blob_read_headers(mirroring->from, source, stat, headers);
+    int error = of_disk(mirroring->from, blob_read_headers(mirroring->from, source, stat, headers));
     error = error != 0
                 ? error
                 : blob_put_open(mirroring->to, mirroring->bucket, key, &meta, &copying.writer);
@@ -111,6 +119,7 @@ static int write_copy(struct mirroring *mirroring, const char *key, struct blob_
     }
     md5_init(&copying.md5);
     error = blob_source_pour(source, copy_bytes, &copying);
+    error = copying.error == 0 ? of_disk(mirroring->from, error) : error;
     error = error != 0 ? error : check_copied(&copying, stat);
     if (error != 0) {
         blob_put_abort(copying.writer);
@@ -124,7 +133,10 @@ static int copy_once(struct mirroring *mirroring, const struct entry *entry,
 {
     struct blob_source source;
     int error = blob_open(mirroring->from, mirroring->bucket, entry->key, &source, ret_stat);
-    return error != 0 ? error : write_copy(mirroring, entry->key, &source, ret_stat);
+    if (error != 0) {
+        return blob_disk_failed(errno) ? of_disk(mirroring->from, error) : error;
+    }
+    return write_copy(mirroring, entry->key, &source, ret_stat);
 }
 
 /* A copy gets a new time. One that was replaced in `from` while it was copied would look newer than
@@ -173,6 +185,7 @@ static int mirror_entry(struct mirroring *mirroring, const struct entry *entry, 
 {
     struct blob_stat there;
     int error = blob_stat(mirroring->to, mirroring->bucket, entry->key, &there);
+    error = error == ERR_IO && blob_disk_failed(errno) ? of_disk(mirroring->to, error) : error;
     bool same = error == 0 && is_same(&entry->stat, &there);
     if (error == 0 && !same && entry->stat.etag[0] != '\0' &&
         is_kept(mirroring, &entry->stat, &there)) {

@@ -794,15 +794,116 @@ static void mirroring(void **state)
     blob_store_close(mirror);
 }
 
+/* ---- Objects that the disk can't read ---- */
+
+static unsigned outcomes[BLOB_MIRRORED_UNEQUAL + 1];
+
+static int count_outcome(void *argument, const char *path, uint64_t bytes,
+                         enum blob_mirrored outcome)
+{
+    (void)argument;
+    (void)path;
+    (void)bytes;
+    outcomes[outcome]++;
+    return 0;
+}
+
+static int mirror_all(void)
+{
+    const struct blob_mirror how = {.visit = count_outcome, .read = {.turns = 1}};
+    memset(outcomes, 0, sizeof outcomes);
+    return blob_mirror(store, mirror, BLOB_MEDIA, &how, NULL);
+}
+
+/* The n-th read fails, which hits the first object: that one is told, and the other one copied. */
+static void assert_other_is_copied(unsigned nth)
+{
+    inject_start(INJECT_READ, nth, false);
+    int result = mirror_all();
+    assert_int_equal(inject_stop(), 1);
+    assert_int_equal(result, 0);
+    assert_int_equal(outcomes[BLOB_MIRRORED_DAMAGED], 1);
+    assert_int_equal(outcomes[BLOB_MIRRORED_NOW], 1);
+    assert_int_equal(count_entries("../mirror/temporary"), 0);
+    assert_int_equal(mirror_all(), 0);
+    assert_int_equal(outcomes[BLOB_MIRRORED_NOW], 1);
+    assert_int_equal(blob_delete(mirror, BLOB_MEDIA, kept_key), 0);
+    assert_int_equal(blob_delete(mirror, BLOB_MEDIA, new_key), 0);
+}
+
+/* No bytes of it are hashed as a whole, and its parts are unlike: nothing but the other tells. */
+static void put_unlike_parts(void)
+{
+    enum { PARTS = 2 };
+    static const size_t lengths[PARTS] = {BLOB_PART_BYTES_MIN, BLOB_PART_BYTES_MIN + 1};
+    struct blob_part parts[PARTS] = {{.number = 0}};
+    char *zeros CLEANUP_FREE = calloc(1, lengths[1]);
+    struct blob_stat stat;
+    assert_int_equal(blob_multipart_create(store, BLOB_MEDIA, "parts", NULL, upload_id), 0);
+    for (unsigned i = 0; i < PARTS; i++) {
+        struct blob_writer *writer = NULL;
+        parts[i].number = i + 1;
+        assert_int_equal(
+            blob_multipart_put_open(store, BLOB_MEDIA, "parts", upload_id, i + 1, &writer), 0);
+        assert_int_equal(blob_put_write(writer, zeros, lengths[i]), 0);
+        assert_int_equal(blob_put_commit(writer, false, &stat), 0);
+        memcpy(parts[i].etag, stat.etag, sizeof stat.etag);
+    }
+    assert_int_equal(
+        blob_multipart_complete(store, BLOB_MEDIA, "parts", upload_id, parts, PARTS, &stat, NULL),
+        0);
+}
+
+/* Of copies that are there each read in turn, of either side: none ends it. */
+static void assert_no_read_ends_it(void)
+{
+    unsigned damaged = 0, again = 0, failed = 1;
+    assert_int_equal(mirror_all(), 0);
+    for (unsigned nth = 1; failed > 0; nth++) {
+        inject_start(INJECT_READ, nth, false);
+        int result = mirror_all();
+        failed = inject_stop();
+        assert_int_equal(result, 0);
+        assert_int_equal(outcomes[BLOB_MIRRORED_UNEQUAL], 0);
+        damaged += outcomes[BLOB_MIRRORED_DAMAGED];
+        again += outcomes[BLOB_MIRRORED_NOW] + outcomes[BLOB_MIRRORED_MENDED];
+    }
+    assert_int_equal(outcomes[BLOB_MIRRORED_READ], 3);
+    assert_in_range(damaged, sealing ? 3 : 4, UINT32_MAX); /* one by comparing */
+    assert_in_range(again, 6, UINT32_MAX);
+}
+
+static void what_a_disk_can_not_read_is_told_and_the_rest_copied(void **state)
+{
+    (void)state;
+    char path[96], owner[96];
+    (void)snprintf(path, sizeof path, "%s/mirror", inject_folder());
+    (void)snprintf(owner, sizeof owner, "%s/store", inject_folder());
+    assert_int_equal(open_with(path, owner, &mirror), 0);
+    assert_int_equal(put(BLOB_MEDIA, new_key, new_text, NEW_BYTES, false), 0);
+    assert_other_is_copied(1); /* the trailer */
+    inject_apart(true);
+    assert_other_is_copied(2); /* the bytes */
+    inject_apart(false);
+    put_unlike_parts();
+    assert_no_read_ends_it();
+    blob_store_close(mirror);
+}
+
 #define in_store(test) cmocka_unit_test_setup_teardown(test, make_store, close_store)
 
 int main(int argc, char **argv)
 {
     sealing = argc > 1 && strcmp(argv[1], "--seal") == 0;
     const struct CMUnitTest tests[] = {
-        in_store(opening),          in_store(putting), in_store(copying_and_deleting),
-        in_store(uploads_in_parts), in_store(listing), in_store(buckets),
+        in_store(opening),
+        in_store(putting),
+        in_store(copying_and_deleting),
+        in_store(uploads_in_parts),
+        in_store(listing),
+        in_store(buckets),
         in_store(mirroring),
+        in_store(what_a_disk_can_not_read_is_told_and_the_rest_copied),
     };
     return cmocka_run_group_tests(tests, inject_install, NULL);
 }
