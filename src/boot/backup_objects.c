@@ -169,7 +169,8 @@ static int visit(void *argument, const char *path, uint64_t bytes, enum blob_mir
     struct copying *copying = argument;
     struct backup_objects *sums = copying->sums;
     const char *words = words_of(outcome);
-    if (words != NULL && sums->damaged + sums->mended < BACKUP_NAMED_MAX) {
+    bool wanted = outcome >= BLOB_MIRRORED_DAMAGED || sums->mended < BACKUP_NAMED_MAX;
+    if (words != NULL && wanted) {
         name_it(copying, path, words);
     }
     copying->bytes += bytes;

@@ -10,7 +10,8 @@
 struct command_line;
 struct problem;
 
-/* BACKUP_TURNS: in so many backups each copy is read once, if they are made at even times: it is a
+/* BACKUP_NAMED_MAX: of what was mended so many are named; of what wants a person, all.
+ * BACKUP_TURNS: in so many backups each copy is read once, if they are made at even times: it is a
  * prime, so that one of any number of days apart (but a multiple of it) comes to every turn. */
 enum { BACKUP_NAMED_MAX = 20, BACKUP_TURNS = 31 };
 

@@ -528,6 +528,28 @@ def test_copies_that_rotted_are_read_and_mended(stopped, key_file, tmp_path):
     assert alone.returncode == 2 and "--verify needs --blobs" in alone.stderr
 
 
+def test_what_wants_a_person_is_named_after_any_number_of_mended_ones(stopped, key_file, tmp_path):
+    blobs = tmp_path / "blobs"
+    shutil.copytree(stopped.blobs, blobs)
+    folder = blobs / "objects" / "media"
+    victim = sorted(folder.rglob("*.mp4.obj"))[0]
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    for count in range(30):
+        for store in (folder, data / "objects" / "objects" / "media"):
+            (store / f"x{count}.obj").write_bytes(victim.read_bytes())
+    for path in sorted(folder.glob("x*.obj")):
+        rot(path)
+    gone = list(folder.glob("x*.obj"))[-3:]
+    for path in gone:
+        rot(data / "objects" / "objects" / "media" / path.name)
+    told = backup(data, tmp_path / "told", key_file, "--blobs", str(blobs), "--verify", check=False)
+    assert told.returncode == 1 and "(27 had wrong bytes and were copied again), 3 damaged" in told.stderr
+    assert told.stderr.count("had wrong bytes and was copied again") == 20
+    for path in gone:
+        assert f"tutti: media/{path.name} has wrong bytes, and can't be copied again" in told.stderr
+
+
 def test_what_goes_back_leaves_what_is_newer(own_server, key_file, tmp_path):
     """Outside buckets are the only ones whose objects are replaced under their name."""
     server = own_server()

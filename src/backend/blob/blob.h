@@ -257,16 +257,16 @@ struct blob_mirror {
     bool keep_newer;        /* `to` may be written to, and what is newer there is right */
 };
 /* Makes `to` hold what `from` holds: every object, or those of one bucket, and the uploads in
- * parts. What is missing in `to`, or is another there, is copied with ETag, types and time; nothing
- * is removed, and what vanishes from `from` meanwhile is passed over. With keep_newer another
- * object that is newer in `to`, and can be read, is kept, also one that comes there meanwhile (of
- * two folders alone); without it `to` follows `from`, even where that one's clock was put back. A
- * share of what is there already is read, also of what is in `to` alone, and what has rotted there
- * is copied again. Each object is told to visit (its path is the engine's own), but those in `to`
- * alone only when they were read. visit returning non-zero ends it and is returned; any other
- * failure has words that name the object and the place. Where an S3 store is one of them, an object
- * gets a new time, and a new ETag where its old one was of parts; uploads in parts are left behind.
- */
+ * parts. What is missing in `to`, or is another there, is copied with ETag, types and time;
+ * nothing is removed, and what vanishes from `from` meanwhile is passed over. With keep_newer
+ * another object that is newer in `to`, and can be read, is kept, also one that comes there
+ * meanwhile (of two folders alone); without it `to` follows `from`, even where that one's clock
+ * was put back. A share of what is there already is read, also of what is in `to` alone, and what
+ * has rotted there is copied again. Each object is told to visit (its path, the bucket first, is
+ * the engine's own), but those in `to` alone only when they were read. visit returning non-zero
+ * ends it and is returned; any other failure has words that name the object and the place. Where
+ * an S3 store is one of them, an object gets a new time, and a new ETag where its old one was of
+ * parts; uploads in parts are left behind. */
 int blob_mirror(struct blob_store *from, struct blob_store *to, const char *bucket,
                 const struct blob_mirror *mirror, struct problem *problem);
 

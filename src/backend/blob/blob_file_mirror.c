@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { COMPARE_BYTES = 64 * 1024 };
+enum { COMPARE_BYTES = 64 * 1024, NAME_SIZE = BLOB_BUCKET_MAX + 1 + BLOB_PATH_MAX };
 
 struct mirroring {
     struct file_store *from, *to;
@@ -39,16 +39,26 @@ struct mirroring {
     char path[BLOB_PATH_MAX];
 };
 
+/* Where the object is in the store's folder of objects, or "multipart/…". */
+static void name_it(const struct mirroring *mirroring, char out[NAME_SIZE])
+{
+    bool part = strcmp(mirroring->prefix, BLOB_PREFIX_PART) == 0;
+    (void)snprintf(out, NAME_SIZE, "%s%s",
+                   part ? "multipart/" : mirroring->prefix + strlen(BLOB_PREFIX_OBJECT),
+                   mirroring->path);
+}
+
 /* What ended it, in words; cause: errno then. */
 static int trouble(const struct mirroring *mirroring, int error, int cause)
 {
+    char name[NAME_SIZE];
+    name_it(mirroring, name);
     char link[32], place[200];
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", mirroring->to->root);
     ssize_t length = readlink(link, place, sizeof place - 1);
     place[length > 0 ? length : 0] = '\0';
     bool of_system = error == ERR_IO || error == ERR_DISK_FULL;
-    return problem_set(mirroring->problem, error, "%s%s can't be copied into %s: %s",
-                       mirroring->prefix + strlen(BLOB_PREFIX_OBJECT), mirroring->path, place,
+    return problem_set(mirroring->problem, error, "%s can't be copied into %s: %s", name, place,
                        of_system ? strerror(cause) : error_title(error));
 }
 
@@ -64,7 +74,9 @@ static bool same_trailer(int left, int right, off_t bytes)
 static int tell(const struct mirroring *mirroring, uint64_t bytes, enum blob_mirrored outcome)
 {
     const struct blob_mirror *mirror = mirroring->mirror;
-    return mirror->visit(mirror->argument, mirroring->path, bytes, outcome);
+    char name[NAME_SIZE];
+    name_it(mirroring, name);
+    return mirror->visit(mirror->argument, name, bytes, outcome);
 }
 
 /* What a disk can't read in `from` is as good as damaged there: it is told, and the rest goes on.
