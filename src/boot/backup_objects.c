@@ -29,7 +29,8 @@ int backup_store_check_folder(const char *folder, struct problem *problem)
     (void)snprintf(path, sizeof path, "%s/objects", folder);
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode)
                ? 0
-               : problem_set(problem, ERR_NOT_FOUND, "%s holds no objects of a backup", folder);
+               : problem_set(problem, ERR_NOT_FOUND, "%s holds no objects: there is no folder %s",
+                             folder, path);
 }
 
 int backup_store_open_folder(const char *folder, int make, const char *keys,

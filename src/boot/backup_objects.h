@@ -31,7 +31,8 @@ struct blob_share backup_read_all(const struct command_line *line);
  * are, so that these can be checked; they may be missing. */
 int backup_store_open(const char *url, const char *keys, struct blob_store **ret_store,
                       struct problem *problem);
-/* ERR_NOT_FOUND with words: a folder holds no objects of a backup. */
+/* ERR_NOT_FOUND with words: a folder is no store, so it holds no objects. Who opens it makes it
+ * one. */
 int backup_store_check_folder(const char *folder, struct problem *problem);
 /* The store in a folder that must be one already, or (make) may be made. */
 int backup_store_open_folder(const char *folder, int make, const char *keys,

@@ -140,11 +140,20 @@ static int check_apart(const char *from, const char *to, struct problem *problem
                : 0;
 }
 
+/* Opening a folder makes a store of it, and an empty one is moved in no time. */
+static int check_source(const struct moving *moving, struct problem *problem)
+{
+    return starts(moving->from, "file:")
+               ? backup_store_check_folder(moving->from + strlen("file:"), problem)
+               : 0;
+}
+
 static int move_objects(struct moving *moving, struct backup_objects *sums, struct problem *problem)
 {
     struct blob_store *from = NULL, *to = NULL;
     const char *target = moving->to != NULL ? moving->to : moving->place.objects_url;
-    int error = check_apart(moving->from, target, problem);
+    int error = check_source(moving, problem);
+    error = error != 0 ? error : check_apart(moving->from, target, problem);
     error =
         error != 0 ? error : backup_store_open(moving->from, moving->place.keys, &from, problem);
     error = error != 0 ? error : blob_ping(from, problem);
@@ -152,8 +161,10 @@ static int move_objects(struct moving *moving, struct backup_objects *sums, stru
     error = error != 0 ? error : blob_ping(to, problem);
     error = error != 0 ? error : backup_objects_copy(from, to, NULL, "objects", sums, problem);
     if (error == 0 && sums->damaged > 0) {
-        error = problem_set(problem, ERR_CORRUPT, "%llu objects are damaged and were left out",
-                            (unsigned long long)sums->damaged);
+        error = problem_set(
+            problem, ERR_CORRUPT,
+            "%llu objects are damaged, or can't be told from damaged ones: each is named",
+            (unsigned long long)sums->damaged);
     }
     blob_store_close(from);
     blob_store_close(to);

@@ -516,6 +516,9 @@ def test_copies_that_rotted_are_read_and_mended(stopped, key_file, tmp_path):
     assert f"{victim.name} has wrong bytes, and can't be copied again" in told.stderr and ", 1 damaged" in told.stderr
     assert other.read_bytes() == (data / "objects" / other.relative_to(blobs)).read_bytes()
 
+    moved = run_tutti("migrate", "--from", f"file:{data}/objects", "--to", f"file:{blobs}", "--verify", data=data, check=False)
+    assert moved.returncode == 1 and "1 objects are damaged" in moved.stderr and "left out" not in moved.stderr
+
     # And back: what is there is passed over, or read and mended.
     back = data / "objects" / other.relative_to(blobs)
     rot(back)
@@ -605,6 +608,8 @@ def test_copies_are_refused_where_the_objects_are(stopped, key_file, tmp_path):
         assert not (tmp_path / "backup").exists() and not (data / "objects" / "copies").exists()
     moved = run_tutti("migrate", "--from", f"file:{tmp_path / 'link'}", data=data, check=False)
     assert moved.returncode == 2 and "are one folder" in moved.stderr
+    typo = run_tutti("migrate", "--from", f"file:{tmp_path / 'typo'}", data=data, check=False)
+    assert typo.returncode == 1 and f"{tmp_path / 'typo'} holds no objects" in typo.stderr and not (tmp_path / "typo").exists()
     backup(data, tmp_path / "backup", key_file, "--blobs", str(data / "beside"))
 
 
