@@ -95,9 +95,7 @@ static int check_place(struct backup *backup)
 {
     const char *folder = backup->line->options[OPTION_BLOBS];
     int error = place_check_databases(&backup->place, &backup->problem);
-    return error != 0 || folder == NULL || backup->place.objects == NULL
-               ? error
-               : backup_check_apart(backup->place.objects, folder, &backup->problem);
+    return error != 0 ? error : backup_check_copies(&backup->place, folder, &backup->problem);
 }
 
 static int open_stores(struct backup *backup)

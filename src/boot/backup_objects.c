@@ -37,8 +37,8 @@ int backup_store_open_folder(const char *folder, int make, const char *keys,
                              struct blob_store **ret_store, struct problem *problem)
 {
     char path[PATH_MAX];
-    int error =
-        make ? place_make_folder(folder, problem) : backup_store_check_folder(folder, problem);
+    int error = make ? place_make_folder("the folder of --blobs", folder, problem)
+                     : backup_store_check_folder(folder, problem);
     (void)snprintf(path, sizeof path, "file:%s", folder);
     return error != 0 ? error : backup_store_open(path, keys, ret_store, problem);
 }
@@ -83,6 +83,17 @@ static bool is_inside(int folder, int other)
         at = TAKE_FD(above);
     }
     return at >= 0;
+}
+
+int backup_check_copies(const struct place *place, const char *folder, struct problem *problem)
+{
+    if (folder == NULL) {
+        return 0;
+    }
+    if (folder[0] == '\0') {
+        return problem_set(problem, ERR_INVALID, "--blobs names no folder");
+    }
+    return place->objects != NULL ? backup_check_apart(place->objects, folder, problem) : 0;
 }
 
 int backup_check_apart(const char *from, const char *to, struct problem *problem)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct command_line;
+struct place;
 struct problem;
 
 /* BACKUP_NAMED_MAX: of what was mended so many are named; of what wants a person, all.
@@ -41,6 +42,9 @@ int backup_store_open_folder(const char *folder, int make, const char *keys,
  * ERR_INVALID with words: they are one folder, whatever they are called, or one is inside the
  * other. */
 int backup_check_apart(const char *from, const char *to, struct problem *problem);
+/* Whether --blobs can be this folder (NULL: there is none): it has a name, and is apart from the
+ * store, where that is a folder. */
+int backup_check_copies(const struct place *place, const char *folder, struct problem *problem);
 /* All buckets, or one. Adds to *sums; damaged and mended objects are named on standard error. */
 int backup_objects_copy(struct blob_store *from, struct blob_store *to, const char *bucket,
                         const char *label, struct backup_objects *sums, struct problem *problem);

@@ -259,7 +259,7 @@ int command_migrate(const struct command_line *line)
     }
     place_of(line->config, &place);
     int error = place_check_apart(line->config, &problem);
-    error = error != 0 ? error : place_make_folder(place.data, &problem);
+    error = error != 0 ? error : place_make_folder("the data directory", place.data, &problem);
     error = error != 0 ? error : restoring_keep_off(place.data, &problem);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         error = migrate(&place.databases[i], i, &problem);

@@ -29,7 +29,8 @@ static int open_databases(struct engines *engines, struct problem *problem)
 {
     const struct config *config = engines->config;
     int error = place_check_apart(config, problem);
-    error = error != 0 ? error : place_make_folder(config_data(config), problem);
+    error =
+        error != 0 ? error : place_make_folder("the data directory", config_data(config), problem);
     error = error != 0 ? error : restoring_keep_off(config_data(config), problem);
     for (unsigned i = 0; error == 0 && i < PLACE_DATABASES_; i++) {
         struct place_file file;

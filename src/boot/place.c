@@ -138,11 +138,11 @@ int place_check_installed(const struct place *place, struct problem *problem)
     return error;
 }
 
-int place_make_folder(const char *path, struct problem *problem)
+int place_make_folder(const char *what, const char *path, struct problem *problem)
 {
     char copy[PATH_MAX];
     if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy) {
-        return problem_set(problem, ERR_INVALID, "the data directory's path is too long");
+        return problem_set(problem, ERR_INVALID, "the path of %s is too long", what);
     }
     for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
@@ -151,14 +151,14 @@ int place_make_folder(const char *path, struct problem *problem)
         *slash = '/';
     }
     if (folder_make(copy) != 0) {
-        return problem_set(problem, ERR_INVALID, "the data directory %s can't be made: %s", path,
+        return problem_set(problem, ERR_INVALID, "%s %s can't be made: %s", what, path,
                            strerror(errno));
     }
     if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
         return problem_set(problem, ERR_INVALID,
-                           "the data directory %s can't be used: %s; it must be a directory that "
+                           "%s %s can't be used: %s; it must be a directory that "
                            "this user may read and write",
-                           path, strerror(errno));
+                           what, path, strerror(errno));
     }
     return 0;
 }

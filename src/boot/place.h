@@ -38,5 +38,6 @@ int place_check_databases(const struct place *place, struct problem *problem);
 /* The same, and where a server's database has nothing in it, or the keys' folder is missing: what
  * works on an installation makes none. */
 int place_check_installed(const struct place *place, struct problem *problem);
-/* mkdir -p, durably, the last one with mode 0700, and a look whether we may write there. */
-int place_make_folder(const char *path, struct problem *problem);
+/* mkdir -p, durably, the last one with mode 0700, and a look whether we may write there. what: the
+ * folder, in the words of an error ("the data directory"). */
+int place_make_folder(const char *what, const char *path, struct problem *problem);

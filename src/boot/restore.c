@@ -160,14 +160,23 @@ static int look_for_room(struct restore *restore)
                              progress_bytes(free_bytes, left), restore->place.data);
 }
 
+/* The folder that is named holds copies, and is not where they go. */
+static int look_at_copies(struct restore *restore)
+{
+    const char *folder = restore->line->options[OPTION_BLOBS];
+    int error = folder != NULL && folder[0] != '\0'
+                    ? backup_store_check_folder(folder, &restore->problem)
+                    : 0;
+    return error != 0 ? error : backup_check_copies(&restore->place, folder, &restore->problem);
+}
+
 static int look(struct restore *restore)
 {
-    const char *blobs = restore->line->options[OPTION_BLOBS];
     int error = archive_look(restore->path, &restore->about, &restore->problem);
-    error = error != 0      ? error
-            : blobs == NULL ? 0
-                            : backup_store_check_folder(blobs, &restore->problem);
-    error = error != 0 ? error : place_make_folder(restore->place.data, &restore->problem);
+    error = error != 0 ? error : look_at_copies(restore);
+    error = error != 0
+                ? error
+                : place_make_folder("the data directory", restore->place.data, &restore->problem);
     error = error != 0 ? error : restore_claim(restore);
     error = error != 0 ? error : refuse_filled(restore);
     return error != 0 ? error : look_for_room(restore);

@@ -458,6 +458,12 @@ def test_a_backup_that_cannot_be_made_says_why(stopped, key_file, tmp_path):
     assert not (tmp_path / "nowhere").exists(), "and makes no database"
     place = backup(stopped.data, tmp_path / "no" / "folder" / "backup", key_file, check=False)
     assert place.returncode == 1 and "can't be written" in place.stderr
+    (tmp_path / "file").touch()
+    for folder, words in (("", "--blobs names no folder"), (str(tmp_path / "file"), f"the folder of --blobs {tmp_path / 'file'} can't be")):
+        blobs = backup(stopped.data, tmp_path / "backup", key_file, f"--blobs={folder}", check=False)
+        assert blobs.returncode == 2 and words in blobs.stderr, blobs.stderr
+    nameless = restore(tmp_path / "data", stopped.backup, key_file, "--blobs=", check=False)
+    assert nameless.returncode == 2 and "--blobs names no folder" in nameless.stderr
     full = backup(stopped.data, pathlib.Path("/dev/full/backup"), key_file, check=False)
     assert full.returncode == 1 and not (stopped.data / ".backup").exists()
 
@@ -606,6 +612,10 @@ def test_copies_are_refused_where_the_objects_are(stopped, key_file, tmp_path):
         done = backup(data, tmp_path / "backup", key_file, "--blobs", str(folder), check=False)
         assert done.returncode == 2 and words in done.stderr and "name another folder" in done.stderr, done.stderr
         assert not (tmp_path / "backup").exists() and not (data / "objects" / "copies").exists()
+        done = restore(data, stopped.backup, key_file, "--blobs", str(folder), "--replace", check=False)
+        told = words if (folder / "objects").is_dir() else "holds no objects"
+        assert done.returncode != 0 and told in done.stderr, done.stderr
+    assert not list(data.glob("before-restore-*"))
     moved = run_tutti("migrate", "--from", f"file:{tmp_path / 'link'}", data=data, check=False)
     assert moved.returncode == 2 and "are one folder" in moved.stderr
     typo = run_tutti("migrate", "--from", f"file:{tmp_path / 'typo'}", data=data, check=False)
