@@ -50,6 +50,8 @@ struct blob_stat {
     char cache_control[BLOB_TYPE_MAX]; /* "" if none was given */
     unsigned headers_bytes;            /* of blob_meta.headers; 0: none */
     bool sealed;                       /* encrypted at rest */
+    bool opaque; /* the ETag is no hash of the bytes: an S3 store encrypted them
+                    with a key of its key service. Listings don't tell it. */
     /* Of an ETag of parts: the bytes of each part but the last, where they were alike; 0: unknown,
      * and then nothing tells whether the bytes are still those that the ETag was made of. */
     uint64_t part_bytes;

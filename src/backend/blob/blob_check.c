@@ -65,7 +65,7 @@ static void end_hash(struct hashing *hashing, char ret_etag[BLOB_ETAG_MAX])
 int blob_check_source(struct blob_source *source, const struct blob_stat *stat)
 {
     char etag[BLOB_ETAG_MAX];
-    bool in_one_go = strlen(stat->etag) == PLAIN_ETAG_LENGTH;
+    bool in_one_go = !stat->opaque && strlen(stat->etag) == PLAIN_ETAG_LENGTH;
     bool told = in_one_go || stat->part_bytes > 0;
     struct hashing hashing = {.part_bytes = in_one_go ? 0 : stat->part_bytes};
     if (!told && !source->sealed) {

@@ -45,17 +45,32 @@ static int keep(void *argument, const char *key, const struct blob_stat *stat)
     return entry->key != NULL ? 0 : ERR_NO_MEMORY;
 }
 
-static bool is_plain(const char *etag)
+/* Whether the ETag is the hash of the bytes. */
+static bool is_plain(const struct blob_stat *stat)
 {
-    return strlen(etag) == PLAIN_ETAG_LENGTH;
+    return !stat->opaque && strlen(stat->etag) == PLAIN_ETAG_LENGTH;
 }
 
-/* An ETag of parts is another in each store; then length and time must do. */
+/* An ETag of parts, and one that is no hash, is another in each store; then length and time must
+ * do. */
 static bool is_same(const struct blob_stat *here, const struct blob_stat *there)
 {
-    bool plain = is_plain(here->etag) && is_plain(there->etag);
+    bool plain = is_plain(here) && is_plain(there);
     return here->bytes == there->bytes &&
            (plain ? strcmp(here->etag, there->etag) == 0 : there->modified_ms >= here->modified_ms);
+}
+
+/* The same of a listed object: if only the ETag differs, a store is asked whether it is a hash. */
+static bool is_same_listed(const struct mirroring *mirroring, const struct entry *entry,
+                           const struct blob_stat *there)
+{
+    struct blob_stat here = entry->stat;
+    if (is_same(&here, there)) {
+        return true;
+    }
+    return blob_is_remote(mirroring->from) && here.bytes == there->bytes &&
+           blob_stat(mirroring->from, mirroring->bucket, entry->key, &here) == 0 && here.opaque &&
+           is_same(&here, there);
 }
 
 /* Another one is kept where it is newer, and that was asked for. */
@@ -90,7 +105,7 @@ static int check_copied(struct copying *copying, const struct blob_stat *stat)
     md5_digest(&copying->md5, sizeof digest, digest);
     (void)sodium_bin2hex(text, sizeof text, digest, sizeof digest);
     bool whole = copying->bytes == stat->bytes;
-    return whole && (!is_plain(stat->etag) || strcmp(text, stat->etag) == 0) ? 0 : ERR_CORRUPT;
+    return whole && (!is_plain(stat) || strcmp(text, stat->etag) == 0) ? 0 : ERR_CORRUPT;
 }
 
 /* What the disk of a folder can't read is as good as damaged there. */
@@ -186,7 +201,7 @@ static int mirror_entry(struct mirroring *mirroring, const struct entry *entry, 
     struct blob_stat there;
     int error = blob_stat(mirroring->to, mirroring->bucket, entry->key, &there);
     error = error == ERR_IO && blob_disk_failed(errno) ? of_disk(mirroring->to, error) : error;
-    bool same = error == 0 && is_same(&entry->stat, &there);
+    bool same = error == 0 && is_same_listed(mirroring, entry, &there);
     if (error == 0 && !same && entry->stat.etag[0] != '\0' &&
         is_kept(mirroring, &entry->stat, &there)) {
         *ret_outcome = BLOB_MIRRORED_KEPT;

@@ -207,6 +207,7 @@ static void take_header_value(struct s3_answer *answer, const char *name, const 
         (void)text_copy(answer->kept, sizeof answer->kept, value);
     } else if (strcasecmp(name, S3_SSE) == 0) {
         (void)text_copy(answer->sse, sizeof answer->sse, value);
+        stat->opaque = strncasecmp(value, "aws:kms", strlen("aws:kms")) == 0; /* also ":dsse" */
     }
 }
 
