@@ -40,7 +40,7 @@ struct restore {
     struct renames renames;
     unsigned asides; /* so many of them, the first, put aside what was there */
     char journal[PATH_MAX];
-    bool journaled;
+    bool journaled; /* its journal is there: names may be changed, and servers filled */
 };
 
 /* restore.c */

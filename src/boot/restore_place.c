@@ -117,6 +117,19 @@ static int write_journal(struct restore *restore)
                : ERR_NO_MEMORY;
 }
 
+/* Of one that can't be written for sure nothing stays: nothing is renamed yet, no server touched.
+ * But one that a restore left which had filled servers does. */
+static int begin_journal(struct restore *restore)
+{
+    bool was_there = restore_exists(restore->journal);
+    int error = write_journal(restore);
+    if (error != 0 && !was_there) {
+        (void)unlink(restore->journal);
+    }
+    restore->journaled = restore_exists(restore->journal);
+    return error;
+}
+
 int restore_begin_placing(struct restore *restore)
 {
     char keys[PATH_MAX];
@@ -125,8 +138,7 @@ int restore_begin_placing(struct restore *restore)
     if (error == 0 && restore_staged(restore->place.keys, keys) && folder_sync(keys) != 0) {
         error = restore_trouble(restore, keys, errno);
     }
-    restore->journaled = error == 0;
-    return error != 0 ? error : write_journal(restore);
+    return error != 0 ? error : begin_journal(restore);
 }
 
 /* Into a server: the rows of the staged file. What is there goes aside under a name of its own. */

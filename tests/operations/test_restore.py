@@ -164,3 +164,17 @@ def test_no_room_is_told_before_the_work(made, tmp_path):
     data.mkdir()
     full = mounted('mount -t tmpfs -o size=64k tmpfs "$1"', str(data), BINARY, *made.words, "--data", str(data))
     assert full.returncode == 1 and "are free for" in full.stderr and "unsealing" not in full.stderr, full.stderr
+
+
+def test_a_journal_that_cannot_be_written_shuts_nothing(made, tmp_path):
+    """No server was touched by then, and nothing is told of what they hold."""
+    data, names = tmp_path / "data", ("catalog", "users", "activity")
+    with postgres.Server() as server:
+        for name in names:
+            server.create(name)
+        environment = {f"TUTTI_DATABASE_{name.upper()}": server.url(name) for name in names}
+        install(data, "older", environment)
+        (data / ".restore.part").mkdir()
+        done = run_tutti(*made.words, "--replace", data=data, environment=environment, check=False)
+        assert done.returncode == 1 and ".restore.part" in done.stderr and "not taken back" not in done.stderr, done.stderr
+        assert users(data, environment) == ["older"] and not list(data.glob("*.restoring*"))
