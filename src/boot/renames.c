@@ -116,9 +116,42 @@ int renames_make(const struct renames *renames, struct problem *problem)
     return error;
 }
 
-static int undo(const char *from, const char *to, struct problem *problem)
+/* Whether the target is what this one brought. Not where the source is still there, or again: it
+ * was taken back by hand. Nor where an earlier one that has the target for its source is not made:
+ * then it is what was there before, and who lacks is what was staged. */
+static bool is_made(const struct renames *renames, unsigned which)
 {
-    int error = is_there(from) ? 0 : move(to, from, problem);
+    const char *to = renames->to[which];
+    if (is_there(renames->from[which]) || !is_there(to)) {
+        return false;
+    }
+    for (unsigned i = 0; i < which; i++) {
+        if (strcmp(renames->from[i], to) == 0) {
+            return is_there(renames->to[i]);
+        }
+    }
+    return true;
+}
+
+/* Before anything is renamed: who finds a name lost shall find the others as they were. */
+static int check_none_lost(const struct renames *renames, struct problem *problem)
+{
+    for (unsigned i = 0; i < renames->count; i++) {
+        const char *from = renames->from[i], *to = renames->to[i];
+        if (!is_there(from) && !is_there(to)) {
+            return problem_set(problem, ERR_CONFLICT,
+                               "Neither %s nor %s is there, so the renames can't be taken back; "
+                               "bring one of them back, or take the two lines out of the journal",
+                               to, from);
+        }
+    }
+    return 0;
+}
+
+static int undo(const struct renames *renames, unsigned which, struct problem *problem)
+{
+    const char *from = renames->from[which], *to = renames->to[which];
+    int error = is_made(renames, which) ? move(to, from, problem) : 0;
     if (error == 0 && !in_one_folder(from, to)) {
         char *folder CLEANUP_FREE = folder_of(to);
         if (folder != NULL) {
@@ -130,14 +163,9 @@ static int undo(const char *from, const char *to, struct problem *problem)
 
 int renames_undo(const struct renames *renames, struct problem *problem)
 {
-    unsigned made = 0;
-    while (made < renames->count && is_there(renames->to[made])) {
-        made++; /* those behind the first without its target are not made, whatever is there */
-    }
-    int error = 0;
-    while (error == 0 && made > 0) {
-        made--;
-        error = undo(renames->from[made], renames->to[made], problem);
+    int error = check_none_lost(renames, problem);
+    for (unsigned i = renames->count; error == 0 && i > 0; i--) {
+        error = undo(renames, i - 1, problem);
     }
     return error;
 }

@@ -3,9 +3,9 @@
  *
  *   1. Before the first is made, their list is in a file, the journal; after the last it goes.
  *   2. Each lasts before the next is made. So of a list that is found later some first ones are
- *      made and the others are not.
- *   3. What is renamed goes where nothing is. So one is made where its target is there and its
- *      source is not, and is undone by renaming back.
+ *      made and the others are not, unless people undid some by hand, in whatever order.
+ *   3. What is renamed goes where nothing is, or where an earlier one made room. So one is made
+ *      where its target is there and its source is not, and is undone by renaming back.
  *
  * A folder that a target lacks is made, and goes again when it is empty after undoing.
  */
@@ -26,7 +26,8 @@ struct renames {
 int renames_add(struct renames *renames, const char *from, const char *to, struct problem *problem);
 /* Makes them in their order. After an error some are made: undo. */
 int renames_make(const struct renames *renames, struct problem *problem);
-/* Renames those back that are made, the last first. After an error some still are. */
+/* Renames those back that are made, the last first. After an error some still are. ERR_CONFLICT
+ * with words: of one both names are gone; then none is renamed. */
 int renames_undo(const struct renames *renames, struct problem *problem);
 /* Frees the list; it may be added to again. */
 void renames_done(struct renames *renames);

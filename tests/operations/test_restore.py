@@ -178,3 +178,41 @@ def test_a_journal_that_cannot_be_written_shuts_nothing(made, tmp_path):
         done = run_tutti(*made.words, "--replace", data=data, environment=environment, check=False)
         assert done.returncode == 1 and ".restore.part" in done.stderr and "not taken back" not in done.stderr, done.stderr
         assert users(data, environment) == ["older"] and not list(data.glob("*.restoring*"))
+
+
+def made_aside(data, *names):
+    """What a restore leaves that was cut off when it had put these aside."""
+    aside = data / "before-restore-20260101T000000Z"
+    aside.mkdir()
+    for name in names:
+        (data / name).rename(aside / name)
+    lines = [line for name in names for line in (data / name, aside / name)]
+    (data / ".restore").write_text("".join(f"{line}\n" for line in ["What was there before goes aside", *lines]))
+    return aside
+
+
+def test_names_taken_back_by_hand_are_not_forgotten(made, tmp_path):
+    """The first of them, and then the journal is given to a restore: all are back."""
+    data = tmp_path / "data"
+    install(data, "older")
+    before = tree(data)
+    aside = made_aside(data, "keys", "catalog.db")
+    (aside / "keys").rename(data / "keys")
+    done = run_tutti("restore", str(tmp_path / "nothing"), data=data, check=False)
+    assert done.returncode == 1 and "are taken back" in done.stderr
+    assert tree(data) == before
+
+
+def test_names_that_are_lost_keep_the_journal(made, tmp_path):
+    data = tmp_path / "data"
+    install(data, "older")
+    aside = made_aside(data, "keys", "catalog.db")
+    (aside / "catalog.db").rename(tmp_path / "lost")
+    for command in (made.words, ["user", "list"]):
+        done = run_tutti(*command, data=data, check=False)
+        assert done.returncode == 1 and (data / ".restore").exists() and (aside / "keys").exists(), done.stderr
+    done = run_tutti(*made.words, data=data, check=False)
+    assert f"Neither {aside}/catalog.db nor {data}/catalog.db is there" in done.stderr
+    (tmp_path / "lost").rename(data / "catalog.db")
+    run_tutti("restore", str(tmp_path / "nothing"), data=data, check=False)
+    assert users(data) == ["older"] and not (data / ".restore").exists()

@@ -142,6 +142,50 @@ static void what_is_not_made_is_not_undone(void **state)
     renames_done(&renames);
 }
 
+/* Where a restore was cut off, people take names back by hand, in whatever order. */
+static void what_is_undone_by_hand_stays_so(void **state)
+{
+    (void)state;
+    for (unsigned by_hand = 0; by_hand < 2; by_hand++) {
+        struct renames renames = plan(), some = renames;
+        some.count = 2;
+        assert_int_equal(renames_make(&some, &problem), 0);
+        assert_int_equal(rename(renames.to[by_hand], renames.from[by_hand]), 0);
+        assert_int_equal(renames_undo(&renames, &problem), 0);
+        assert_files(before);
+        assert_int_equal(access(at("aside"), F_OK), -1);
+        renames_done(&renames);
+    }
+}
+
+/* A name that was copied back by hand is there twice. */
+static void what_is_there_twice_stays(void **state)
+{
+    (void)state;
+    struct renames renames = plan(), some = renames;
+    some.count = 2;
+    assert_int_equal(renames_make(&some, &problem), 0);
+    put("one", 'o');
+    assert_int_equal(renames_undo(&renames, &problem), 0);
+    assert_files("ob-ACa-");
+    renames_done(&renames);
+}
+
+static void what_is_lost_is_told(void **state)
+{
+    (void)state;
+    struct renames renames = plan();
+    assert_int_equal(renames_make(&renames, &problem), 0);
+    assert_int_equal(unlink(at("aside/two")), 0);
+    assert_int_equal(renames_undo(&renames, &problem), ERR_CONFLICT);
+    assert_non_null(strstr(problem.detail, "aside/two"));
+    assert_files("A-C--a-");
+    put("two", 'b');
+    assert_int_equal(renames_undo(&renames, &problem), 0);
+    assert_files(before);
+    renames_done(&renames);
+}
+
 static void nothing_is_written_over(void **state)
 {
     (void)state;
@@ -177,6 +221,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_are_made, make_files, drop_files),
         cmocka_unit_test_setup_teardown(some_are_undone_by_the_journal, make_files, drop_files),
         cmocka_unit_test_setup_teardown(what_is_not_made_is_not_undone, make_files, drop_files),
+        cmocka_unit_test_setup_teardown(what_is_undone_by_hand_stays_so, make_files, drop_files),
+        cmocka_unit_test_setup_teardown(what_is_there_twice_stays, make_files, drop_files),
+        cmocka_unit_test_setup_teardown(what_is_lost_is_told, make_files, drop_files),
         cmocka_unit_test_setup_teardown(nothing_is_written_over, make_files, drop_files),
         cmocka_unit_test_setup_teardown(lines_hold_what_they_must, make_files, drop_files),
     };
