@@ -2,6 +2,7 @@
  * authenticated. */
 #include "boot/archive_head.h"
 
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -55,7 +56,7 @@ static int unreadable(const char *path, int cause, struct problem *problem)
 static int open_head(const char *path, int *ret_fd, struct archive_head *ret_head,
                      struct problem *problem)
 {
-    int fd CLEANUP_CLOSE = open(path, O_RDONLY | O_CLOEXEC);
+    int fd CLEANUP_CLOSE = rights_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) != 0) {
         return unreadable(path, errno, problem);

@@ -1,7 +1,7 @@
 /* Writing an archive (archive.h). */
 #include "boot/archive_head.h"
 
-#include "backend/folder.h"
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -17,9 +17,11 @@
 
 struct archive_writer {
     int fd;
-    char *path, *part;
-    int error, cause; /* the first failure and its errno */
-    bool first;       /* the next message is the first */
+    int folder;        /* where the archive goes */
+    const char *name;  /* there, the end of path */
+    char *path, *part; /* part: the name until it is whole */
+    int error, cause;  /* the first failure and its errno */
+    bool first;        /* the next message is the first */
     struct archive_head head;
     crypto_secretstream_xchacha20poly1305_state stream;
     uint64_t entry_left;
@@ -33,6 +35,9 @@ static void writer_free(struct archive_writer *writer)
 {
     if (writer->fd >= 0) {
         (void)close(writer->fd);
+    }
+    if (writer->folder >= 0) {
+        (void)close(writer->folder);
     }
     free(writer->path);
     free(writer->part);
@@ -83,11 +88,12 @@ static int flush(struct archive_writer *writer, bool final)
 static int open_part(struct archive_writer *writer, struct problem *problem)
 {
     struct stat status;
-    if (stat(writer->path, &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (fstatat(writer->folder, writer->name, &status, 0) == 0 && S_ISDIR(status.st_mode)) {
         return problem_set(problem, ERR_INVALID, "%s is a directory; name a file in it",
                            writer->path);
     }
-    writer->fd = open(writer->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    writer->fd =
+        openat(writer->folder, writer->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (writer->fd < 0) {
         return problem_set(problem, error_from_errno(errno), "%s can't be written: %s",
                            writer->path, strerror(errno));
@@ -118,6 +124,52 @@ static int begin_stream(struct archive_writer *writer, const struct archive_secr
     return error;
 }
 
+static int set_paths(struct archive_writer *writer, const char *path)
+{
+    writer->path = strdup(path);
+    if (writer->path == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    const char *slash = strrchr(writer->path, '/');
+    writer->name = slash != NULL ? slash + 1 : writer->path;
+    if (asprintf(&writer->part, "%s.part", writer->name) < 0) {
+        writer->part = NULL;
+        return ERR_NO_MEMORY;
+    }
+    return 0;
+}
+
+/* The folder of the path; root's rights are asked for where its owner's do not do (rights.h). */
+static int open_folder(struct archive_writer *writer, struct problem *problem)
+{
+    size_t length = (size_t)(writer->name - writer->path);
+    char *folder CLEANUP_FREE = length > 0 ? strndup(writer->path, length) : strdup(".");
+    if (folder == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    if (writer->name[0] == '\0') {
+        return problem_set(problem, ERR_INVALID, "%s is a directory; name a file in it",
+                           writer->path);
+    }
+    writer->folder = rights_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return writer->folder >= 0
+               ? 0
+               : problem_set(problem, error_from_errno(errno), "%s can't be written: %s",
+                             writer->path, strerror(errno));
+}
+
+static int open_all(struct archive_writer *writer, const char *path, struct problem *problem)
+{
+    int error = set_paths(writer, path);
+    error = error != 0 ? error : open_folder(writer, problem);
+    if (error == 0) {
+        rights_begin(writer->folder, writer->part);
+        error = open_part(writer, problem);
+        rights_end();
+    }
+    return error;
+}
+
 int archive_write_open(const char *path, const struct archive_secret *secret, int64_t created_ms,
                        struct archive_writer **ret_writer, struct problem *problem)
 {
@@ -125,14 +177,8 @@ int archive_write_open(const char *path, const struct archive_secret *secret, in
     if (writer == NULL) {
         return ERR_NO_MEMORY;
     }
-    writer->fd = -1;
-    writer->path = strdup(path);
-    if (writer->path == NULL || asprintf(&writer->part, "%s.part", path) < 0) {
-        writer->part = NULL;
-        writer_free(writer);
-        return ERR_NO_MEMORY;
-    }
-    int error = open_part(writer, problem);
+    writer->fd = writer->folder = -1;
+    int error = open_all(writer, path, problem);
     if (error != 0) {
         writer_free(writer);
         return error;
@@ -197,18 +243,29 @@ int archive_write_error(const struct archive_writer *writer, struct problem *pro
                                                 : error_title(writer->error));
 }
 
+/* Under its name, durably. 0, or an error with errno. */
+static int publish(const struct archive_writer *writer)
+{
+    if (fsync(writer->fd) != 0) {
+        return error_from_errno(errno);
+    }
+    rights_begin(writer->folder, writer->part);
+    int result = renameat(writer->folder, writer->part, writer->folder, writer->name);
+    rights_end();
+    return result == 0 && fsync(writer->folder) == 0 ? 0 : error_from_errno(errno);
+}
+
 int archive_write_commit(struct archive_writer *writer, uint64_t *ret_bytes,
                          struct problem *problem)
 {
     if (writer->error == 0) {
         (void)archive_write_begin(writer, "", 0, 0);
     }
-    if (writer->error == 0 && flush(writer, true) == 0 &&
-        (fsync(writer->fd) != 0 || rename(writer->part, writer->path) != 0 ||
-         folder_sync_of(writer->path) != 0)) {
-        (void)fail(writer, error_from_errno(errno), errno);
+    int error = writer->error == 0 && flush(writer, true) == 0 ? publish(writer) : 0;
+    if (error != 0) {
+        (void)fail(writer, error, errno);
     }
-    int error = writer->error;
+    error = writer->error;
     if (error != 0) {
         (void)archive_write_error(writer, problem);
         archive_write_abort(writer);
@@ -222,7 +279,9 @@ int archive_write_commit(struct archive_writer *writer, uint64_t *ret_bytes,
 void archive_write_abort(struct archive_writer *writer)
 {
     if (writer != NULL) {
-        (void)unlink(writer->part);
+        rights_begin(writer->folder, writer->part);
+        (void)unlinkat(writer->folder, writer->part, 0);
+        rights_end();
         writer_free(writer);
     }
 }

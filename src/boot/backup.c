@@ -17,6 +17,7 @@
 
 #include "backend/blob/blob.h"
 #include "backend/db/db.h"
+#include "backend/rights.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -279,7 +280,7 @@ static int add_about(struct backup *backup)
 static int add_configuration(struct backup *backup)
 {
     const char *path = command_config_file(backup->line);
-    int fd CLEANUP_CLOSE = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd CLEANUP_CLOSE = path != NULL ? rights_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
     if (path != NULL && fd < 0) {
         return unreadable(backup, path, errno);
     }

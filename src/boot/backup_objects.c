@@ -1,6 +1,7 @@
 /* Copying objects for backups (backup_objects.h). */
 #include "boot/backup_objects.h"
 
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -27,18 +28,29 @@ int backup_store_check_folder(const char *folder, struct problem *problem)
     char path[PATH_MAX];
     struct stat status;
     (void)snprintf(path, sizeof path, "%s/objects", folder);
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode)
+    return rights_stat(AT_FDCWD, path, &status) == 0 && S_ISDIR(status.st_mode)
                ? 0
                : problem_set(problem, ERR_NOT_FOUND, "%s holds no objects: there is no folder %s",
                              folder, path);
+}
+
+static int make_folder(const char *folder, struct problem *problem)
+{
+    int fd CLEANUP_CLOSE = rights_open(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        return 0; /* whether it can be written to is seen when the store is opened */
+    }
+    rights_begin(AT_FDCWD, folder);
+    int error = place_make_folder("the folder of --blobs", folder, problem);
+    rights_end();
+    return error;
 }
 
 int backup_store_open_folder(const char *folder, int make, const char *keys,
                              struct blob_store **ret_store, struct problem *problem)
 {
     char path[PATH_MAX];
-    int error = make ? place_make_folder("the folder of --blobs", folder, problem)
-                     : backup_store_check_folder(folder, problem);
+    int error = make ? make_folder(folder, problem) : backup_store_check_folder(folder, problem);
     (void)snprintf(path, sizeof path, "file:%s", folder);
     return error != 0 ? error : backup_store_open(path, keys, ret_store, problem);
 }
@@ -49,7 +61,7 @@ static int open_nearest(const char *path, bool *ret_itself)
     char at[PATH_MAX];
     (void)snprintf(at, sizeof at, "%s", path);
     *ret_itself = true;
-    int fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = rights_open(AT_FDCWD, at, O_PATH | O_DIRECTORY | O_CLOEXEC);
     while (fd < 0 && errno == ENOENT && strcmp(at, ".") != 0) {
         char *slash = strrchr(at, '/');
         *ret_itself = false;
@@ -58,7 +70,7 @@ static int open_nearest(const char *path, bool *ret_itself)
         } else {
             slash[slash == at ? 1 : 0] = '\0';
         }
-        fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        fd = rights_open(AT_FDCWD, at, O_PATH | O_DIRECTORY | O_CLOEXEC);
     }
     return fd;
 }
@@ -73,9 +85,9 @@ static bool is_one(int left, int right)
 /* Whether going up from a folder comes by another; a folder is inside itself. */
 static bool is_inside(int folder, int other)
 {
-    int at CLEANUP_CLOSE = openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int at CLEANUP_CLOSE = rights_open(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     while (at >= 0 && !is_one(at, other)) {
-        int above CLEANUP_CLOSE = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int above CLEANUP_CLOSE = rights_open(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (above < 0 || is_one(at, above)) {
             return false; /* the root */
         }
@@ -221,7 +233,10 @@ int backup_objects_copy(struct blob_store *from, struct blob_store *to, const ch
     progress_begin(&copying.progress, label);
     const struct blob_mirror mirror = {visit, &copying, sums->read, sums->keep_newer};
     struct problem found = {0};
+    rights_begin_beneath(); /* one of the stores may be root's; an engine of files follows no link
+                             */
     int error = blob_mirror(from, to, bucket, &mirror, &found);
+    rights_end();
     if (error != 0) {
         return problem_set(problem, error, "The objects can't be copied: %s",
                            found.detail[0] != '\0' ? found.detail : error_title(error));

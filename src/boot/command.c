@@ -325,12 +325,12 @@ static int meet_needs(unsigned needs, const struct config *config)
     struct problem problem = {0};
     struct place place;
     int error = 0;
-    if ((needs & NEEDS_NO_RESTORE) != 0) {
-        error = restoring_keep_off(config_data(config), &problem);
-    }
-    if (error == 0 && (needs & NEEDS_OWNER) != 0) {
+    if ((needs & NEEDS_OWNER) != 0) { /* before anything there is opened */
         place_of(config, &place);
         owner_become(&place);
+    }
+    if ((needs & NEEDS_NO_RESTORE) != 0) {
+        error = restoring_keep_off(config_data(config), &problem);
     }
     if (error == 0 && (needs & NEEDS_INSTALLATION) != 0) {
         error = place_check_installed(&place, &problem);

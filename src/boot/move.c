@@ -11,6 +11,7 @@
 #include "backend/blob/blob.h"
 #include "backend/db/db.h"
 #include "backend/db/db_copy.h"
+#include "backend/rights.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -22,6 +23,7 @@
 #include "boot/progress.h"
 #include "boot/schemas.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,9 +63,11 @@ static int check_version(const struct moving *moving, struct problem *problem)
 {
     struct db *db = NULL;
     unsigned pending = 0;
+    rights_begin(AT_FDCWD, moving->from + strlen("sqlite:"));
     int error = db_open(moving->from, moving->place.databases[moving->which].name, &db, problem);
     error = error != 0 ? error : schemas_pending(db, moving->which, &pending, problem);
     db_close(db);
+    rights_end();
     return error != 0     ? error
            : pending == 0 ? 0
                           : problem_set(problem, ERR_VERSION,
@@ -106,11 +110,19 @@ static int move_rows(struct moving *moving, const char *path, struct db *to,
     return error;
 }
 
+static bool is_in_use(const struct moving *moving)
+{
+    rights_begin(AT_FDCWD, moving->from + strlen("sqlite:"));
+    bool in_use = db_in_use(moving->from);
+    rights_end();
+    return in_use;
+}
+
 static int move_database(struct moving *moving, struct problem *problem)
 {
     const char *path = moving->from + strlen("sqlite:");
     struct db *to = NULL;
-    if (db_in_use(moving->from)) {
+    if (is_in_use(moving)) {
         return problem_set(problem, ERR_CONFLICT,
                            "%s is in use; stop the server, so that nothing is written to it that "
                            "is not moved",

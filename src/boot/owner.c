@@ -1,18 +1,20 @@
 /* Who a command works as (owner.h). The owner is who the keys' folder belongs to, or else the data
  * directory, or the nearest folder above it that is there. Of root's capabilities those are kept
- * that pass over the rights of files; programs that are started get none of them. */
+ * that pass over the rights of files, but not in effect (backend/rights.h); programs that are
+ * started get none of them. */
 #include "boot/owner.h"
 
+#include "backend/rights.h"
 #include "boot/place.h"
 
 #include <grp.h>
-#include <linux/capability.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Cuts a path's last name off; false: there is nothing above. */
@@ -26,10 +28,21 @@ static bool go_up(char *path)
     return true;
 }
 
+/* Those at the end, where lstat would go through a link. */
+static void cut_slashes(char *path)
+{
+    for (size_t end = strlen(path); end > 1 && path[end - 1] == '/'; end--) {
+        path[end - 1] = '\0';
+    }
+}
+
 static bool find_owner(const struct place *place, struct stat *ret_status)
 {
     char path[PATH_MAX];
-    if (stat(place->keys, ret_status) == 0 && ret_status->st_uid != 0) {
+    bool fits = (size_t)snprintf(path, sizeof path, "%s", place->keys) < sizeof path;
+    cut_slashes(path);
+    /* A link is its maker's: it could lead to a folder of whomever the maker would like to be. */
+    if (fits && lstat(path, ret_status) == 0 && ret_status->st_uid != 0) {
         return true;
     }
     bool more = (size_t)snprintf(path, sizeof path, "%s", place->data) < sizeof path;
@@ -39,19 +52,11 @@ static bool find_owner(const struct place *place, struct stat *ret_status)
     return more && ret_status->st_uid != 0;
 }
 
-/* Makes those of the kept capabilities effective again that pass over files' rights. */
-static void keep_files_open(void)
+/* The groups as sudo -u gives them. */
+static bool take_groups(const struct passwd *user, gid_t group)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct kept[_LINUX_CAPABILITY_U32S_3] = {{0}};
-    static const __u32 wanted =
-        1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH | 1U << CAP_FOWNER;
-    if (syscall(SYS_capget, &header, kept) == 0) {
-        const struct __user_cap_data_struct mine = {.effective = kept[0].permitted & wanted,
-                                                    .permitted = kept[0].permitted & wanted};
-        const struct __user_cap_data_struct set[_LINUX_CAPABILITY_U32S_3] = {mine};
-        (void)syscall(SYS_capset, &header, set);
-    }
+    return (user != NULL ? initgroups(user->pw_name, group) : setgroups(0, NULL)) == 0 &&
+           setresgid(group, group, group) == 0;
 }
 
 void owner_become(const struct place *place)
@@ -60,10 +65,13 @@ void owner_become(const struct place *place)
     if (geteuid() != 0 || !find_owner(place, &owner)) {
         return;
     }
+    const struct passwd *user = getpwuid(owner.st_uid);
     (void)prctl(PR_SET_KEEPCAPS, 1);
-    if (setgroups(0, NULL) == 0 && setresgid(owner.st_gid, owner.st_gid, owner.st_gid) == 0) {
+    if (take_groups(user, owner.st_gid)) {
         if (setresuid(owner.st_uid, owner.st_uid, owner.st_uid) == 0) {
-            keep_files_open();
+            rights_keep();
+            /* Libraries read files there, and take root's for broken ones. */
+            (void)setenv("HOME", user != NULL ? user->pw_dir : "/", 1);
         } else {
             (void)setresgid(0, 0, 0);
         }

@@ -8,6 +8,7 @@
 #include "base/problem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,10 +182,13 @@ static int write_lines(const struct renames *renames, const char *words, FILE *f
 
 static int write_file(const struct renames *renames, const char *path, const char *words)
 {
-    FILE *file = fopen(path, "we");
+    (void)unlink(path); /* of one that was killed; never through a link */
+    int fd CLEANUP_CLOSE = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (file == NULL) {
         return errno;
     }
+    (void)TAKE_FD(fd);
     int cause = write_lines(renames, words, file);
     return fclose(file) != 0 && cause == 0 ? errno : cause;
 }
@@ -236,10 +240,12 @@ static int read_lines(struct renames *renames, FILE *file, struct problem *probl
 
 int renames_read(struct renames *renames, const char *journal, struct problem *problem)
 {
-    FILE *file = fopen(journal, "re");
+    int fd CLEANUP_CLOSE = open(journal, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (file == NULL) {
         return trouble(journal, errno, problem);
     }
+    (void)TAKE_FD(fd);
     int error = read_lines(renames, file, problem);
     error = error == 0 && ferror(file) != 0 ? trouble(journal, EIO, problem) : error;
     (void)fclose(file);

@@ -329,9 +329,9 @@ static void name_aside(struct restore *restore)
     time_t now = time(NULL);
     char stamp[32];
     (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &moment));
-    (void)snprintf(restore->aside, sizeof restore->aside, "before-restore-%s", stamp);
+    (void)snprintf(restore->aside, sizeof restore->aside, RESTORE_ASIDE "%s", stamp);
     for (unsigned i = 2; is_aside_taken(restore) && i < ASIDES_MAX; i++) {
-        (void)snprintf(restore->aside, sizeof restore->aside, "before-restore-%s-%u", stamp, i);
+        (void)snprintf(restore->aside, sizeof restore->aside, RESTORE_ASIDE "%s-%u", stamp, i);
     }
 }
 

@@ -17,6 +17,7 @@
 struct command_line;
 
 #define RESTORE_STAGED ".restoring"
+#define RESTORE_ASIDE  "before-restore-"
 
 struct restore {
     const struct command_line *line;

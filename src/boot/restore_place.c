@@ -15,7 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-peers"};
 
 int restore_claim(struct restore *restore)
 {
@@ -47,7 +50,6 @@ static int plan_aside(struct restore *restore, const char *path)
 /* A database goes with its log: without it, it would be an older one. */
 static int plan_database_aside(struct restore *restore, const char *path)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-peers"};
     int error = 0;
     for (unsigned i = 0; error == 0 && i < COUNT_OF(suffixes); i++) {
         char file[PATH_MAX];
@@ -222,6 +224,79 @@ bool restore_take_back(struct restore *restore)
     return error == 0;
 }
 
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* Whether two paths are one name in one folder, whatever ways lead there. */
+static bool is_same(const char *left, const char *right)
+{
+    char folder[PATH_MAX];
+    struct stat here, there;
+    return strcmp(last_name(left), last_name(right)) == 0 && restore_beside(left, ".", folder) &&
+           stat(folder, &here) == 0 && restore_beside(right, ".", folder) &&
+           stat(folder, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+/* Whether a restore here puts aside or brings what has this path. */
+static bool is_placed(const struct restore *restore, const char *path)
+{
+    const char *const singles[] = {restore->keys, restore->configuration, restore->environment};
+    for (unsigned i = 0; i < COUNT_OF(singles); i++) {
+        if (is_same(path, singles[i])) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < PLACE_DATABASES_ * COUNT_OF(suffixes); i++) {
+        char file[PATH_MAX];
+        const char *suffix = suffixes[i % COUNT_OF(suffixes)];
+        if ((size_t)snprintf(file, sizeof file, "%s%s", restore->files[i / COUNT_OF(suffixes)],
+                             suffix) < sizeof file &&
+            is_same(path, file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "A/NAME" to "A/before-restore-TIME/NAME". */
+static bool goes_aside(const char *from, const char *to)
+{
+    const char *name = last_name(from);
+    size_t length = (size_t)(name - from);
+    if (strncmp(from, to, length) != 0 ||
+        strncmp(to + length, RESTORE_ASIDE, strlen(RESTORE_ASIDE)) != 0) {
+        return false;
+    }
+    const char *slash = strchr(to + length, '/');
+    return slash != NULL && strcmp(slash + 1, name) == 0;
+}
+
+/* "A/NAME.restoring" to "A/NAME". */
+static bool comes(const char *from, const char *to)
+{
+    size_t length = strlen(to);
+    return strncmp(from, to, length) == 0 && strcmp(from + length, RESTORE_STAGED) == 0;
+}
+
+/* Nothing else is renamed, whoever wrote the journal. */
+static int check_journal(struct restore *restore)
+{
+    for (unsigned i = 0; i < restore->renames.count; i++) {
+        const char *from = restore->renames.from[i], *to = restore->renames.to[i];
+        const char *placed = goes_aside(from, to) ? from : comes(from, to) ? to : NULL;
+        if (placed == NULL || !is_placed(restore, placed)) {
+            return problem_set(&restore->problem, ERR_CONFLICT,
+                               "%s names %s and %s, which no restore into %s with this "
+                               "configuration renames; look at it, and take the names back by hand",
+                               restore->journal, from, to, restore->place.data);
+        }
+    }
+    return 0;
+}
+
 int restore_recover(struct restore *restore)
 {
     if (!restore_exists(restore->journal)) {
@@ -230,6 +305,7 @@ int restore_recover(struct restore *restore)
     int error = restore_claim(restore);
     error =
         error != 0 ? error : renames_read(&restore->renames, restore->journal, &restore->problem);
+    error = error != 0 ? error : check_journal(restore);
     error = error != 0 ? error : undo(restore, &restore->problem);
     if (error == 0) {
         (void)fputs("a restore was cut off here; the names that it changed are taken back\n",

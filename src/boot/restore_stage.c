@@ -120,13 +120,21 @@ static int extract_entry(struct restore *restore, struct archive_reader *reader,
 static void remove_staged_keys(const struct restore *restore)
 {
     char path[PATH_MAX];
-    DIR *folder = restore_staged(restore->place.keys, path) ? opendir(path) : NULL;
+    int fd CLEANUP_CLOSE = restore_staged(restore->place.keys, path)
+                               ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                               : -1;
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (folder != NULL) {
+        (void)TAKE_FD(fd);
+    }
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         (void)unlinkat(dirfd(folder), entry->d_name, 0);
     }
     if (folder != NULL) {
         (void)closedir(folder);
         (void)rmdir(path);
+    } else {
+        (void)unlink(path); /* a link, which is not gone into */
     }
 }
 

@@ -1,6 +1,7 @@
 /* Asking for a backup's secret (secret.h). */
 #include "boot/secret.h"
 
+#include "backend/rights.h"
 #include "base/mem.h"
 #include "boot/archive.h"
 #include "boot/command.h"
@@ -21,7 +22,7 @@ static int refuse(const char *words, const char *path)
 
 static int read_key_file(const char *path, struct archive_secret *secret)
 {
-    int fd CLEANUP_CLOSE = open(path, O_RDONLY | O_CLOEXEC);
+    int fd CLEANUP_CLOSE = rights_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) != 0) {
         return refuse(strerror(errno), path);

@@ -6,6 +6,7 @@
 #include "backend/blob/blob_file.h"
 
 #include "backend/folder.h"
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/problem.h"
@@ -61,23 +62,23 @@ int blob_file_sweep_temporary(struct file_store *store)
     return error;
 }
 
+/* The folder may be root's, or behind others of root's. */
 static int open_root(const char *path)
 {
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    rights_begin(AT_FDCWD, path);
     int error = folder_make(path);
-    if (error != 0) {
+    rights_end();
+    if (error != 0 && errno != EACCES) {
         return error;
     }
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = rights_open(AT_FDCWD, path, flags);
     return fd >= 0 ? fd : error_from_errno(errno);
 }
 
-static int open_folders(struct file_store *store, const char *path)
+static int open_folders(struct file_store *store)
 {
     static const char *const buckets[] = {BLOB_MEDIA, BLOB_UPLOADS};
-    store->root = open_root(path);
-    if (store->root < 0) {
-        return store->root;
-    }
     int *const folders[] = {&store->objects, &store->multipart, &store->temporary};
     static const char *const names[] = {"objects", "multipart", "temporary"};
     for (unsigned i = 0; i < COUNT_OF(folders); i++) {
@@ -121,7 +122,10 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
     store->head.engine = &blob_file_engine;
     store->root = store->objects = store->multipart = store->temporary = -1;
     (void)pthread_mutex_init(&store->make_lock, NULL);
-    int error = open_folders(store, path);
+    store->root = open_root(path);
+    rights_begin_beneath();
+    int error = store->root >= 0 ? open_folders(store) : store->root;
+    rights_end();
     if (error != 0) {
         int cause = errno;
         file_close(&store->head);
@@ -136,7 +140,9 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
         return error;
     }
     store->seal = config->seal && store->keys != NULL;
+    rights_begin_beneath();
     error = blob_file_sweep_temporary(store);
+    rights_end();
     if (error != 0) {
         file_close(&store->head);
         return problem_set(problem, error, "what a kill left in \"%s\" can't be removed", path);
@@ -148,7 +154,10 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
 static int file_ping(struct blob_store *head, struct problem *problem)
 {
     struct stat status;
-    return fstatat(file_store_of(head)->root, "temporary", &status, AT_SYMLINK_NOFOLLOW) == 0
+    rights_begin_beneath();
+    int result = fstatat(file_store_of(head)->root, "temporary", &status, AT_SYMLINK_NOFOLLOW);
+    rights_end();
+    return result == 0
                ? 0
                : problem_set(problem, error_from_errno(errno),
                              "the object store's folder can't be used: %s", strerror(errno));

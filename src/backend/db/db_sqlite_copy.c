@@ -5,11 +5,13 @@
 #include "backend/db/db_copy.h"
 
 #include "backend/db/db.h"
+#include "backend/rights.h"
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/problem.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -44,13 +46,26 @@ static int broken(sqlite3 *file, struct problem *problem)
 
 static int open_file(const char *path, sqlite3 **ret_file, struct problem *problem)
 {
+    rights_begin(AT_FDCWD, path); /* it may be root's; its log is opened by the first read */
     int r = sqlite3_open_v2(path, ret_file, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (r == SQLITE_OK) {
+        (void)sqlite3_exec(*ret_file, "PRAGMA schema_version", NULL, NULL, NULL);
+    }
+    rights_end();
     if (r == SQLITE_OK) {
         return 0;
     }
     (void)sqlite3_close(*ret_file);
     return problem_set(problem, ERR_NOT_FOUND, "%s is no database that can be read: %s", path,
                        sqlite3_errstr(r));
+}
+
+/* The last one to go removes the log, beside the file. */
+static void close_file(const char *path, sqlite3 *file)
+{
+    rights_begin(AT_FDCWD, path);
+    (void)sqlite3_close(file);
+    rights_end();
 }
 
 static int prepare(sqlite3 *file, const char *sql, sqlite3_stmt **ret_statement,
@@ -76,7 +91,7 @@ int db_sqlite_has_table(const char *path, const char *table, int *ret_has, struc
         *ret_has = sqlite3_step(found) == SQLITE_ROW;
     }
     (void)sqlite3_finalize(found);
-    (void)sqlite3_close(file);
+    close_file(path, file);
     return error;
 }
 
@@ -320,6 +335,6 @@ int db_copy_sqlite(const struct db_copy *copy, int64_t *ret_rows, struct problem
         error = copy_table(copy, file, names[i], ret_rows, problem);
     }
     error = error != 0 ? error : copy_birth(copy, file, problem);
-    (void)sqlite3_close(file);
+    close_file(copy->path, file);
     return error;
 }

@@ -7,6 +7,7 @@
 #include "service/ingest/import/import.h"
 
 #include "backend/bus/bus.h"
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -100,7 +101,8 @@ static int put_folder_picture(struct art *art, bool *ret_put)
     struct stat status;
     const struct import_folder *from = find_cover(art->folder);
     int fd CLEANUP_CLOSE =
-        from != NULL ? openat(from->fd, cover_of(from), O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+        from != NULL ? rights_open(from->fd, cover_of(from), O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+                     : -1;
     *ret_put = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
                status.st_size > 0 && status.st_size <= PICTURE_BYTES_MAX;
     return *ret_put ? put(art, fd) : 0;
@@ -110,7 +112,7 @@ static int put_own_picture(struct art *art)
 {
     int64_t bytes = 0;
     int file CLEANUP_CLOSE =
-        openat(art->folder->fd, art->file->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        rights_open(art->folder->fd, art->file->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     int memory CLEANUP_CLOSE = memfd_create("picture", MFD_CLOEXEC);
     if (file < 0 || memory < 0) {
         return 0;
@@ -136,7 +138,7 @@ static bool came_since(const struct import_run *run, const struct import_folder 
     enum { SLACK_MS = 60 * 1000 };
     struct stat status;
     const struct import_folder *from = find_cover(folder);
-    return from != NULL && fstatat(from->fd, cover_of(from), &status, 0) == 0 &&
+    return from != NULL && rights_stat(from->fd, cover_of(from), &status) == 0 &&
            (int64_t)status.st_ctim.tv_sec * 1000 > run->before_ms - SLACK_MS;
 }
 

@@ -3,6 +3,7 @@
  * begun again at once, and two of a folder never run on one machine. Any thread; one a run. */
 #include "service/ingest/import/import.h"
 
+#include "backend/rights.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -101,9 +102,11 @@ static int begin_work(struct db_session *session, void *argument)
 static int find_root(struct import_run *run, int *ret_fd)
 {
     const char *path = run->options->path;
+    rights_begin(AT_FDCWD, path);
     char *absolute CLEANUP_FREE = realpath(path, NULL);
     int fd CLEANUP_CLOSE =
         absolute != NULL ? open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    rights_end();
     if (fd < 0) {
         return problem_set(run->problem, ERR_NOT_FOUND, "\"%s\" can't be opened: %s", path,
                            strerror(errno));

@@ -6,6 +6,7 @@
  * import's thread. */
 #include "service/ingest/import/lists.h"
 
+#include "backend/rights.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -116,7 +117,7 @@ static int note(struct import_run *run, struct import_folder *folder, const char
     if (path == NULL) {
         return ERR_NO_MEMORY;
     }
-    if (fstatat(folder->fd, name, &status, 0) != 0 || !S_ISREG(status.st_mode)) {
+    if (rights_stat(folder->fd, name, &status) != 0 || !S_ISREG(status.st_mode)) {
         return 0; /* it left, or is no file */
     }
     struct import_list *list = find_list(run, path);
@@ -183,7 +184,8 @@ static int read_bytes(struct reading *reading, int root_fd, char **ret_bytes, si
     struct stat before, after;
     const char *path = path_unescape(reading->arena, reading->list->row.path);
     int fd CLEANUP_CLOSE =
-        path != NULL ? openat(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+        path != NULL ? rights_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+                     : -1;
     *ret_bytes = NULL;
     if (fd < 0 || fstat(fd, &before) != 0 || !S_ISREG(before.st_mode)) {
         reading->hold = true;

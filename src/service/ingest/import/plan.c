@@ -2,6 +2,7 @@
  * read, places looked at, versions reserved, copies made. Runs on the import's thread. */
 #include "service/ingest/import/import.h"
 
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -48,7 +49,8 @@ static bool has_left(struct plan *plan, const struct file_row *row)
 {
     struct stat status;
     const char *path = import_path_of(plan->folder->arena, row);
-    return path != NULL && stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    return path != NULL && rights_stat(AT_FDCWD, path, &status) != 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
 }
 
 /* Two new files may have the sound of one that has left: the first one is it. */
@@ -155,7 +157,7 @@ static int copy_in(struct plan *plan)
         return copied;
     }
     const struct blob_meta meta = {.content_type = path_sound_type(plan->file->name)};
-    int fd CLEANUP_CLOSE = openat(plan->folder->fd, plan->file->name, O_RDONLY | O_CLOEXEC);
+    int fd CLEANUP_CLOSE = rights_open(plan->folder->fd, plan->file->name, O_RDONLY | O_CLOEXEC);
     int error = fd < 0 ? error_from_errno(errno)
                        : blob_put_open(plan->run->ingest->config.blobs, BLOB_MEDIA, plan->file->key,
                                        &meta, &writer);

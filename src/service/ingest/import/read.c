@@ -3,6 +3,7 @@
  * Runs on the import's thread. */
 #include "service/ingest/import/import.h"
 
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -69,7 +70,7 @@ static int open_file(struct import_folder *folder, struct import_file *file)
 {
     struct stat status;
     int fd CLEANUP_CLOSE =
-        openat(folder->fd, file->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        rights_open(folder->fd, file->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0) {
         is_unreadable(file, arena_strdup(folder->arena, strerror(errno)));
         return -1;

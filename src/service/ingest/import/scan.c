@@ -9,6 +9,7 @@
  */
 #include "service/ingest/import/import.h"
 
+#include "backend/rights.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -202,7 +203,7 @@ static bool is_folder(int fd, const struct dirent *entry)
     if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) {
         return entry->d_type == DT_DIR;
     }
-    return fstatat(fd, entry->d_name, &status, 0) == 0 && S_ISDIR(status.st_mode);
+    return rights_stat(fd, entry->d_name, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static void offer_cover(struct import_folder *folder, const char *name)
@@ -257,7 +258,7 @@ static int compare_names(const void *a, const void *b)
 
 static int list_folder(struct import_folder *folder, struct listing *listing)
 {
-    int copy = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = rights_open(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy >= 0 ? fdopendir(copy) : NULL;
     int error = stream != NULL ? 0 : ERR_IO;
     if (stream == NULL) {
@@ -299,7 +300,7 @@ static const char *lyrics_beside(struct import_folder *folder, const char *name)
 {
     const char *words = words_beside(folder, name);
     int fd CLEANUP_CLOSE =
-        words != NULL ? openat(folder->fd, words, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+        words != NULL ? rights_open(folder->fd, words, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
     char *text = fd >= 0 ? arena_alloc(folder->arena, IMPORT_TEXT_BYTES_MAX) : NULL;
     ssize_t got = text != NULL ? read(fd, text, IMPORT_TEXT_BYTES_MAX - 1) : -1;
     return got > 0 ? lrc_text(folder->arena, text, (size_t)got) : NULL;
@@ -310,7 +311,7 @@ static int64_t time_of_words(const struct import_folder *folder, const char *nam
 {
     const char *words = words_beside(folder, name);
     struct stat status;
-    return words != NULL && fstatat(folder->fd, words, &status, 0) == 0
+    return words != NULL && rights_stat(folder->fd, words, &status) == 0
                ? (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec
                : 0;
 }
@@ -365,7 +366,7 @@ void import_forget(struct import_run *run, const struct import_folder *folder,
 static bool differs(struct import_run *run, struct import_folder *folder, struct import_file *file)
 {
     struct stat status;
-    if (fstatat(folder->fd, file->name, &status, 0) != 0) {
+    if (rights_stat(folder->fd, file->name, &status) != 0) {
         file->name = NULL; /* it left while the folder was listed */
         return false;
     }
@@ -501,7 +502,7 @@ static int enter(struct import_run *run, int fd, const char *path, const char *n
     } else if (error == 0 && here->depth >= IMPORT_DEPTH_MAX) {
         leave_alone(run, below, "It is too deep: more than 64 folders in each other.");
     } else if (error == 0) {
-        int inner CLEANUP_CLOSE = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int inner CLEANUP_CLOSE = rights_open(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (inner >= 0) {
             error = walk(run, inner, below, here);
         } else if (errno != ENOENT) { /* it may leave while its folder is gone through */

@@ -7,6 +7,7 @@
  * import's thread. */
 #include "service/ingest/import/import.h"
 
+#include "backend/rights.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -25,7 +26,7 @@
 static int read_sheet(struct import_folder *folder, struct import_sheet *sheet)
 {
     struct stat status;
-    int fd CLEANUP_CLOSE = openat(folder->fd, sheet->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fd CLEANUP_CLOSE = rights_open(folder->fd, sheet->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     char *bytes = arena_alloc(folder->arena, CUE_BYTES_MAX + 1);
     if (bytes == NULL) {
         return ERR_NO_MEMORY;
