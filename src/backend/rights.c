@@ -211,8 +211,8 @@ int rights_stat(int folder, const char *path, struct stat *ret_status)
     if (result != 0 && errno == EACCES && kept) {
         struct way way;
         bool firm = begin_with(&way, folder, path);
-        result = firm ? fstatat(folder, path, ret_status, 0)
-                      : fstatat(way.at, way.rest, ret_status, 0);
+        result =
+            firm ? fstatat(folder, path, ret_status, 0) : fstatat(way.at, way.rest, ret_status, 0);
         rights_end();
         leave(&way);
     }

@@ -21,7 +21,7 @@ void rights_begin_beneath(void);
 /* Not in effect any more; errno stays. */
 void rights_end(void);
 
-/* openat(2) and fstatat(2): as the user, and where that is not allowed, with the rights as far as the
- * path is firm, and from there on as the user. Nothing is made. */
+/* openat(2) and fstatat(2): as the user, and where that is not allowed, with the rights as far as
+ * the path is firm, and from there on as the user. Nothing is made. */
 int rights_open(int folder, const char *path, int flags);
 int rights_stat(int folder, const char *path, struct stat *ret_status);

@@ -63,7 +63,7 @@ static int check_version(const struct moving *moving, struct problem *problem)
 {
     struct db *db = NULL;
     unsigned pending = 0;
-    rights_begin(AT_FDCWD, moving->from + strlen("sqlite:"));
+    rights_begin(AT_FDCWD, moving->from + strlen("sqlite:")); /* its threads end before the end */
     int error = db_open(moving->from, moving->place.databases[moving->which].name, &db, problem);
     error = error != 0 ? error : schemas_pending(db, moving->which, &pending, problem);
     db_close(db);
