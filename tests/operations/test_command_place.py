@@ -194,8 +194,12 @@ def test_a_journal_is_followed_with_the_owners_rights(theirs, private, as_root):
 
 
 @needs_root
+@pytest.mark.parametrize("whose", ["root's", "the owner's"])
 @pytest.mark.parametrize("name", ["keys.restoring", ".restore.part", "catalog.db.restoring", "tutti.conf.restored.restoring"])
-def test_a_restore_follows_no_link(theirs, private, as_root, backup, name):
+def test_a_restore_follows_no_link(theirs, private, as_root, backup, name, whose):
+    if whose == "the owner's":
+        private = pathlib.Path(shutil.move(private, theirs / "private"))
+        subprocess.run(["chown", "-R", f"{SOMEBODY}:{SOMEBODY}", str(private)], check=True)
     plant(theirs / "data" / name, private if name == "keys.restoring" else private / "secret")
     done = as_root(*backup)
     assert done.returncode == 0, done.stderr
