@@ -11,9 +11,11 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/mem.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,7 @@ static int decode(const uint8_t *bytes, int64_t length, enum picture_type type, 
             COVER_PIXELS_MAX;            /* the header may lie to us and not to the decoder */
         packet->data = (uint8_t *)bytes; /* not counted: the decoder copies or borrows */
         packet->size = (int)length;
+        av_max_alloc(INT_MAX); /* pixels are counted; what was set for sounds is less */
         result = avcodec_open2(context, codec, NULL);
         result = result < 0 ? result : avcodec_send_packet(context, packet);
         result = result < 0 ? result : avcodec_send_packet(context, NULL);

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <libavcodec/codec_desc.h>
 #include <libavformat/avformat.h>
+#include <libavutil/mem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,9 @@ enum {
     /* Writers to a pipe don't know the length and put the largest there is into the header. */
     PROBE_STREAMED_BYTES_MIN = 0x7ffff000,
     PROBE_CHUNKS_MAX = 64,
+    /* At once, by what a header says: libavformat makes room for a word of a gigabyte before it
+     * sees that the file has none. */
+    PROBE_MEMORY_BYTES_MAX = 256 << 20,
 };
 
 /* What is taken: libavformat's name → our word, and whether the header's length is a promise. */
@@ -151,6 +155,7 @@ static int open_container(AVIOContext *io, const AVInputFormat *format, struct f
     container->io_open = refuse_open;
     container->probesize = PROBE_HEADER_BYTES_MAX;
     container->max_streams = 64;
+    av_max_alloc(PROBE_MEMORY_BYTES_MAX);
     int result = avformat_open_input(&container, NULL, format, NULL); /* frees it on failure */
     if (result < 0) {
         return open_failed(format, io, failure);

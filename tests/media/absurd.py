@@ -43,6 +43,7 @@ def wavs():
     yield "fmt of 1 byte", wav(chunk(b"fmt ", b"\1"), data)
     yield "a chunk of 4 GiB first", wav(chunk(b"JUNK", b"", U32), form, data)
     yield "a list of 2 GiB", wav(chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x", 2 ** 31)), form, data)
+    yield "a word of 1 GiB", wav(chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x", 2 ** 30), U32 - 3), form, data)
     yield "50,000 chunks", wav(chunk(b"JUNK") * 50_000, form, data)
     yield "no form", wav(data)
     yield "form behind the data", wav(data, form)

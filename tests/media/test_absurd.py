@@ -63,6 +63,13 @@ def test_the_words_say_what_is_wrong(good, folder, group, name, code, words):
     assert words in answer["reason"]
 
 
+def test_a_word_takes_no_memory_before_it_is_there():
+    body = next(body for name, body in absurd.wavs() if name == "a word of 1 GiB")
+    with media.Media() as process:
+        assert process.first(body)[0]["code"] == "damaged"
+        assert process.memory_max() < 256 << 20
+
+
 def test_texts_and_profiles_of_a_png_are_not_unpacked(good):
     """Each would take more than a gigabyte."""
     bombs = [body for name, body in absurd.pictures(good[1]["a.webp"]) if name.endswith("of 4 GB")]
