@@ -11,7 +11,7 @@ from test_roles import operations
 UNDESCRIBED = {  # registered, and no part of the API
     ("GET", "/"): "the app", ("GET", "/{page}"): "the app", ("GET", "/{page}/{id}"): "the app",
     ("GET", "/m/{rest}"): "refuses what has no token in its path",
-    ("GET", "/s3/"): "/s3, as some clients write it",
+    ("GET", "/s3/"): "/s3, as some clients write it", ("PUT", "/s3/{bucket}/"): "/s3/{bucket}, as some clients write it",
     ("OPTIONS", "/m/{token}/{track}/{version}/{file}"): "CORS", ("OPTIONS", "/s3/{bucket}"): "CORS",
     ("OPTIONS", "/s3/{bucket}/{key}"): "CORS",
 }
