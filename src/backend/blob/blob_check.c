@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PLAIN_ETAG_LENGTH = 2 * MD5_DIGEST_SIZE };
-
 /* An ETag in the making. */
 struct hashing {
     uint64_t part_bytes; /* 0: the bytes are hashed in one go */
@@ -57,15 +55,15 @@ static void end_hash(struct hashing *hashing, char ret_etag[BLOB_ETAG_MAX])
     md5_digest(of_parts ? &hashing->digests : &hashing->bytes, sizeof digest, digest);
     (void)sodium_bin2hex(ret_etag, BLOB_ETAG_MAX, digest, sizeof digest);
     if (of_parts) {
-        (void)snprintf(ret_etag + PLAIN_ETAG_LENGTH, BLOB_ETAG_MAX - PLAIN_ETAG_LENGTH, "-%u",
-                       hashing->parts);
+        (void)snprintf(ret_etag + BLOB_PLAIN_ETAG_LENGTH, BLOB_ETAG_MAX - BLOB_PLAIN_ETAG_LENGTH,
+                       "-%u", hashing->parts);
     }
 }
 
 int blob_check_source(struct blob_source *source, const struct blob_stat *stat)
 {
     char etag[BLOB_ETAG_MAX];
-    bool in_one_go = !stat->opaque && strlen(stat->etag) == PLAIN_ETAG_LENGTH;
+    bool in_one_go = blob_etag_is_hash(stat);
     bool told = in_one_go || stat->part_bytes > 0;
     struct hashing hashing = {.part_bytes = in_one_go ? 0 : stat->part_bytes};
     if (!told && !source->sealed) {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
 struct blob_engine {
     const char *scheme; /* "file:" */
@@ -106,6 +107,15 @@ struct blob_writer {
 static inline bool blob_disk_failed(int cause)
 {
     return cause == EIO || cause == EUCLEAN || cause == EBADMSG;
+}
+
+/* The digits of an MD5. One of parts has more behind them. */
+enum { BLOB_PLAIN_ETAG_LENGTH = 32 };
+
+/* Whether the ETag is the hash of the bytes. */
+static inline bool blob_etag_is_hash(const struct blob_stat *stat)
+{
+    return !stat->opaque && strlen(stat->etag) == BLOB_PLAIN_ETAG_LENGTH;
 }
 
 /* Signs a URL below the public address; bucket NULL: the address has it. */

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_AT_ONCE = 500, PLAIN_ETAG_LENGTH = 32, COPIES_AGAIN_MAX = 3 };
+enum { KEYS_AT_ONCE = 500, COPIES_AGAIN_MAX = 3 };
 
 struct entry {
     const char *key;
@@ -45,17 +45,11 @@ static int keep(void *argument, const char *key, const struct blob_stat *stat)
     return entry->key != NULL ? 0 : ERR_NO_MEMORY;
 }
 
-/* Whether the ETag is the hash of the bytes. */
-static bool is_plain(const struct blob_stat *stat)
-{
-    return !stat->opaque && strlen(stat->etag) == PLAIN_ETAG_LENGTH;
-}
-
 /* An ETag of parts, and one that is no hash, is another in each store; then length and time must
  * do. */
 static bool is_same(const struct blob_stat *here, const struct blob_stat *there)
 {
-    bool plain = is_plain(here) && is_plain(there);
+    bool plain = blob_etag_is_hash(here) && blob_etag_is_hash(there);
     return here->bytes == there->bytes &&
            (plain ? strcmp(here->etag, there->etag) == 0 : there->modified_ms >= here->modified_ms);
 }
@@ -105,7 +99,7 @@ static int check_copied(struct copying *copying, const struct blob_stat *stat)
     md5_digest(&copying->md5, sizeof digest, digest);
     (void)sodium_bin2hex(text, sizeof text, digest, sizeof digest);
     bool whole = copying->bytes == stat->bytes;
-    return whole && (!is_plain(stat) || strcmp(text, stat->etag) == 0) ? 0 : ERR_CORRUPT;
+    return whole && (!blob_etag_is_hash(stat) || strcmp(text, stat->etag) == 0) ? 0 : ERR_CORRUPT;
 }
 
 /* What the disk of a folder can't read is as good as damaged there. */
