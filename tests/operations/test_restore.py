@@ -127,25 +127,32 @@ def test_names_that_cannot_be_changed_change_none(made, tmp_path):
     assert users(data) == ["older"]
 
 
-def test_what_servers_hold_is_not_taken_back(made, tmp_path):
-    """The keys are a mount, which is seen when the databases are filled: nothing starts until a restore went through."""
+@pytest.fixture
+def on_servers(tmp_path):
+    """A data directory with an older installation whose databases are on PostgreSQL, and the environment that says so."""
     data, names = tmp_path / "data", ("catalog", "users", "activity")
     with postgres.Server() as server:
         for name in names:
             server.create(name)
         environment = {f"TUTTI_DATABASE_{name.upper()}": server.url(name) for name in names}
         install(data, "older", environment)
-        keys = tree(data / "keys")
-        done = mounted('mount --bind "$1" "$1"', str(data / "keys"), BINARY, *made.words, "--replace", "--data", str(data),
-                       environment=environment)
-        assert done.returncode == 1 and "can't be renamed" in done.stderr and "is not taken back" in done.stderr, done.stderr
-        assert tree(data / "keys") == keys and not list(data.glob("*.restoring*"))
-        for _ in range(2):  # also behind a restore that could not begin
-            refused = run_tutti("user", "list", data=data, environment=environment, check=False)
-            assert refused.returncode == 1 and "was cut off" in refused.stderr and "schema before-restore" in refused.stderr
-            assert run_tutti("restore", str(tmp_path / "nothing"), data=data, environment=environment, check=False).returncode == 1
-        run_tutti(*made.words, "--replace", data=data, environment=environment)
-        assert users(data, environment) == ["newer"] and tree(data / "keys") == tree(made.data / "keys")
+        yield data, environment
+
+
+def test_what_servers_hold_is_not_taken_back(made, on_servers, tmp_path):
+    """The keys are a mount, which is seen when the databases are filled: nothing starts until a restore went through."""
+    data, environment = on_servers
+    keys = tree(data / "keys")
+    done = mounted('mount --bind "$1" "$1"', str(data / "keys"), BINARY, *made.words, "--replace", "--data", str(data),
+                   environment=environment)
+    assert done.returncode == 1 and "can't be renamed" in done.stderr and "is not taken back" in done.stderr, done.stderr
+    assert tree(data / "keys") == keys and not list(data.glob("*.restoring*"))
+    for _ in range(2):  # also behind a restore that could not begin
+        refused = run_tutti("user", "list", data=data, environment=environment, check=False)
+        assert refused.returncode == 1 and "was cut off" in refused.stderr and "schema before-restore" in refused.stderr
+        assert run_tutti("restore", str(tmp_path / "nothing"), data=data, environment=environment, check=False).returncode == 1
+    run_tutti(*made.words, "--replace", data=data, environment=environment)
+    assert users(data, environment) == ["newer"] and tree(data / "keys") == tree(made.data / "keys")
 
 
 def test_what_is_missing_is_told_before_the_work(made, tmp_path):
@@ -166,18 +173,13 @@ def test_no_room_is_told_before_the_work(made, tmp_path):
     assert full.returncode == 1 and "are free for" in full.stderr and "unsealing" not in full.stderr, full.stderr
 
 
-def test_a_journal_that_cannot_be_written_shuts_nothing(made, tmp_path):
+def test_a_journal_that_cannot_be_written_shuts_nothing(made, on_servers):
     """No server was touched by then, and nothing is told of what they hold."""
-    data, names = tmp_path / "data", ("catalog", "users", "activity")
-    with postgres.Server() as server:
-        for name in names:
-            server.create(name)
-        environment = {f"TUTTI_DATABASE_{name.upper()}": server.url(name) for name in names}
-        install(data, "older", environment)
-        (data / ".restore.part").mkdir()
-        done = run_tutti(*made.words, "--replace", data=data, environment=environment, check=False)
-        assert done.returncode == 1 and ".restore.part" in done.stderr and "not taken back" not in done.stderr, done.stderr
-        assert users(data, environment) == ["older"] and not list(data.glob("*.restoring*"))
+    data, environment = on_servers
+    (data / ".restore.part").mkdir()
+    done = run_tutti(*made.words, "--replace", data=data, environment=environment, check=False)
+    assert done.returncode == 1 and ".restore.part" in done.stderr and "not taken back" not in done.stderr, done.stderr
+    assert users(data, environment) == ["older"] and not list(data.glob("*.restoring*"))
 
 
 def made_aside(data, *names):
