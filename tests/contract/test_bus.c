@@ -5,6 +5,7 @@
 #include "backend/bus/bus.h"
 #include "backend/db/db.h"
 #include "base/arena.h"
+#include "net/metrics.h"
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -680,6 +681,50 @@ static void a_killed_process_is_taken_over(void **state)
     rig_close(&rig);
 }
 
+static int64_t writes(void)
+{
+    return metric_value(
+        metric_get(METRIC_COUNTER, "tutti_db_writes_total", "", "database=\"test\""));
+}
+
+static void wait_for_effects(struct rig *rig, int64_t count)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    while (effects(rig->db, NULL) < count && clock_monotonic_ms() < deadline_ms) {
+        pause_ms(1);
+    }
+    assert_int_equal(effects(rig->db, NULL), count);
+}
+
+/* Every event wakes all that are interested: who does not have the lease looks, and that is all. */
+static void who_has_not_the_lease_writes_nothing(void **state)
+{
+    enum { EVENTS = 40 };
+    if (kafka() != NULL) {
+        return; /* its consumers have lanes */
+    }
+    struct rig rig = rig_open(*state, patient);
+    rig_close(&rig);
+    pid_t pid = fork();
+    if (pid == 0) {
+        serve(*state, patient);
+    }
+    rig = rig_open(*state, patient);
+    tell(&rig, "x", "a", 0);
+    wait_for_effects(&rig, 1);
+    follow_with_effects(&rig);
+    int64_t before = writes();
+    for (int i = 1; i <= EVENTS; i++) {
+        tell(&rig, "x", "a", i);
+        wait_for_effects(&rig, i + 1);
+    }
+    assert_in_range(writes() - before, EVENTS,
+                    EVENTS + 1); /* those that told; it prunes, perhaps */
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    rig_close(&rig);
+}
+
 static void a_slow_handler_keeps_its_lease(void **state)
 {
     const struct manner manner = {.retry_ms = 5, .lease_ms = 800};
@@ -1018,6 +1063,7 @@ int main(int count, char **arguments)
         in_place(an_event_comes_within_milliseconds),
         in_place(two_processes_never_both_handle),
         in_place(a_killed_process_is_taken_over),
+        in_place(who_has_not_the_lease_writes_nothing),
         in_place(a_slow_handler_keeps_its_lease),
         in_place(a_clock_put_back_delays_nothing),
         in_place(old_events_go_when_all_have_passed),

@@ -487,6 +487,36 @@ static void commits_wake_the_listeners(void **state)
     db_close(db);
 }
 
+static int add_parent_quietly(struct db_session *session, void *argument)
+{
+    db_quiet(session);
+    return add_parent(session, argument);
+}
+
+/* PostgreSQL's watcher looks once a second whether anything moved, whoever told or did not. */
+static void a_quiet_write_wakes_nobody(void **state)
+{
+    enum { WRITES = 200 };
+    const struct place *place = *state;
+    struct db *db = open_db(*state);
+    atomic_int wakes = 0;
+    db_on_commit(db, count_wake, &wakes);
+    int64_t began_ms = clock_monotonic_ms();
+    for (int i = 0; i < WRITES; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "quiet %d", i);
+        struct parent parent = {i, name};
+        assert_int_equal(db_write(db, add_parent_quietly, &parent), 1);
+    }
+    int64_t looks = 2 + (clock_monotonic_ms() - began_ms) / 1000;
+    db_off_commit(db, count_wake, &wakes);
+    assert_int_equal(parents(db), WRITES);
+    if (strncmp(place->url, "sqlite:", 7) != 0) {
+        assert_true(atomic_load(&wakes) <= looks);
+    }
+    db_close(db);
+}
+
 /* Starts another process with the same database; returns its pid. */
 static pid_t fork_with(void (*run)(const struct place *place), const struct place *place)
 {
@@ -771,6 +801,7 @@ int main(void)
         in_place(migrations_are_applied_once_and_watched),
         in_place(a_broken_migration_leaves_nothing),
         in_place(commits_wake_the_listeners),
+        in_place(a_quiet_write_wakes_nobody),
         in_place(commits_of_another_process_are_seen),
         in_place(a_kill_loses_nothing_acknowledged),
         in_place(the_database_knows_who_is_alive),

@@ -46,6 +46,7 @@ struct move_work {
 static int move_alone(struct db_session *session, void *argument)
 {
     struct move_work *work = argument;
+    db_quiet(session);
     return move(session, work->worker, work->position);
 }
 

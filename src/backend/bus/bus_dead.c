@@ -112,6 +112,9 @@ int64_t bus_dead_pass(struct bus_worker *worker, struct bus_dead *dead)
     if (clock_monotonic_ms() < dead->again_ms) {
         return clock_wall_ms() + dead->again_ms - clock_monotonic_ms();
     }
+    if (atomic_load(&worker->source->untold) == 0) {
+        return BUS_NEVER; /* the dispatcher wakes us when there are some */
+    }
     int r = db_read(worker->source->db, read_letters, &letters);
     if (r >= 0 && letters.count == 0) {
         return BUS_NEVER;

@@ -33,6 +33,7 @@ static void look_at(struct bus *bus, struct bus_source *source)
         poke(bus, source, true); /* they will see what is wrong, and say it */
         return;
     }
+    atomic_store(&source->untold, look.untold);
     const struct bus_look *before = &source->seen;
     bool due = look.due < before->due;
     bool letters = bus->kafka != NULL && look.untold > before->untold;

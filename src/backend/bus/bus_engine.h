@@ -30,6 +30,7 @@ struct bus_source {
     struct db *db;
     bool committed;                  /* under bus->lock: to be looked at */
     struct bus_look seen;            /* the dispatcher's, last */
+    _Atomic int64_t untold;          /* seen.untold, for all */
     int64_t pruned_ms;               /* the dispatcher's, monotonic */
     char topic[BUS_TOPIC_SIZE];      /* of Kafka */
     char relay[BUS_TOPIC_SIZE + 16]; /* the name under which its relay keeps its place */
@@ -77,6 +78,7 @@ struct bus_worker {
     void *engine;              /* struct relay, struct group */
     int64_t skipped;           /* nothing wanted between its position and here */
     unsigned skipped_count;    /* events that were skipped since a position was written */
+    int64_t other, other_ms;   /* who had the lease and was alive, when asked: monotonic */
     bool put_aside;            /* something waits that did not */
     bool troubled;             /* the last pass failed: told once */
     _Atomic int64_t seen;      /* newest event of the last pass that found nothing left to do */

@@ -54,6 +54,7 @@ static int take_lease(struct db_session *session, void *argument)
 {
     struct lease_work *work = argument;
     struct bus *bus = work->worker->bus;
+    db_quiet(session);
     return bus_store_lease(session, work->worker->consumer.name, bus->owner, work->now_ms,
                            work->now_ms + bus->lease_ms);
 }
@@ -77,14 +78,35 @@ static int inherit(struct db_session *session, void *argument)
                              clock_wall_ms() + bus->lease_ms);
 }
 
-/* Takes the lease, also before it ran out if its owner was killed. 1: ours, 0: another's. */
-static int take_or_inherit(struct bus_worker *worker, int64_t owner)
+/* Whether the owner of a running lease lives; who did a moment ago is not asked about again, for
+ * each event wakes all who don't have the lease. */
+static bool owner_lives(struct bus_worker *worker, int64_t owner)
 {
+    int64_t now_ms = clock_monotonic_ms();
+    if (owner != worker->other || now_ms - worker->other_ms >= BUS_TROUBLE_MS) {
+        worker->other = db_is_alive(worker->source->db, owner) ? owner : 0;
+        worker->other_ms = now_ms;
+    }
+    return worker->other == owner;
+}
+
+static bool is_anothers(struct bus_worker *worker, const struct bus_standing *standing)
+{
+    return standing->owner != worker->bus->owner && standing->lease_until > clock_wall_ms() &&
+           owner_lives(worker, standing->owner);
+}
+
+/* Takes the lease, also before it ran out if its owner was killed. 1: ours, 0: another's. */
+static int take_or_inherit(struct bus_worker *worker, const struct bus_standing *standing)
+{
+    if (is_anothers(worker, standing)) {
+        return 0;
+    }
     int r = bus_worker_lease(worker);
-    if (r != 0 || db_is_alive(worker->source->db, owner)) {
+    if (r != 0 || owner_lives(worker, standing->owner)) {
         return r;
     }
-    struct inherit_work work = {.worker = worker, .dead = owner};
+    struct inherit_work work = {.worker = worker, .dead = standing->owner};
     return db_write(worker->source->db, inherit, &work);
 }
 
@@ -139,6 +161,9 @@ static int round_once(struct bus_worker *worker, bus_take *take, struct bus_stan
     if (!work.due && standing->newest <= work.after) {
         return PASS_OVER;
     }
+    if (worker->consumer.types == NULL && is_anothers(worker, standing)) {
+        return PASS_NOT_OURS; /* without a look whether there is something it wants */
+    }
     if ((r = db_read(db, fetch, &work)) < 0 || worker->batch.count == 0) {
         return r;
     }
@@ -152,7 +177,7 @@ static int round_once(struct bus_worker *worker, bus_take *take, struct bus_stan
         worker->skipped_count = 0; /* the next position goes over them */
     }
     if (!holds_lease(worker, standing, now_ms)) {
-        r = take_or_inherit(worker, standing->owner);
+        r = take_or_inherit(worker, standing);
         return r < 0 ? r : r == 0 ? PASS_NOT_OURS : PASS_AGAIN; /* look anew, it may have moved */
     }
     return work.due ? retry_due(worker) : take(worker, last);

@@ -251,6 +251,11 @@ bool db_session_writes(const struct db_session *session)
     return session->writes;
 }
 
+void db_quiet(struct db_session *session)
+{
+    session->quiet = true;
+}
+
 int64_t db_position(struct db *db)
 {
     return atomic_load(&db->position);

@@ -142,6 +142,10 @@ static inline void db_rows_done_p(struct db_rows **rows)
 
 /* True when this is a session of a write. */
 bool db_session_writes(const struct db_session *session);
+/* A hint, in a write: nobody waits for what it changes, so that its commit need not wake listeners
+ * (db_on_commit), here or in other processes. Who looks finds it all the same. SQLite wakes them.
+ */
+void db_quiet(struct db_session *session);
 /* The newest commit known to this process, as a number that grows with commits: after db_write
  * returned it is at least that write's. */
 int64_t db_position(struct db *db);

@@ -91,7 +91,8 @@ struct db_session {
     const struct db_engine *engine;
     struct db *db;
     bool writes;
-    int error; /* of the first statement that failed: the session is spent */
+    bool quiet; /* db_quiet was called */
+    int error;  /* of the first statement that failed: the session is spent */
 };
 
 struct db_rows {

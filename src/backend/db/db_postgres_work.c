@@ -176,6 +176,7 @@ struct attempt {
     int result;
     int failure; /* POSTGRES_AGAIN, POSTGRES_LOST: it was undone. 0: the result stands */
     bool changed;
+    bool quiet; /* nobody waits for it: db_quiet */
     uint64_t position;
     int64_t unsettled;
 };
@@ -261,6 +262,7 @@ static void write_once(struct attempt *attempt, bool undo)
     attempt->failure = session.failure;
     attempt->result = session.base.error != 0 ? session.base.error : r;
     attempt->changed = session.changed || session.scripted;
+    attempt->quiet = session.base.quiet;
     if (attempt->result >= 0 && !undo) {
         commit(attempt);
         return;
@@ -271,7 +273,7 @@ static void write_once(struct attempt *attempt, bool undo)
     end_later(attempt->connection, "ROLLBACK");
 }
 
-/* Everybody who waits hears of it. */
+/* Everybody who waits hears of it. That it ended, which may let others settle, is seen by those. */
 static void told(struct attempt *attempt)
 {
     struct postgres_db *db = attempt->db;
@@ -282,6 +284,11 @@ static void told(struct attempt *attempt)
     if (attempt->changed) {
         metric_add(db->base.commits, 1);
         metric_add(db->base.writes, 1);
+    }
+    if (attempt->quiet) {
+        return;
+    }
+    if (attempt->changed) {
         db_wake_listeners(&db->base);
     }
     if (attempt->changed || attempt->unsettled != 0) {

@@ -57,7 +57,11 @@ static int hold_then(struct db_session *session, void *argument)
     int64_t now_ms = clock_wall_ms();
     int result =
         job_hold(session, &fenced->work->job, fenced->work->step, now_ms, now_ms + LEASE_MS);
-    return result == 0 && fenced->body != NULL ? fenced->body(session, fenced->work) : result;
+    if (fenced->body == NULL) {
+        db_quiet(session);
+        return result;
+    }
+    return result == 0 ? fenced->body(session, fenced->work) : result;
 }
 
 int work_write(struct work *work, int (*body)(struct db_session *session, struct work *work))

@@ -32,6 +32,7 @@ static int claim(struct db_session *session, void *argument)
     struct look *look = argument;
     int64_t now_ms = clock_wall_ms();
     arena_reset(look->arena);
+    db_quiet(session);
     int result = job_claim(session, look->worker->lane, look->arena, id_next(),
                            look->worker->transcode->owner, now_ms, now_ms + LEASE_MS, &look->job);
     look->found = result > 0;
