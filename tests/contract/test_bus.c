@@ -614,6 +614,15 @@ static void serve(const struct place *place, struct manner manner)
     }
 }
 
+static void wait_for_effects(struct rig *rig, int64_t count)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    while (effects(rig->db, NULL) < count && clock_monotonic_ms() < deadline_ms) {
+        pause_ms(1);
+    }
+    assert_int_equal(effects(rig->db, NULL), count);
+}
+
 static void two_processes_never_both_handle(void **state)
 {
     enum { EVENTS = 200, PROCESSES = 3 };
@@ -632,11 +641,7 @@ static void two_processes_never_both_handle(void **state)
     for (int i = 0; i < EVENTS; i++) {
         tell(&rig, "x", "a", i);
     }
-    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
-    while (effects(rig.db, NULL) < EVENTS && clock_monotonic_ms() < deadline_ms) {
-        pause_ms(5);
-    }
-    assert_int_equal(effects(rig.db, NULL), EVENTS);
+    wait_for_effects(&rig, EVENTS);
     pause_ms(100);
     (void)parked(&rig, arena, 0);
     for (int i = 0; i < PROCESSES; i++) {
@@ -685,15 +690,6 @@ static int64_t writes(void)
 {
     return metric_value(
         metric_get(METRIC_COUNTER, "tutti_db_writes_total", "", "database=\"test\""));
-}
-
-static void wait_for_effects(struct rig *rig, int64_t count)
-{
-    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
-    while (effects(rig->db, NULL) < count && clock_monotonic_ms() < deadline_ms) {
-        pause_ms(1);
-    }
-    assert_int_equal(effects(rig->db, NULL), count);
 }
 
 /* Every event wakes all that are interested: who does not have the lease looks, and that is all. */

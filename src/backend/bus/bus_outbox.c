@@ -83,11 +83,15 @@ static int inherit(struct db_session *session, void *argument)
 static bool owner_lives(struct bus_worker *worker, int64_t owner)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (owner != worker->other || now_ms - worker->other_ms >= BUS_TROUBLE_MS) {
-        worker->other = db_is_alive(worker->source->db, owner) ? owner : 0;
-        worker->other_ms = now_ms;
+    if (owner == worker->other && now_ms - worker->other_ms < BUS_TROUBLE_MS) {
+        return true;
     }
-    return worker->other == owner;
+    if (!db_is_alive(worker->source->db, owner)) {
+        return false;
+    }
+    worker->other = owner;
+    worker->other_ms = now_ms;
+    return true;
 }
 
 static bool is_anothers(struct bus_worker *worker, const struct bus_standing *standing)
@@ -162,7 +166,7 @@ static int round_once(struct bus_worker *worker, bus_take *take, struct bus_stan
         return PASS_OVER;
     }
     if (worker->consumer.types == NULL && is_anothers(worker, standing)) {
-        return PASS_NOT_OURS; /* without a look whether there is something it wants */
+        return PASS_NOT_OURS; /* it wants all: there is nothing to skip */
     }
     if ((r = db_read(db, fetch, &work)) < 0 || worker->batch.count == 0) {
         return r;
