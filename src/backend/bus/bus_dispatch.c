@@ -33,10 +33,10 @@ static void look_at(struct bus *bus, struct bus_source *source)
         poke(bus, source, true); /* they will see what is wrong, and say it */
         return;
     }
-    atomic_store(&source->untold, look.untold);
     const struct bus_look *before = &source->seen;
     bool due = look.due < before->due;
-    bool letters = bus->kafka != NULL && look.untold > before->untold;
+    int64_t untold = atomic_exchange(&source->untold, look.untold);
+    bool letters = bus->kafka != NULL && look.untold > untold;
     if (look.newest > before->newest || letters || due) {
         poke(bus, source, due);
     }

@@ -30,7 +30,7 @@ struct bus_source {
     struct db *db;
     bool committed;                  /* under bus->lock: to be looked at */
     struct bus_look seen;            /* the dispatcher's, last */
-    _Atomic int64_t untold;          /* seen.untold, for all */
+    _Atomic int64_t untold;          /* letters, at the dispatcher's last look; for all */
     int64_t pruned_ms;               /* the dispatcher's, monotonic */
     char topic[BUS_TOPIC_SIZE];      /* of Kafka */
     char relay[BUS_TOPIC_SIZE + 16]; /* the name under which its relay keeps its place */
