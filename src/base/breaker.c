@@ -6,6 +6,7 @@
  */
 #include "base/breaker.h"
 
+#include "base/call.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -15,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SLICES = 10 };
+enum { SLICES = 10, FAIR_MS = 2000 };
 
 struct slice {
     int64_t number; /* which part of time it counts */
@@ -261,7 +262,12 @@ int breaker_enter(struct breaker *breaker, struct breaker_pass *ret_pass)
     if (probe && !refused) {
         begin_probe(breaker, now_ms);
     }
-    *ret_pass = (struct breaker_pass){now_ms, breaker->turn, probe};
+    *ret_pass = (struct breaker_pass){
+        .began_ms = now_ms,
+        .turn = breaker->turn,
+        .probe = probe,
+        .hurried = call_remaining_ms(FAIR_MS) < FAIR_MS,
+    };
     unlock(breaker, before, now_ms);
     return refused ? ERR_UNAVAILABLE : 0;
 }
@@ -276,6 +282,9 @@ void breaker_leave(struct breaker *breaker, const struct breaker_pass *pass,
     unsigned slow_ms = breaker->config.slow_ms;
     bool slow = slow_ms != 0 && now_ms - pass->began_ms >= slow_ms;
     bool failed = outcome == BREAKER_FAILED;
+    if (failed && pass->hurried && call_is_late()) {
+        outcome = BREAKER_NEUTRAL;
+    }
     pthread_mutex_lock(&breaker->lock);
     enum breaker_state before = breaker->state;
     if (pass->turn == breaker->turn) {

@@ -63,7 +63,7 @@ struct breaker_config {
 struct breaker_pass {
     int64_t began_ms;
     unsigned turn;
-    bool probe;
+    bool probe, hurried; /* hurried: its caller has less time than an engine may fairly need */
 };
 
 struct breaker_view {
@@ -82,6 +82,9 @@ void breaker_free(struct breaker *breaker);
 /* 0, and breaker_leave must follow; or ERR_UNAVAILABLE, at once, where the engine is not to be
  * asked. breaker_look tells when it will be. */
 int breaker_enter(struct breaker *breaker, struct breaker_pass *ret_pass);
+/* A failure that came with the end of the caller's own time (call.h), where that was less than two
+ * seconds from the start, is nobody's: else who asks for an answer within a millisecond could take
+ * the engine away from all others. */
 void breaker_leave(struct breaker *breaker, const struct breaker_pass *pass,
                    enum breaker_outcome outcome);
 /* For most engines: ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_BUSY and ERR_IO are the engine's failures,

@@ -1,6 +1,8 @@
 /* Circuit breakers, by a clock of the test's own. */
 #include "base/breaker.h"
 
+#include "base/call.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <pthread.h>
@@ -229,6 +231,47 @@ static void who_gave_up_says_nothing(void **state)
 }
 
 /* Calls that began before it opened come back after it closed. */
+/* A call that fails as its caller's time ends, which was left_ms from now. */
+static void fail_in_hurry(struct breaker *breaker, int64_t left_ms)
+{
+    struct breaker_pass pass;
+    int64_t before = call_deadline_enter(clock_monotonic_ms() + left_ms);
+    assert_int_equal(breaker_enter(breaker, &pass), 0);
+    (void)call_deadline_enter(clock_monotonic_ms() - 1);
+    breaker_leave(breaker, &pass, BREAKER_FAILED);
+    (void)call_deadline_enter(before);
+}
+
+static void who_is_in_a_hurry_says_nothing(void **state)
+{
+    (void)state;
+    struct breaker *breaker = make(0);
+    for (int i = 0; i < 100; i++) {
+        fail_in_hurry(breaker, 60);
+    }
+    struct breaker_view view = view_of(breaker);
+    assert_int_equal(view.state, BREAKER_CLOSED);
+    assert_int_equal(view.failed, 0);
+    /* An engine that does not answer for as long as one should is down, whatever the caller's time.
+     */
+    for (int i = 0; i < 3; i++) {
+        fail_in_hurry(breaker, 10 * 1000);
+    }
+    assert_int_equal(view_of(breaker).state, BREAKER_OPEN);
+    breaker_free(breaker);
+}
+
+/* What failed long before its caller's time was over was not the caller's. */
+static void a_refusal_counts_in_a_hurry_too(void **state)
+{
+    (void)state;
+    struct breaker *breaker = make(0);
+    int64_t before = call_deadline_enter(clock_monotonic_ms() + 1500);
+    open_it(breaker);
+    (void)call_deadline_enter(before);
+    breaker_free(breaker);
+}
+
 static void late_failures_do_not_count(void **state)
 {
     (void)state;
@@ -363,6 +406,8 @@ int main(void)
         cmocka_unit_test(a_slow_probe_is_a_bad_one),
         cmocka_unit_test(a_lost_probe_is_replaced),
         cmocka_unit_test(who_gave_up_says_nothing),
+        cmocka_unit_test(who_is_in_a_hurry_says_nothing),
+        cmocka_unit_test(a_refusal_counts_in_a_hurry_too),
         cmocka_unit_test(late_failures_do_not_count),
         cmocka_unit_test(errors_of_engines_and_of_callers),
         cmocka_unit_test(none_lets_everything_pass),
