@@ -176,28 +176,6 @@ static bool parse_host(char *text, struct address *address)
     return address_parse(text, address);
 }
 
-/* The value of name= in one element of Forwarded, quotes cut. */
-static bool forwarded_pair(const char *element, const char *name, char out[ENTRY_MAX])
-{
-    size_t name_length = strlen(name);
-    for (const char *at = element; *at != '\0';) {
-        at += strspn(at, " \t;");
-        size_t length = strcspn(at, ";");
-        if (length > name_length && strncasecmp(at, name, name_length) == 0 &&
-            at[name_length] == '=') {
-            const char *value = at + name_length + 1;
-            size_t value_length = length - name_length - 1;
-            if (value_length >= 2 && value[0] == '"' && value[value_length - 1] == '"') {
-                value++;
-                value_length -= 2;
-            }
-            return copy_item(value, value_length, out);
-        }
-        at += length;
-    }
-    return false;
-}
-
 /* The last element of a list that ends at *length; shortens *length to what stands before it. */
 static bool last_element(const char *list, size_t *length, char out[ENTRY_MAX])
 {
@@ -210,56 +188,23 @@ static bool last_element(const char *list, size_t *length, char out[ENTRY_MAX])
     return found;
 }
 
-static void resolve_forwarded(const struct networks *trusted, const char *list,
-                              struct forwarded *result)
-{
-    size_t length = strlen(list);
-    char element[ENTRY_MAX], value[ENTRY_MAX];
-    while (length > 0 && networks_hold(trusted, &result->client)) {
-        struct address address;
-        if (!last_element(list, &length, element) || !forwarded_pair(element, "for", value) ||
-            !parse_host(value, &address)) {
-            return;
-        }
-        result->client = address;
-        if (forwarded_pair(element, "proto", value)) {
-            result->https = strcasecmp(value, "https") == 0;
-        }
-    }
-}
-
-static void resolve_x_forwarded(const struct networks *trusted, const char *list,
-                                struct forwarded *result)
+bool forwarded_walk(const struct networks *trusted, const char *list, struct address *client)
 {
     size_t length = strlen(list);
     char element[ENTRY_MAX];
-    while (length > 0 && networks_hold(trusted, &result->client)) {
+    while (length > 0 && networks_hold(trusted, client)) {
         struct address address;
         if (!last_element(list, &length, element) || !parse_host(element, &address)) {
-            return;
+            return false;
         }
-        result->client = address;
+        *client = address;
     }
+    return networks_hold(trusted, client);
 }
 
-struct forwarded forwarded_resolve(const struct networks *trusted, const struct address *peer,
-                                   const char *forwarded, const char *x_forwarded_for,
-                                   const char *x_forwarded_proto)
+bool forwarded_https(const char *list)
 {
-    struct forwarded result = {.client = *peer};
-    if (forwarded != NULL) {
-        resolve_forwarded(trusted, forwarded, &result);
-        return result;
-    }
-    if (x_forwarded_for != NULL) {
-        resolve_x_forwarded(trusted, x_forwarded_for, &result);
-    }
-    if (x_forwarded_proto != NULL) {
-        /* One hop's word counts: the nearest proxy's, which stands last. */
-        size_t length = strlen(x_forwarded_proto);
-        char value[ENTRY_MAX];
-        result.https =
-            last_element(x_forwarded_proto, &length, value) && strcasecmp(value, "https") == 0;
-    }
-    return result;
+    size_t length = strlen(list);
+    char value[ENTRY_MAX];
+    return last_element(list, &length, value) && strcasecmp(value, "https") == 0;
 }

@@ -36,15 +36,16 @@ uint64_t address_hash(const struct address *address);
 bool networks_parse(const char *list, struct networks *ret_networks);
 bool networks_hold(const struct networks *networks, const struct address *address);
 
-/* What proxies said of a request. */
-struct forwarded {
-    struct address client;
-    bool https;
-};
-/* The client behind trusted proxies: from the right, the first address that is no trusted proxy
- * (RFC 7239, and the older X-Forwarded-For and X-Forwarded-Proto; NULL where a header is missing).
- * peer is whom the connection is from and must itself be trusted. A malformed entry ends the walk:
- * what stands left of it can't be believed. */
-struct forwarded forwarded_resolve(const struct networks *trusted, const struct address *peer,
-                                   const char *forwarded, const char *x_forwarded_for,
-                                   const char *x_forwarded_proto);
+/* ---- what proxies say ----
+ *
+ * X-Forwarded-For and X-Forwarded-Proto, of a connection whose peer is a trusted proxy. Forwarded
+ * (RFC 7239) is never read: a proxy that does not write it passes on what a stranger wrote
+ * (docs/decisions/0323-one-header-names-the-client.md). */
+
+/* Walks one line of X-Forwarded-For from the right: as long as *client is a trusted proxy it
+ * becomes whom that one spoke for. Several lines are one list (RFC 9110, 5.3), so the last goes
+ * first; true: the line before it counts too. A malformed entry ends the walk: what stands left of
+ * it can't be believed. */
+bool forwarded_walk(const struct networks *trusted, const char *list, struct address *client);
+/* Whether the nearest proxy, which stands last in X-Forwarded-Proto, was spoken to by TLS. */
+bool forwarded_https(const char *list);

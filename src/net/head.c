@@ -80,13 +80,10 @@ static void note_field(struct request_private *request, const char *name, const 
         FIELD("Authorization", authorization),
         FIELD("Content-Type", content_type),
         FIELD("Expect", expect),
-        FIELD("Forwarded", forwarded),
         FIELD("If-None-Match", if_none_match),
         FIELD("Origin", origin),
         FIELD("traceparent", trace_parent),
         FIELD("Tutti-Timeout-Ms", timeout),
-        FIELD("X-Forwarded-For", x_forwarded_for),
-        FIELD("X-Forwarded-Proto", x_forwarded_proto),
 #undef FIELD
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -164,22 +161,25 @@ static void name_request(struct request_private *request)
     spans_begin(request);
 }
 
+/* What trusted proxies say, the last line of each header first. */
 static void resolve_remote(struct request_private *request)
 {
     struct connection *connection = request->connection;
-    request->remote_address = connection->peer;
+    struct address client = connection->peer;
+    bool walks = true, https_said = false;
     request->request.remote = connection->peer_text;
-    if (!connection->trusted || (request->forwarded == NULL && request->x_forwarded_for == NULL &&
-                                 request->x_forwarded_proto == NULL)) {
-        return;
+    for (unsigned i = connection->trusted ? request->header_count : 0; i-- > 0;) {
+        const struct header_field *field = &request->headers[i];
+        if (walks && strcasecmp(field->name, "X-Forwarded-For") == 0) {
+            walks = forwarded_walk(&request->settings->trusted, field->value, &client);
+            address_format(&client, request->remote_text);
+            request->request.remote = request->remote_text;
+        } else if (!https_said && strcasecmp(field->name, "X-Forwarded-Proto") == 0) {
+            https_said = true;
+            request->request.https = forwarded_https(field->value);
+        }
     }
-    struct forwarded said =
-        forwarded_resolve(&request->settings->trusted, &connection->peer, request->forwarded,
-                          request->x_forwarded_for, request->x_forwarded_proto);
-    request->remote_address = said.client;
-    address_format(&said.client, request->remote_text);
-    request->request.remote = request->remote_text;
-    request->request.https = said.https;
+    request->remote_address = client;
 }
 
 static int check_framing(struct request_private *request)

@@ -119,7 +119,7 @@ struct request_private {
     unsigned header_count, header_room;
     bool headers_copied;
     const char *authorization, *origin, *expect, *content_type, *if_none_match;
-    const char *forwarded, *x_forwarded_for, *x_forwarded_proto, *trace_parent, *timeout;
+    const char *trace_parent, *timeout;
     unsigned content_length_count, host_count;
     bool chunked, framing_bad;
     int64_t content_length, asked_ms; /* asked_ms: by Tutti-Timeout-Ms; 0: not */

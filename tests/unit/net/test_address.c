@@ -76,45 +76,52 @@ static void networks_hold_addresses(void **state)
     }
 }
 
-/* forwarded, X-Forwarded-For, X-Forwarded-Proto; the peer is 10.0.0.1, 10/8 is trusted. */
+/* X-Forwarded-For, the later line first; the peer is 10.0.0.1, 10/8 is trusted. */
 static const struct {
-    const char *forwarded, *x_for, *x_proto;
+    const char *lines[3];
     const char *client;
-    bool https;
-} rows[] = {
-    {NULL, NULL, NULL, "10.0.0.1", false},
-    {NULL, "1.1.1.1", NULL, "1.1.1.1", false},
-    {NULL, "1.1.1.1", "https", "1.1.1.1", true},
-    {NULL, "1.1.1.1, 2.2.2.2", "http, https", "2.2.2.2", true}, /* the left one is a claim */
-    {NULL, "1.1.1.1, 10.0.0.2,10.0.0.3 ", NULL, "1.1.1.1", false},
-    {NULL, "10.0.0.9", NULL, "10.0.0.9", false},
-    {NULL, "1.1.1.1, nonsense", NULL, "10.0.0.1", false},
-    {NULL, "1.1.1.1:555", NULL, "1.1.1.1", false},
-    {NULL, "[2001:db8::1]:555", NULL, "2001:db8::1", false},
-    {NULL, "", NULL, "10.0.0.1", false},
-    {"for=1.1.1.1;proto=https", "9.9.9.9", "http", "1.1.1.1", true},
-    {"for=3.3.3.3, for=\"[2001:db8::1]:80\";proto=http;by=x", NULL, NULL, "2001:db8::1", false},
-    {"For=1.1.1.1 ; Proto=HTTPS, for=10.0.0.2", NULL, NULL, "1.1.1.1", true},
-    {"for=unknown", NULL, NULL, "10.0.0.1", false},
-    {"for=_hidden, for=10.0.0.2", NULL, NULL, "10.0.0.2", false},
-    {"proto=https", NULL, NULL, "10.0.0.1", false},
+} walks[] = {
+    {{NULL}, "10.0.0.1"},
+    {{"1.1.1.1"}, "1.1.1.1"},
+    {{"1.1.1.1, 2.2.2.2"}, "2.2.2.2"}, /* the left one is a claim */
+    {{"1.1.1.1, 10.0.0.2,10.0.0.3 "}, "1.1.1.1"},
+    {{"10.0.0.9"}, "10.0.0.9"},
+    {{"1.1.1.1, nonsense"}, "10.0.0.1"},
+    {{"1.1.1.1:555"}, "1.1.1.1"},
+    {{"[2001:db8::1]:555"}, "2001:db8::1"},
+    {{""}, "10.0.0.1"},
+    {{"2.2.2.2", "1.1.1.1"}, "2.2.2.2"}, /* the earlier line is a claim */
+    {{"10.0.0.3", "1.1.1.1, 10.0.0.2"}, "1.1.1.1"},
+    {{"nonsense", "1.1.1.1"}, "10.0.0.1"},
 };
 
 static void proxies_are_walked_from_the_right(void **state)
 {
     (void)state;
     struct networks trusted;
-    struct address peer = parse("10.0.0.1");
     assert_true(networks_parse("10.0.0.0/8", &trusted));
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct forwarded result =
-            forwarded_resolve(&trusted, &peer, rows[i].forwarded, rows[i].x_for, rows[i].x_proto);
+    for (unsigned i = 0; i < sizeof walks / sizeof walks[0]; i++) {
+        struct address client = parse("10.0.0.1");
+        bool goes_on = true;
+        for (const char *const *line = walks[i].lines; goes_on && *line != NULL; line++) {
+            goes_on = forwarded_walk(&trusted, *line, &client);
+        }
         char text[ADDRESS_TEXT_SIZE];
-        address_format(&result.client, text);
-        if (strcmp(text, rows[i].client) != 0 || result.https != rows[i].https) {
-            fail_msg("row %u: %s %d", i, text, result.https);
+        address_format(&client, text);
+        if (strcmp(text, walks[i].client) != 0) {
+            fail_msg("row %u: %s", i, text);
         }
     }
+}
+
+static void the_nearest_proxy_says_whether_it_was_tls(void **state)
+{
+    (void)state;
+    assert_true(forwarded_https("https"));
+    assert_true(forwarded_https("http, HTTPS "));
+    assert_false(forwarded_https("https, http"));
+    assert_false(forwarded_https("https,"));
+    assert_false(forwarded_https(""));
 }
 
 int main(void)
@@ -124,6 +131,7 @@ int main(void)
         cmocka_unit_test(owners_are_networks_in_ipv6),
         cmocka_unit_test(networks_hold_addresses),
         cmocka_unit_test(proxies_are_walked_from_the_right),
+        cmocka_unit_test(the_nearest_proxy_says_whether_it_was_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

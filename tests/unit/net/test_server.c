@@ -735,6 +735,24 @@ static void proxies_are_believed_if_trusted(void **state)
     http_server_free(server);
 }
 
+/* What a proxy passes on because it does not know it: nothing of it is believed. */
+static void strangers_words_behind_a_proxy_are_not(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.trusted_proxies = "127.0.0.0/8";
+    struct http_server *server = SERVE(who_rows, &config, NULL);
+    expect(server,
+           "GET /who HTTP/1.1\r\nHost: t\r\nForwarded: for=6.6.6.6;proto=https\r\n"
+           "X-Forwarded-For: 7.7.7.7\r\nX-Forwarded-Proto: https\r\n"
+           "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: http\r\n\r\n",
+           200, "{\"remote\":\"9.9.9.9\",\"https\":false}");
+    expect(server, "GET /who HTTP/1.1\r\nHost: t\r\nForwarded: for=6.6.6.6\r\n\r\n", 200,
+           "{\"remote\":\"127.0.0.1\",\"https\":false}");
+    http_server_free(server);
+}
+
 static void origins_are_answered(void **state)
 {
     (void)state;
@@ -808,6 +826,7 @@ int main(void)
         cmocka_unit_test(headers_have_a_limit),
         cmocka_unit_test(many_parts_are_answered),
         cmocka_unit_test(proxies_are_believed_if_trusted),
+        cmocka_unit_test(strangers_words_behind_a_proxy_are_not),
         cmocka_unit_test(origins_are_answered),
         cmocka_unit_test(bad_rows_are_refused),
     };
