@@ -4,13 +4,18 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import tarfile
+import threading
 
 import jsonschema
 import kubernetes_validate
 import pytest
+import requests
 import yaml
+
+from journey import BINARY, free_port, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -143,6 +148,91 @@ def test_compose_and_its_example_agree(compose, tutti, tmp_path):
 def test_haproxy_takes_the_way_in_of_compose(tmp_path):
     done = subprocess.run(["haproxy", "-c", "-f", str(DEPLOY / "compose" / "haproxy.cfg")], text=True, capture_output=True, timeout=30)
     assert done.returncode == 0 and "warning" not in done.stderr.lower(), done.stderr
+
+
+def way_in_of_compose(folder, port, to):
+    """Its HAProxy, on loopback, with one process behind each of its ways."""
+    text = (DEPLOY / "compose" / "haproxy.cfg").read_text().replace("bind :4040", f"bind 127.0.0.1:{port}")
+    text = re.sub(r" *server-template unready.*\n", "", text)
+    text = re.sub(r"server-template (\w+) \S+ \S+", rf"server \1 127.0.0.1:{to} no-check", text)
+    text = re.sub(r" resolvers docker.*", "", re.sub(r"resolvers docker\n( .*\n)+", "", text))
+    path = folder / "haproxy.cfg"
+    path.write_text(text)
+    return path
+
+
+def answers(url):
+    """The status; 0 where nobody listens yet."""
+    try:
+        return requests.get(url, timeout=10).status_code
+    except requests.ConnectionError:
+        return 0
+
+
+class Closes:
+    """Reads each request and ends the connection without a word; counts them."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port, self.asked = self.socket.getsockname()[1], []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            with self.socket.accept()[0] as one:
+                self.asked.append(one.recv(65536).split(b" ")[0].decode())
+
+
+def test_the_way_in_of_compose_tells_nothing_twice(programs, tmp_path):
+    """A process that dies may have done what it was told: only what can be told twice is."""
+    behind, port = Closes(), free_port()
+    programs.start("haproxy", "-db", "-f", str(way_in_of_compose(tmp_path, port, behind.port)))
+    url = f"http://127.0.0.1:{port}/api/v1/playlists"
+    until(lambda: answers(url) == 502)
+    behind.asked.clear()
+    assert requests.post(url, timeout=10).status_code == 502 and behind.asked == ["POST"]
+    assert requests.post(url, headers={"Idempotency-Key": "a"}, timeout=10).status_code == 502
+    assert behind.asked.count("POST") > 2
+    assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 404
+
+
+def image_installs():
+    """The Debian packages of the image that runs."""
+    words = re.search(r"--no-install-recommends (.*?)&&", (DEPLOY / "Dockerfile").read_text(), re.S)[1]
+    return set(words.replace("\\\n", " ").split())
+
+
+def owner(library):
+    """The package of a shared library: dpkg knows some files by /lib, some by /usr/lib."""
+    listed = subprocess.run(["/sbin/ldconfig", "-p"], text=True, capture_output=True, check=True, timeout=30).stdout
+    path = re.search(rf"^\s*{re.escape(library)} .*=> (\S+)", listed, re.M)[1]
+    found = subprocess.run(["dpkg", "-S", path, path.removeprefix("/usr"), f"/usr{path}"], text=True, capture_output=True, timeout=30)
+    return found.stdout.split(":")[0].removesuffix("-vanilla")  # which libtag1v5 is there to choose
+
+
+@pytest.mark.parametrize("program", ("tutti", "tutti-media"))
+def test_the_image_has_every_library(program):
+    path = pathlib.Path(BINARY).parent / program
+    dynamic = subprocess.run(["readelf", "-d", str(path)], text=True, capture_output=True, check=True, timeout=30).stdout
+    needed = {owner(library) for library in re.findall(r"NEEDED.*\[(.*)\]", dynamic)}
+    of_every_image = {"libc6", "libgcc-s1", "libstdc++6"}
+    assert len(needed) > 5 and needed - of_every_image <= image_installs()
+
+
+def test_the_image_owns_where_compose_mounts(compose):
+    """A volume takes its owner from the folder of the image that it covers; where there is none, it is root's."""
+    made = re.search(r"install -d -o tutti -g tutti -m 700 (.*)", (DEPLOY / "Dockerfile").read_text())[1].split()
+    mounts = {volume.split(":")[1] for service in compose["services"].values() if service["image"] == compose["x-tutti"]["image"]
+              for volume in service.get("volumes", [])}
+    assert mounts and mounts <= set(made)
+
+
+def test_kubernetes_readme_makes_the_keys(tmp_path):
+    command = re.search(r"^(timeout .*--data keys-of-the-cluster.*?) *#", (DEPLOY / "kubernetes" / "README.md").read_text(), re.M)[1]
+    tutti_first = {**os.environ, "TUTTI_SERVER_LISTEN": f"127.0.0.1:{free_port()}", "PATH": f"{pathlib.Path(BINARY).parent}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, env=tutti_first, check=False, capture_output=True, timeout=60)
+    names = {path.name.split("-")[0] for path in (tmp_path / "keys-of-the-cluster" / "keys").iterdir()}
+    assert {"ed25519", "edge", "seal.key"} <= names
 
 
 def test_systemd_takes_the_template(tmp_path):
