@@ -43,6 +43,7 @@ int album_refresh(struct db_session *session, int64_t id)
     if (error == 0) {
         error = sum_loudness(session, id, &tally);
     }
+    error = error != 0 ? error : track_stale_of_tally(session, id, &tally);
     error = error != 0 ? error : album_set_tally(session, id, &tally);
     return error != 0 || tally.tracks == 0 ? error : emptied_album_refill(session, id);
 }

@@ -17,4 +17,8 @@ struct album_tally {
 int album_tally(struct db_session *session, int64_t id, struct album_tally *ret_tally);
 /* Rows (histogram, true_peak_db) of the versions that play. The caller closes the cursor. */
 int album_histograms(struct db_session *session, int64_t id, struct db_rows **ret_rows);
+/* The tracks with nothing under way are stale if the album's loudness changes with this tally, or
+ * is going to (track_store.c). */
+int track_stale_of_tally(struct db_session *session, int64_t album_id,
+                         const struct album_tally *tally);
 int album_set_tally(struct db_session *session, int64_t id, const struct album_tally *tally);

@@ -232,7 +232,7 @@ static int album_spread(struct db_session *session, struct change *change,
         error = track_publish_of_album(session, row->id, strcmp(row->status, "published") == 0);
     }
     if (error == 0) {
-        error = track_stale_of_album(session, row->id, 0);
+        error = track_stale_of_album(session, row->id);
     }
     if (error == 0) {
         error = change_touch_tracks(session, change, row->id);

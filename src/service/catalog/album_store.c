@@ -116,7 +116,8 @@ int album_update(struct db_session *session, const struct album_row *row)
         "UPDATE album SET artist_id = $2, title = $3, title_key = $4, type = $5, "
         "status = " STATUS_WRITTEN ", shelf_id = " SHELF_WRITTEN ", "
         "release_date = $7, genres = $8, cover_art_id = $9, pending_art_id = $10, revision = $11, "
-        "updated_at = $12, stale = 0 WHERE id = $1 AND deleted_at IS NULL",
+        "updated_at = $12, stale = CASE WHEN revision = $11 THEN stale ELSE 0 END "
+        "WHERE id = $1 AND deleted_at IS NULL",
         DB_BIND(db_int(row->id), db_int(row->artist_id), db_text(row->title),
                 db_text(row->title_key), db_text(row->type), db_text(row->status),
                 db_text(row->release_date), db_text(row->genres), db_int_or_null(row->cover_art_id),
@@ -143,6 +144,13 @@ int album_touch(struct db_session *session, int64_t id, int64_t now_ms)
                 "UPDATE album SET revision = revision + 1, updated_at = $2, stale = 0 "
                 "WHERE id = $1 AND deleted_at IS NULL",
                 DB_BIND(db_int(id), db_int(now_ms))));
+}
+
+int album_stale(struct db_session *session, int64_t id)
+{
+    return changed_any(db_exec(session,
+                               "UPDATE album SET stale = 1 WHERE id = $1 AND deleted_at IS NULL",
+                               DB_BIND(db_int(id))));
 }
 
 int album_stale_of_artist(struct db_session *session, int64_t artist_id)

@@ -64,7 +64,9 @@ static int give_cover(struct db_session *session, void *argument)
     }
     found->art.owner_id = album.id;
     album.pending_art_id = found->art.id;
-    error = album_update(session, &album);
+    error = album_stale(session, album.id);
+    error = error != 0 ? error : track_stale_of_album(session, album.id);
+    error = error != 0 ? error : album_update(session, &album);
     return error != 0 ? error : art_create(session, &found->art);
 }
 

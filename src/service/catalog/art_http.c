@@ -142,7 +142,7 @@ static int album_expect(struct db_session *session, struct change *change, int64
         error = expect_art(session, change, art_id, &owner);
     }
     if (error == 0) {
-        error = track_stale_of_album(session, change->id, 0);
+        error = track_stale_of_album(session, change->id);
     }
     if (error == 0) {
         error = album_update(session, &row);

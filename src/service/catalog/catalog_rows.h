@@ -108,10 +108,12 @@ int album_get(struct db_session *session, struct arena *arena, int64_t id,
               struct album_row *ret_row);
 int album_list_of_ids(struct db_session *session, struct arena *arena, const int64_t *ids,
                       struct album_list *ret_list);
+/* A stale one stays so unless this moves its revision. */
 int album_update(struct db_session *session, const struct album_row *row);
 int album_bury(struct db_session *session, int64_t id, int64_t now_ms);
-/* Counts its tracks anew: count, length, work under way, loudness (from histograms). One that was
- * emptied and has tracks again is published. */
+/* Counts its tracks anew: count, length, work under way, loudness (from histograms); its settled
+ * tracks, whose answers repeat the loudness, are stale where that is, or will be, another. One that
+ * was emptied and has tracks again is published. */
 int album_refresh(struct db_session *session, int64_t id);
 /* One more revision: a client changed its tracks. */
 int album_touch(struct db_session *session, int64_t id, int64_t now_ms);
@@ -128,6 +130,8 @@ int album_list_by_ring(struct db_session *session, struct arena *arena,
                        struct album_list *ret_list);
 /* What an album is ordered by in a list by year. */
 const char *album_date(const struct album_row *row);
+/* It is about to show something new, and no client's write moves its ETag. */
+int album_stale(struct db_session *session, int64_t id);
 /* The artist's name is in their answers. */
 int album_stale_of_artist(struct db_session *session, int64_t artist_id);
 /* Ids of all living albums of an artist. */
@@ -195,8 +199,8 @@ int track_bury(struct db_session *session, int64_t id, int64_t now_ms);
 int track_publish_of_album(struct db_session *session, int64_t album_id, bool published);
 int track_move_of_album(struct db_session *session, int64_t album_id, int64_t artist_id);
 /* What the album's tracks show of it is about to change: while nothing is under way in the album,
- * copies of their answers may be kept, and their ETags won't tell. except_id 0: all of them. */
-int track_stale_of_album(struct db_session *session, int64_t album_id, int64_t except_id);
+ * copies of their answers may be kept, and their ETags won't tell. */
+int track_stale_of_album(struct db_session *session, int64_t album_id);
 int track_stale_of_artist(struct db_session *session, int64_t artist_id);
 int track_list_of_album(struct db_session *session, struct arena *arena, int64_t album_id,
                         const struct list_place *place, struct track_list *ret_list);

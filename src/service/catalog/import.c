@@ -220,7 +220,7 @@ int catalog_album_follow(struct db_session *session, struct call *call, int64_t 
     if (error == 0 && row.artist_id != old.artist_id) { /* it may stand on another shelf */
         error = track_publish_of_album(session, id, strcmp(row.status, "published") == 0);
     }
-    error = error != 0 ? error : track_stale_of_album(session, id, 0);
+    error = error != 0 ? error : track_stale_of_album(session, id);
     const struct emptied_artists former = {.ids = &old.artist_id, .count = 1};
     return error != 0 ? error : emptied_artists_hide(session, &former);
 }
@@ -539,6 +539,7 @@ static int want_work(struct db_session *session, void *argument)
     }
     error = import_working_set(session, row.id);
     error = error != 0 ? error : emit_uploaded(session, row.id, row.version, &file);
+    error = error != 0 ? error : album_stale(session, row.album_id);
     error = error != 0 ? error : album_refresh(session, row.album_id);
     return error != 0 ? error : change_emit(session, CATALOG_TRACK, row.id, "track.changed");
 }

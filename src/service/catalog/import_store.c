@@ -171,8 +171,8 @@ int import_missing_set(struct db_session *session, int64_t track_id, bool missin
 
 int import_working_set(struct db_session *session, int64_t track_id)
 {
-    return changed_one(
-        db_exec(session, "UPDATE track SET working = 1 WHERE id = $1", DB_BIND(db_int(track_id))));
+    return changed_one(db_exec(session, "UPDATE track SET working = 1, stale = 1 WHERE id = $1",
+                               DB_BIND(db_int(track_id))));
 }
 
 int track_artist_insert(struct db_session *session, int64_t track_id, int64_t artist_id,

@@ -33,6 +33,7 @@ struct catalog_rungs;
 int import_rungs_list(struct db_session *session, struct arena *arena, unsigned limit,
                       struct catalog_rungs **ret_rows, unsigned *ret_count);
 int import_missing_set(struct db_session *session, int64_t track_id, bool missing);
+/* Without a client's write: its answer is stale from here on. */
 int import_working_set(struct db_session *session, int64_t track_id);
 int track_artist_insert(struct db_session *session, int64_t track_id, int64_t artist_id,
                         int64_t place);

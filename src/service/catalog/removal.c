@@ -77,9 +77,6 @@ int remove_track(struct db_session *session, struct change *change, int64_t id)
         error = emptied_artists_of_track(session, change->call->arena, id, &artists);
     }
     if (error == 0) {
-        error = track_stale_of_album(session, row.album_id, id);
-    }
-    if (error == 0) {
         error = bury_track(session, change, id);
     }
     if (error == 0) {

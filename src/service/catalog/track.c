@@ -179,9 +179,6 @@ int catalog_track_create(struct db_session *session, struct call *call,
                             .created_at = now_ms};
     int error = take_album(session, call, fields->album_id, &row);
     if (error == 0) {
-        error = track_stale_of_album(session, row.album_id, track_id);
-    }
-    if (error == 0) {
         error = apply(call, fields, &row);
     }
     if (error == 0 && !fields->has_track_number) {
@@ -237,8 +234,7 @@ int catalog_track_replace(struct db_session *session, struct call *call, int64_t
     }
     bool plays = strcmp(row.status, track_status_name(TRACK_READY)) == 0;
     int64_t replaced = plays ? row.pending_version : row.version;
-    error = track_stale_of_album(session, row.album_id, track_id);
-    if (error == 0 && replaced != 0) {
+    if (replaced != 0) {
         error = remove_version_objects(session, row.id, replaced, now_ms);
     }
     if (error != 0) {
@@ -273,12 +269,6 @@ int catalog_track_edit(struct db_session *session, struct call *call, int64_t tr
     int64_t old_album_id = error == 0 ? row.album_id : 0;
     if (error == 0 && fields->has_album_id && fields->album_id != old_album_id) {
         error = take_album(session, call, fields->album_id, &row);
-        if (error == 0) {
-            error = track_stale_of_album(session, row.album_id, track_id);
-        }
-        if (error == 0) {
-            error = track_stale_of_album(session, old_album_id, track_id);
-        }
     }
     if (error == 0) {
         error = apply(call, fields, &row);

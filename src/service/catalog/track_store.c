@@ -1,6 +1,7 @@
 /* SQL of tracks and lyrics (catalog_rows.h). */
 #include "service/catalog/catalog_rows.h"
 
+#include "service/catalog/album.h"
 #include "service/store_util.h"
 
 /* v is the version that plays, w the one that workers are at. */
@@ -192,13 +193,26 @@ int track_move_of_album(struct db_session *session, int64_t album_id, int64_t ar
                                DB_BIND(db_int(album_id), db_int(artist_id))));
 }
 
-int track_stale_of_album(struct db_session *session, int64_t album_id, int64_t except_id)
+int track_stale_of_album(struct db_session *session, int64_t album_id)
 {
     return changed_any(db_exec(session,
-                               "UPDATE track SET stale = 1 WHERE album_id = $1 AND id <> $2 "
+                               "UPDATE track SET stale = 1 WHERE album_id = $1 "
                                "AND deleted_at IS NULL AND EXISTS (SELECT 1 FROM album a "
                                "WHERE a.id = $1 AND a.working = 0 AND a.pending_art_id IS NULL)",
-                               DB_BIND(db_int(album_id), db_int(except_id))));
+                               DB_BIND(db_int(album_id))));
+}
+
+int track_stale_of_tally(struct db_session *session, int64_t album_id,
+                         const struct album_tally *tally)
+{
+    return changed_any(db_exec(
+        session,
+        "UPDATE track SET stale = 1 WHERE album_id = $1 AND deleted_at IS NULL AND working = 0 "
+        "AND EXISTS (SELECT 1 FROM album a WHERE a.id = $1 AND a.working = 0 "
+        "AND a.pending_art_id IS NULL AND (CAST($2 AS BIGINT) > 0 "
+        "OR a.lufs IS DISTINCT FROM CAST($3 AS DOUBLE PRECISION)))",
+        DB_BIND(db_int(album_id), db_int(tally->working),
+                tally->has_lufs ? db_real(tally->lufs) : db_null())));
 }
 
 int track_stale_of_artist(struct db_session *session, int64_t artist_id)

@@ -1,0 +1,85 @@
+"""Answers about imported music change without a client's write: renditions are made when somebody plays it, covers are
+found, files are followed. A copy that a browser kept must not be called fresh then (decision 0050)."""
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import until
+from test_import import library, wait_for_renditions  # noqa: F401 (a fixture)
+
+
+class Kept:
+    """Copies of answers, each with the validator that it was sent with."""
+
+    def __init__(self, person, paths):
+        self.person, self.paths = person, paths
+        self.copies = {path: person.get(path) for path in paths}
+
+    def again(self, path):
+        return self.person.get(path, headers={"If-None-Match": self.copies[path].headers["ETag"]})
+
+    def fresh(self):
+        return [path for path in self.paths if self.again(path).status_code == 304]
+
+    def lies(self):
+        """Those that are called fresh although the answer is another."""
+        return [path for path in self.paths if self.again(path).status_code == 304
+                and self.person.get(path).json() != self.copies[path].json()]
+
+    def changed(self, path):
+        return self.person.get(path).json() != self.copies[path].json()
+
+
+@pytest.fixture
+def two(library):  # noqa: F811
+    """An album of two tracks, and the paths of its answers: the tracks a and b, and the album."""
+    for title in "ab":
+        library.sound(f"X/{title}.flac", {"TITLE": title, "ARTIST": "Ana", "ALBUM": "X"}, seconds=3)
+    library.scan()
+    tracks = library.tracks()
+    library.ids = {title: tracks[title]["id"] for title in "ab"}
+    library.paths = [*(f"/api/v1/tracks/{library.ids[title]}" for title in "ab"), f"/api/v1/albums/{tracks['a']['albumId']}"]
+    return library
+
+
+def play(two, title):
+    """Until all that is made of it is there, and told."""
+    assert two.admin.get(f"/api/v1/tracks/{two.ids[title]}/stream").ok
+    assert "aac" in wait_for_renditions(two.admin, two.ids[title])
+    until(lambda: two.admin.get(two.paths[-1]).json()["loudness"]["albumLufs"] is not None)
+
+
+def test_the_first_play_makes_copies_old(two):
+    kept = Kept(two.admin, two.paths)
+    assert kept.fresh() == two.paths, "what has not changed is not sent again"
+    play(two, "a")
+    until(lambda: all(kept.changed(path) for path in two.paths))
+    assert kept.lies() == [] and kept.fresh() == []
+    etags = {path: kept.copies[path].headers["ETag"] for path in two.paths}
+    assert {path: two.admin.get(path).headers["ETag"] for path in two.paths} == etags, "an edit begun before goes on"
+
+
+def test_a_cover_that_is_found_makes_copies_old(two):
+    kept = Kept(two.admin, two.paths)
+    assert kept.fresh() == two.paths
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1",
+                    two.folder / "X/cover.jpg"], check=True, timeout=60)
+    assert two.scan()[0]["unchanged"] == 2
+    until(lambda: two.admin.get(two.paths[-1]).json()["coverArtId"])
+    until(lambda: all(kept.changed(path) for path in two.paths))
+    assert kept.lies() == [] and kept.fresh() == []
+
+
+def test_a_file_that_changes_makes_copies_of_the_others_old(two):
+    """Another sound in a's place takes the album's loudness away, which b shows too."""
+    play(two, "a")
+    two.tag(two.folder / "X/b.flac", {"TITLE": "b", "ARTIST": "Ana", "ALBUM": "X", "ISRC": "DEA621500001"})
+    assert two.scan()[0]["changed"] == 1
+    b = two.paths[1]
+    kept = Kept(two.admin, [b])
+    assert kept.fresh() == [b], "the import wrote it, so that its ETag is another"
+    two.sound("X/a.flac", {"TITLE": "a", "ARTIST": "Ana", "ALBUM": "X"}, seconds=2)
+    assert two.scan()[0]["changed"] == 1
+    until(lambda: kept.changed(b))
+    assert kept.lies() == [] and kept.fresh() == []
