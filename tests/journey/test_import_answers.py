@@ -83,3 +83,24 @@ def test_a_file_that_changes_makes_copies_of_the_others_old(two):
     assert two.scan()[0]["changed"] == 1
     until(lambda: kept.changed(b))
     assert kept.lies() == [] and kept.fresh() == []
+
+
+def test_a_file_that_is_called_otherwise_makes_copies_old(two):
+    a = two.paths[0]
+    kept = Kept(two.admin, [a])
+    assert kept.fresh() == [a]
+    (two.folder / "X/a.flac").rename(two.folder / "X/01 a.flac")
+    assert two.scan()[0]["moved"] == 1
+    assert two.admin.get(a).json()["source"]["filename"] == "01 a.flac"
+    assert kept.lies() == [] and kept.fresh() == []
+    # And it can be kept again.
+    assert Kept(two.admin, [a]).fresh() == [a]
+
+
+def test_the_size_of_a_file_is_one(two):
+    """A file with longer tags is told of alike as source and as what plays."""
+    two.tag(two.folder / "X/a.flac", {"TITLE": "a", "ARTIST": "Ana", "ALBUM": "X", "COMMENT": "x" * 20000})
+    assert two.scan()[0]["changed"] == 1
+    size = (two.folder / "X/a.flac").stat().st_size
+    until(lambda: two.admin.get(two.paths[0]).json()["source"]["bytes"] == size)
+    assert [file["bytes"] for file in two.admin.get(two.paths[0]).json()["renditions"]] == [size]

@@ -243,8 +243,8 @@ int catalog_track_sound(struct db_session *session, struct call *call, int64_t i
                         const struct catalog_sound *sound);
 /* The same sound in a file of another name or size (it was moved, or its tags were written anew).
  */
-int catalog_track_file(struct db_session *session, int64_t id, int version, const char *filename,
-                       int64_t bytes);
+int catalog_track_file(struct db_session *session, struct call *call, int64_t id, int version,
+                       const char *filename, int64_t bytes);
 /* It goes: its file is another track's, which came back. */
 int catalog_track_forsake(struct db_session *session, struct call *call, int64_t id);
 /* Its file is not where it was, or is again. */

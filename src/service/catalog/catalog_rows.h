@@ -195,6 +195,8 @@ int track_list_of_ids(struct db_session *session, struct arena *arena, const int
 int track_update(struct db_session *session, const struct track_row *row);
 /* What workers write: status, failure, versions, working, duration. The revision stays. */
 int track_update_state(struct db_session *session, const struct track_row *row);
+/* One more revision: what is known of its file is another. */
+int track_touch(struct db_session *session, int64_t id, int64_t now_ms);
 int track_bury(struct db_session *session, int64_t id, int64_t now_ms);
 int track_publish_of_album(struct db_session *session, int64_t album_id, bool published);
 int track_move_of_album(struct db_session *session, int64_t album_id, int64_t artist_id);

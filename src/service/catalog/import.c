@@ -20,6 +20,7 @@
 #include "service/catalog/emptied.h"
 #include "service/catalog/import_store.h"
 #include "service/catalog/index_key.h"
+#include "service/catalog/media.h"
 #include "service/catalog/removal.h"
 #include "service/catalog/resource.h"
 #include "service/fields.h"
@@ -495,11 +496,22 @@ int catalog_track_sound(struct db_session *session, struct call *call, int64_t i
     return error != 0 ? error : change_emit(session, CATALOG_TRACK, id, "track.changed");
 }
 
-int catalog_track_file(struct db_session *session, int64_t id, int version, const char *filename,
-                       int64_t bytes)
+int catalog_track_file(struct db_session *session, struct call *call, int64_t id, int version,
+                       const char *filename, int64_t bytes)
 {
-    int error = import_version_file(session, id, version, filename, bytes);
-    return error != 0 ? error : import_rendition_bytes(session, id, version, bytes);
+    struct version_row file;
+    bool playable = false;
+    int error = version_get(session, call->arena, id, version, &file);
+    if (error != 0) {
+        return error == ERR_NOT_FOUND ? 0 : error; /* another file is the track's by now */
+    }
+    if (file.source_bytes == bytes && strcmp(file.filename, filename) == 0) {
+        return 0;
+    }
+    error = import_version_file(session, id, version, filename, bytes);
+    error = error != 0 ? error : import_rendition_bytes(session, id, version, bytes);
+    error = error != 0 ? error : media_count(session, call->arena, id, version, &playable);
+    return error != 0 ? error : track_touch(session, id, clock_wall_ms());
 }
 
 int catalog_track_forsake(struct db_session *session, struct call *call, int64_t id)

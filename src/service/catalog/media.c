@@ -117,8 +117,8 @@ static int summarize(const struct rendition *list, unsigned count, json_t **ret_
     return summary != NULL ? 0 : ERR_NO_MEMORY;
 }
 
-static int count_renditions(struct db_session *session, struct arena *arena, int64_t track_id,
-                            int64_t version, bool *ret_playable)
+int media_count(struct db_session *session, struct arena *arena, int64_t track_id, int64_t version,
+                bool *ret_playable)
 {
     struct rendition *list = NULL;
     unsigned count = 0;
@@ -176,7 +176,7 @@ int media_rendition(struct db_session *session, struct media_effect *effect, int
     }
     error = rendition_insert(session, track_id, version, rendition);
     if (error == 0) {
-        error = count_renditions(session, effect->arena, track_id, version, &playable);
+        error = media_count(session, effect->arena, track_id, version, &playable);
     }
     bool begins = row.pending_version == version || strcmp(row.status, ready) != 0;
     if (error != 0 || !playable || !begins) {

@@ -28,3 +28,6 @@ int media_art_ready(struct db_session *session, struct media_effect *effect, int
                     int64_t width, int64_t height);
 int media_art_failed(struct db_session *session, struct media_effect *effect, int64_t art_id,
                      const char *reason);
+/* What answers show of a version's renditions, from their rows. *ret_playable: AAC 160 is there. */
+int media_count(struct db_session *session, struct arena *arena, int64_t track_id, int64_t version,
+                bool *ret_playable);

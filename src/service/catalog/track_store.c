@@ -160,6 +160,15 @@ int track_update_state(struct db_session *session, const struct track_row *row)
                 db_int(row->version_last), db_int(row->working), db_int(row->duration_ms))));
 }
 
+int track_touch(struct db_session *session, int64_t id, int64_t now_ms)
+{
+    return changed_any(
+        db_exec(session,
+                "UPDATE track SET revision = revision + 1, updated_at = $2, stale = 0 "
+                "WHERE id = $1 AND deleted_at IS NULL",
+                DB_BIND(db_int(id), db_int(now_ms))));
+}
+
 int track_bury(struct db_session *session, int64_t id, int64_t now_ms)
 {
     return changed_one(

@@ -512,8 +512,8 @@ static int follow_track(struct db_session *session, struct apply *apply,
         row.version = file->version;
         error = catalog_track_sound(session, &apply->call, row.track_id, file->version, &sound);
     } else if (error == 0 && !apply->run->ingest->config.import_copy) {
-        error =
-            catalog_track_file(session, row.track_id, (int)row.version, file->text, file->bytes);
+        error = catalog_track_file(session, &apply->call, row.track_id, (int)row.version,
+                                   file->text, file->bytes);
     }
     error = error != 0 ? error : catalog_track_missing(session, row.track_id, false);
     apply->counts.moved += moved;
