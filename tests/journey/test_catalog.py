@@ -311,6 +311,21 @@ def test_drafts_are_the_artists_own(people, album, upload):
         assert people.listener.get("/api/v1/" + path).status_code == 404, path
 
 
+@pytest.mark.parametrize("roles", [["listener", "artist"], ["listener"]], ids=["artist", "no artist any more"])
+def test_drafts_stay_out_of_what_others_are_sent(people, roles):
+    """Lists are kept for a moment for whoever asks next; whose they are sees more in them, in whichever role."""
+    owner = people.new("artist")
+    artist = make_artist(owner)["id"]
+    draft = ok(owner.post("/api/v1/albums", json={"artistId": artist, "title": "Secret", "status": "draft"}), 201)["id"]
+    ok(people.admin.patch(f"/api/v1/admin/users/{owner.user['id']}", json={"roles": roles}))
+    owner.renew()
+    assert owner.user["roles"] == roles
+    for path in (f"/api/v1/artists/{artist}/albums", f"/api/v1/albums?artistId={artist}", f"/api/v1/artists/{artist}/albums?sort=title"):
+        for person, sees in ((people.listener, []), (owner, [draft]), (people.listener, []), (people.admin, [draft]), (owner, [draft]),
+                             (people.new("artist"), [])):
+            assert [one["id"] for one in ok(person.get(path))["items"]] == sees, (path, person.username)
+
+
 def test_a_listener_becomes_an_artist(people):
     person = people.new("listener")
     assert person.post("/api/v1/artists", json={"name": "Too early"}).status_code == 403

@@ -74,6 +74,12 @@ int catalog_permit(struct db_session *session, struct call *call, enum catalog_k
     return want == CATALOG_SEE ? 0 : permit_change(call, sight.owner_user_id, want);
 }
 
+bool catalog_sees_drafts(const struct actor *actor, const struct sight *sight)
+{
+    const struct sight draft = {.owner_user_id = sight->owner_user_id};
+    return catalog_sees(actor, &draft) == SIGHT_YES;
+}
+
 int catalog_permit_drafts(struct db_session *session, struct call *call, int64_t artist_id,
                           bool *ret_drafts)
 {
@@ -83,8 +89,7 @@ int catalog_permit_drafts(struct db_session *session, struct call *call, int64_t
     if (error != 0) {
         return error;
     }
-    sight.published = false;
-    *ret_drafts = catalog_sees(&call->actor, &sight) == SIGHT_YES;
+    *ret_drafts = catalog_sees_drafts(&call->actor, &sight);
     return 0;
 }
 

@@ -251,12 +251,11 @@ static int album_filter_read(struct request *request, struct album_filter *filte
     return album_combination(request, filter);
 }
 
-/* What sets the list apart in the cache; NULL where it may hold drafts that only some see. */
+/* What sets the list apart in the cache; NULL where each is another. */
 static const char *album_list_filter(const struct album_page *page)
 {
     const struct album_filter *filter = &page->filter;
-    bool plain = page->call->actor.roles == ROLE_LISTENER;
-    if (filter->sort == ALBUM_RANDOM || (filter->artist_id != 0 && !plain)) {
+    if (filter->sort == ALBUM_RANDOM) {
         return NULL;
     }
     return arena_printf(page->call->arena, "%c:%s:%s:%s:%s", page->order, filter->type,
@@ -309,6 +308,7 @@ static int album_list_reply(struct request *request, struct album_page *page)
         return error;
     }
     page->answer.sight.published = true;
+    page->answer.drafts = page->filter.artist_id != 0;
     const char *filter = album_list_filter(page);
     if (filter != NULL) {
         list_key(request, &page->answer, "albums", page->filter.artist_id, filter);

@@ -66,6 +66,8 @@ enum seen catalog_sees(const struct actor *actor, const struct sight *sight);
 int catalog_sees_in(struct db_session *session, const struct actor *actor,
                     const struct sight *sight);
 int catalog_enters(struct catalog *catalog, const struct actor *actor, const struct sight *sight);
+/* Whether drafts of what it is of show, too. */
+bool catalog_sees_drafts(const struct actor *actor, const struct sight *sight);
 /* Whether the caller sees the drafts of an artist it may see. */
 int catalog_permit_drafts(struct db_session *session, struct call *call, int64_t artist_id,
                           bool *ret_drafts);

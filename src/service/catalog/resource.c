@@ -287,11 +287,25 @@ void list_key(struct request *request, struct list_answer *answer, const char *n
     }
 }
 
+/* What is cached shows no drafts: who sees them sees another list. */
+static bool is_for(const struct request *request, const struct list_answer *answer,
+                   const struct cache_entry *entry)
+{
+    struct answer_head head;
+    size_t length = 0;
+    memcpy(&head, cache_entry_bytes(entry, &length), sizeof head);
+    return !answer->drafts || !catalog_sees_drafts(&request->call.actor, &head.sight);
+}
+
 int list_cached(struct request *request, const struct list_answer *answer)
 {
     struct catalog *catalog = request->context;
     struct cache_entry *entry =
         answer->key[0] != '\0' ? cache_get(catalog->cache, answer->key) : NULL;
+    if (entry != NULL && !is_for(request, answer, entry)) {
+        cache_entry_unref(entry);
+        entry = NULL;
+    }
     if (entry != NULL) {
         return answer_entry(request, entry);
     }
@@ -308,7 +322,8 @@ int list_reply(struct request *request, const struct list_answer *answer, json_t
     if (error != 0) {
         return error;
     }
-    if (answer->key[0] != '\0' && answer->sight.shelf_id == 0) {
+    bool drafts = answer->drafts && catalog_sees_drafts(&request->call.actor, &answer->sight);
+    if (answer->key[0] != '\0' && answer->sight.shelf_id == 0 && !drafts) {
         cache_put(catalog->cache, answer->key, bytes, length, ANSWER_TTL_MS);
     }
     error = reply_header(request, "Cache-Control", "private, no-cache");

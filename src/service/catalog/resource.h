@@ -22,11 +22,12 @@ struct resource_name {
 void resource_forget_all(struct catalog *catalog, const struct resource_name *names,
                          unsigned count);
 
-/* A list that looks the same to all who may see it. key names the list, its filters and its page.
- */
+/* A list that looks the same to all who may see it, or to all of them but those who see drafts. key
+ * names the list, its filters and its page. */
 struct list_answer {
     char key[512];          /* list_key; "" where it is not to be cached */
-    struct sight sight;     /* of what it hangs on, where that may be a draft */
+    struct sight sight;     /* of what it hangs on, where that may be a draft, or has drafts */
+    bool drafts;            /* it shows drafts to who sees them: such a list is not cached */
     struct shelves shelves; /* that the list shows beside what everybody sees; by list_key */
 };
 /* Joins what sets a page apart, the generation in front; "" when it is too long, and for people who
