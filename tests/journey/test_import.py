@@ -527,6 +527,40 @@ def test_what_is_deleted_by_hand_stays_deleted(library):
     assert list(library.tracks()) == ["a"] and path.exists()
 
 
+def test_a_deleted_artist_leaves_no_track_without_a_name(library):
+    """What it has on others' albums goes with it; what names it as a guest stays, under the others' names."""
+    def sound(title, artist, **tags):
+        return library.sound(f"Hits/{title}.flac", {"TITLE": title, "ALBUM": "Hits", "ALBUMARTIST": "Various Artists", "ARTIST": artist, **tags})
+
+    path, both = sound("Own", "Ana"), ["Bo", "Ana"]
+    sound("Other", "Cy")
+    sound("Guest", "Bo feat. Ana", ARTISTS=both)
+    library.sound("Alone/Solo.flac", {"TITLE": "Solo", "ALBUM": "Alone", "ARTIST": "Ana"})
+    library.scan()
+    tracks = library.tracks()
+    ids = {artist["name"]: artist["id"] for artist in library.items("/api/v1/artists")}
+    guest = f"/api/v1/tracks/{tracks['Guest']['id']}"
+    assert [artist["name"] for artist in tracks["Guest"]["artists"]] == both
+    etag = library.admin.get(guest).headers["ETag"]
+    assert library.admin.delete(f"/api/v1/artists/{ids['Ana']}").status_code == 204
+    left = library.tracks()
+    assert sorted(left) == ["Guest", "Other"] and library.albums()["Hits"]["trackCount"] == 2
+    assert "Alone" not in library.albums()
+    for title in ("Own", "Solo"):
+        assert library.admin.get(f"/api/v1/tracks/{tracks[title]['id']}").status_code == 404
+    assert left["Guest"]["artists"] == [{"id": ids["Bo"], "name": "Bo"}] and left["Guest"]["artistName"] == "Bo"
+    assert left["Guest"]["credit"] == tracks["Guest"]["credit"]
+    assert library.admin.get(guest, headers={"If-None-Match": etag}).status_code == 200
+    until(lambda: not library.admin.get("/api/v1/search", params={"q": "Own"}).json()["tracks"])
+    # What is deleted by hand stays so; a new file of the same artist brings a new page.
+    library.tag(path, {"TITLE": "Own again", "ALBUM": "Hits", "ALBUMARTIST": "Various Artists", "ARTIST": "Ana"})
+    library.sound("New/New.flac", {"TITLE": "New", "ALBUM": "New", "ARTIST": "Ana"})
+    library.scan()
+    until(lambda: "New" in library.tracks())
+    assert sorted(library.tracks()) == ["Guest", "New", "Other"]
+    assert library.tracks()["New"]["artistName"] == "Ana" and library.tracks()["New"]["artistId"] != ids["Ana"]
+
+
 def test_bad_folders_and_files_stop_nothing(library):
     good = library.sound("good/1.flac", {"TITLE": "good", "ALBUM": "G", "ARTIST": "G"})
     (library.folder / "good" / "broken.mp3").write_text("this is no sound " * 100)

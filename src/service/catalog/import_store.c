@@ -65,6 +65,12 @@ int import_track_set(struct db_session *session, int64_t id, const char *details
         DB_BIND(db_int(id), db_text(details), db_text(title_key), db_text(recording_mbid))));
 }
 
+int import_details_set(struct db_session *session, int64_t id, const char *details)
+{
+    return changed_one(db_exec(session, "UPDATE track SET details = $2 WHERE id = $1",
+                               DB_BIND(db_int(id), db_text(details))));
+}
+
 int import_version_insert(struct db_session *session, const struct version_row *row, bool outside)
 {
     return changed_one(db_exec(
@@ -188,4 +194,21 @@ int track_artist_delete(struct db_session *session, int64_t track_id)
 {
     return changed_any(db_exec(session, "DELETE FROM track_artist WHERE track_id = $1",
                                DB_BIND(db_int(track_id))));
+}
+
+int track_artist_leave(struct db_session *session, int64_t artist_id)
+{
+    return changed_any(db_exec(session, "DELETE FROM track_artist WHERE artist_id = $1",
+                               DB_BIND(db_int(artist_id))));
+}
+
+int track_ids_credited(struct db_session *session, struct arena *arena, int64_t artist_id,
+                       int64_t **ret_ids, unsigned *ret_count)
+{
+    struct db_rows *rows = NULL;
+    int error = db_query(session, &rows,
+                         "SELECT g.track_id FROM track_artist g JOIN track t ON t.id = g.track_id "
+                         "WHERE g.artist_id = $1 AND t.deleted_at IS NULL",
+                         DB_BIND(db_int(artist_id)));
+    return error != 0 ? error : rows_ids(rows, arena, ret_ids, ret_count);
 }

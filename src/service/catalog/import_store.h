@@ -19,6 +19,7 @@ int import_artist_is_bare(struct db_session *session, int64_t id, bool *ret_bare
 int import_album_set(struct db_session *session, const struct album_row *row);
 int import_track_set(struct db_session *session, int64_t id, const char *details,
                      const char *title_key, const char *recording_mbid);
+int import_details_set(struct db_session *session, int64_t id, const char *details);
 /* A version that plays as it is. summary: the JSON of its one rendition. */
 int import_version_insert(struct db_session *session, const struct version_row *row, bool outside);
 int import_version_file(struct db_session *session, int64_t track_id, int64_t version,
@@ -38,3 +39,7 @@ int import_working_set(struct db_session *session, int64_t track_id);
 int track_artist_insert(struct db_session *session, int64_t track_id, int64_t artist_id,
                         int64_t place);
 int track_artist_delete(struct db_session *session, int64_t track_id);
+/* The artist is credited on nothing any more. */
+int track_artist_leave(struct db_session *session, int64_t artist_id);
+int track_ids_credited(struct db_session *session, struct arena *arena, int64_t artist_id,
+                       int64_t **ret_ids, unsigned *ret_count);

@@ -2,6 +2,9 @@
 #include "service/catalog/removal.h"
 
 #include "backend/blob/blob.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
 #include "service/catalog/album.h"
 #include "service/catalog/emptied.h"
 #include "service/catalog/import_store.h"
@@ -59,39 +62,45 @@ static int bury_track(struct db_session *session, struct change *change, int64_t
     return error != 0 ? error : change_touch_gone(change, id);
 }
 
-/* What was imported has credits; an artist may take back what was uploaded, and the album stays. */
-static int hide_emptied(struct db_session *session, const struct track_row *row,
-                        const struct emptied_artists *artists)
+/* Out of its album, which is to be settled, and whoever has nothing left out of the index. */
+static int take_track(struct db_session *session, struct change *change, int64_t id,
+                      struct track_row *ret_row)
 {
-    bool imported = strcmp(row->details, "{}") != 0;
-    int error = imported ? emptied_album(session, row->album_id) : 0;
-    return error != 0 ? error : emptied_artists_hide(session, artists);
-}
-
-int remove_track(struct db_session *session, struct change *change, int64_t id)
-{
-    struct track_row row;
     struct emptied_artists artists = {0};
-    int error = track_get(session, change->call->arena, id, &row);
+    int error = track_get(session, change->call->arena, id, ret_row);
     if (error == 0) {
         error = emptied_artists_of_track(session, change->call->arena, id, &artists);
     }
     if (error == 0) {
         error = bury_track(session, change, id);
     }
+    return error != 0 ? error : emptied_artists_hide(session, &artists);
+}
+
+/* The album that the track was taken from. What was imported has credits; an artist may take back
+ * what was uploaded, and the album stays. */
+static int settle_album(struct db_session *session, struct change *change,
+                        const struct track_row *taken)
+{
+    bool imported = strcmp(taken->details, "{}") != 0;
+    int error = album_touch(session, taken->album_id, change->now_ms);
     if (error == 0) {
-        error = album_touch(session, row.album_id, change->now_ms);
+        error = album_refresh(session, taken->album_id);
+    }
+    if (error == 0 && imported) {
+        error = emptied_album(session, taken->album_id);
     }
     if (error == 0) {
-        error = album_refresh(session, row.album_id);
+        error = change_emit(session, CATALOG_ALBUM, taken->album_id, "album.changed");
     }
-    if (error == 0) {
-        error = hide_emptied(session, &row, &artists);
-    }
-    if (error == 0) {
-        error = change_emit(session, CATALOG_ALBUM, row.album_id, "album.changed");
-    }
-    return error != 0 ? error : change_touch(change, CATALOG_ALBUM, row.album_id);
+    return error != 0 ? error : change_touch(change, CATALOG_ALBUM, taken->album_id);
+}
+
+int remove_track(struct db_session *session, struct change *change, int64_t id)
+{
+    struct track_row row;
+    int error = take_track(session, change, id, &row);
+    return error != 0 ? error : settle_album(session, change, &row);
 }
 
 int remove_album(struct db_session *session, struct change *change, int64_t id)
@@ -131,6 +140,60 @@ int remove_album(struct db_session *session, struct change *change, int64_t id)
     return error != 0 ? error : change_touch(change, CATALOG_ALBUM, id);
 }
 
+/* The artist's tracks on others' albums, each of which is counted anew once. */
+static int remove_elsewhere(struct db_session *session, struct change *change, int64_t artist_id)
+{
+    struct track_row row, last = {0};
+    int64_t *ids = NULL;
+    unsigned count = 0;
+    int error = track_ids_of_artist(session, change->call->arena, artist_id, &ids, &count);
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = take_track(session, change, ids[i], &row);
+        if (error == 0 && last.album_id != 0 && last.album_id != row.album_id) {
+            error = settle_album(session, change, &last);
+        }
+        last = row;
+    }
+    return error != 0 || count == 0 ? error : settle_album(session, change, &last);
+}
+
+/* The track's details without the artist among those it is credited to. */
+static const char *without_artist(struct arena *arena, const char *details, int64_t artist_id)
+{
+    CLEANUP_JSON json_t *object = json_loads(details, 0, NULL);
+    json_t *artists = json_object_get(object, "artists");
+    for (size_t i = json_array_size(artists); i > 0; i--) {
+        int64_t id = 0;
+        if (json_is_id(json_object_get(json_array_get(artists, i - 1), "id"), &id) &&
+            id == artist_id) {
+            (void)json_array_remove(artists, i - 1);
+        }
+    }
+    char *text CLEANUP_FREE = json_dumps(object, JSON_COMPACT);
+    return text != NULL ? arena_strdup(arena, text) : NULL;
+}
+
+/* Others' tracks stay, and what their releases say of the artist in words (credit). */
+static int remove_credits(struct db_session *session, struct change *change, int64_t artist_id)
+{
+    struct arena *arena = change->call->arena;
+    int64_t *ids = NULL;
+    unsigned count = 0;
+    int error = track_ids_credited(session, arena, artist_id, &ids, &count);
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        struct track_row row;
+        error = track_get(session, arena, ids[i], &row);
+        const char *details = error == 0 ? without_artist(arena, row.details, artist_id) : NULL;
+        if (error == 0) {
+            error = details != NULL ? import_details_set(session, ids[i], details) : ERR_NO_MEMORY;
+        }
+        error = error != 0 ? error : track_touch(session, ids[i], change->now_ms);
+        error = error != 0 ? error : change_emit(session, CATALOG_TRACK, ids[i], "track.changed");
+        error = error != 0 ? error : change_touch(change, CATALOG_TRACK, ids[i]);
+    }
+    return error != 0 ? error : track_artist_leave(session, artist_id);
+}
+
 int remove_artist(struct db_session *session, struct change *change, int64_t id)
 {
     struct artist_row row;
@@ -142,6 +205,12 @@ int remove_artist(struct db_session *session, struct change *change, int64_t id)
     }
     for (unsigned i = 0; error == 0 && i < count; i++) {
         error = remove_album(session, change, albums[i]);
+    }
+    if (error == 0) {
+        error = remove_elsewhere(session, change, id);
+    }
+    if (error == 0) {
+        error = remove_credits(session, change, id);
     }
     if (error == 0) {
         error = remove_art(session, row.image_art_id, change->now_ms);

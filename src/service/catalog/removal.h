@@ -1,5 +1,6 @@
 /* Deleting: hidden at once, a tombstone without text in the same transaction, objects removed later
- * by the cleanup rows it leaves (cleanup.c). An album takes its tracks along, an artist its albums.
+ * by the cleanup rows it leaves (cleanup.c). An album takes its tracks along, an artist its
+ * albums, its tracks on others' albums, and its name from the credits of others' tracks.
  */
 #pragma once
 

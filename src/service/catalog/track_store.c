@@ -313,6 +313,17 @@ int track_ids_of_album(struct db_session *session, struct arena *arena, int64_t 
     return error != 0 ? error : rows_ids(rows, arena, ret_ids, ret_count);
 }
 
+int track_ids_of_artist(struct db_session *session, struct arena *arena, int64_t artist_id,
+                        int64_t **ret_ids, unsigned *ret_count)
+{
+    struct db_rows *rows = NULL;
+    int error = db_query(session, &rows,
+                         "SELECT id FROM track WHERE artist_id = $1 AND deleted_at IS NULL "
+                         "ORDER BY album_id, id",
+                         DB_BIND(db_int(artist_id)));
+    return error != 0 ? error : rows_ids(rows, arena, ret_ids, ret_count);
+}
+
 int track_number_next(struct db_session *session, int64_t album_id, int64_t disc_number,
                       int64_t *ret_number)
 {
