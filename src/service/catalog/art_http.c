@@ -280,35 +280,3 @@ int image_delete(struct request *request)
 {
     return change_by_id(request, image_delete_work, 204);
 }
-
-int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t art_id,
-                        const struct catalog_art_source *source, bool *ret_taken)
-{
-    struct arena *arena = arena_new(0);
-    struct track_row track;
-    struct album_row album;
-    *ret_taken = false;
-    int error = arena != NULL ? track_get(session, arena, track_id, &track) : ERR_NO_MEMORY;
-    if (error == 0) {
-        error = album_get(session, arena, track.album_id, &album);
-    }
-    if (error == 0 && album.cover_art_id == 0 && album.pending_art_id == 0) {
-        const struct art_row row = {.id = art_id,
-                                    .owner_kind = "album",
-                                    .owner_id = album.id,
-                                    .mime = source->mime,
-                                    .object_key = source->key,
-                                    .bytes = source->bytes,
-                                    .width = source->width,
-                                    .height = source->height,
-                                    .created_at = id_time_ms(art_id)};
-        album.pending_art_id = art_id;
-        error = art_create(session, &row);
-        if (error == 0) {
-            error = album_update(session, &album);
-        }
-        *ret_taken = error == 0;
-    }
-    arena_free(arena);
-    return error == ERR_NOT_FOUND ? 0 : error;
-}

@@ -271,10 +271,6 @@ int catalog_track_want(struct catalog *catalog, int64_t track_id);
  * it would have to load; then run again on the pool with try = false). */
 int catalog_playable(struct catalog *catalog, struct call *call, int64_t track_id, bool try,
                      struct playable **ret_playable);
-/* The same of one version, without the cache, whatever its state: for transcode, which writes a
- * version's manifests from the renditions it has announced. */
-int catalog_version_load(struct db_session *session, struct arena *arena, int64_t track_id,
-                         int version, struct playable **ret_playable);
 /* True where this process knows the track as deleted, so that its media stops at once although
  * tokens live on. Never blocks. */
 bool catalog_media_gone(struct catalog *catalog, int64_t track_id);
@@ -323,16 +319,6 @@ void catalog_track_forget(struct catalog *catalog, int64_t track_id);
 void catalog_album_forget(struct catalog *catalog, int64_t album_id);
 /* Bytes of originals that count against a user's quota. */
 int catalog_original_bytes(struct db_session *session, int64_t user_id, int64_t *ret_bytes);
-
-/* For transcode, inside its own write: a picture found in a track's file becomes the cover of the
- * album, if that has none and waits for none; emits art.uploaded. The object (key
- * art/{art_id}/original.EXT) must be in place; false in *ret_taken: nobody wants it. */
-struct catalog_art_source {
-    const char *key, *mime;
-    int64_t bytes, width, height;
-};
-int catalog_cover_offer(struct db_session *session, int64_t track_id, int64_t art_id,
-                        const struct catalog_art_source *source, bool *ret_taken);
 
 /* Removes objects whose grace is over, at most limit prefixes; *ret_removed counts keys. */
 int catalog_cleanup_sweep(struct catalog *catalog, unsigned limit, unsigned *ret_removed);

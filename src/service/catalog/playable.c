@@ -35,11 +35,12 @@ static enum track_status status_of(const char *name)
     return TRACK_CREATED;
 }
 
+/* The version that plays, or will. */
 static int load_version(struct db_session *session, struct arena *arena,
-                        const struct track_row *row, int version, struct playable *playable)
+                        const struct track_row *row, struct playable *playable)
 {
     struct version_row file;
-    int error = version_get(session, arena, row->id, version, &file);
+    int error = version_get(session, arena, row->id, row->version, &file);
     if (error != 0) {
         return error;
     }
@@ -47,7 +48,7 @@ static int load_version(struct db_session *session, struct arena *arena,
         .track_id = row->id,
         .album_id = row->album_id,
         .artist_id = row->artist_id,
-        .version = version,
+        .version = (int)row->version,
         .status = status_of(row->status),
         .title = row->title,
         .album_title = row->album_title,
@@ -55,23 +56,8 @@ static int load_version(struct db_session *session, struct arena *arena,
         .duration_ms = file.duration_ms,
         .complete = file.complete,
     };
-    return rendition_list(session, arena, row->id, version, &playable->renditions,
+    return rendition_list(session, arena, row->id, row->version, &playable->renditions,
                           &playable->rendition_count);
-}
-
-int catalog_version_load(struct db_session *session, struct arena *arena, int64_t track_id,
-                         int version, struct playable **ret_playable)
-{
-    struct track_row row;
-    struct playable *playable = arena_alloc(arena, sizeof *playable);
-    int error = playable != NULL ? track_get(session, arena, track_id, &row) : ERR_NO_MEMORY;
-    if (error == 0) {
-        error = load_version(session, arena, &row, version, playable);
-    }
-    if (error == 0) {
-        *ret_playable = playable;
-    }
-    return error;
 }
 
 struct load {
@@ -86,9 +72,7 @@ static int load_work(struct db_session *session, void *argument)
 {
     struct load *load = argument;
     int error = track_get(session, load->arena, load->track_id, &load->row);
-    return error != 0 ? error
-                      : load_version(session, load->arena, &load->row, (int)load->row.version,
-                                     &load->playable);
+    return error != 0 ? error : load_version(session, load->arena, &load->row, &load->playable);
 }
 
 /* Appends bytes to the block at *at, which moves on to the next multiple of 8. */

@@ -8,16 +8,6 @@
 static const uint64_t STEP = UINT64_C(1) << 24, FIRST = UINT64_C(1) << 46;
 enum { STEP_BYTES = 6 };
 
-int place_compare(const struct place_key *left, const struct place_key *right)
-{
-    size_t shorter = left->length < right->length ? left->length : right->length;
-    int order = memcmp(left->bytes, right->bytes, shorter);
-    return order != 0                      ? order
-           : left->length == right->length ? 0
-           : left->length < right->length  ? -1
-                                           : 1;
-}
-
 bool place_of_bytes(const void *bytes, size_t length, struct place_key *ret_place)
 {
     const unsigned char *digits = bytes;

@@ -19,7 +19,6 @@ struct place_key {
     size_t length; /* 0: the beginning, before which nothing stands; as an upper end: the end */
 };
 
-int place_compare(const struct place_key *left, const struct place_key *right);
 /* count places in order, after `after` and before `before`. False: they would get too long, or
  * there is no room (after is not before `before`): number the list anew. */
 bool place_spread(const struct place_key *after, const struct place_key *before, unsigned count,

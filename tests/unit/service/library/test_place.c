@@ -12,13 +12,21 @@
 
 static const struct place_key nowhere = {.length = 0};
 
+/* As databases do. */
+static int compare(const struct place_key *left, const struct place_key *right)
+{
+    size_t shorter = left->length < right->length ? left->length : right->length;
+    int order = memcmp(left->bytes, right->bytes, shorter);
+    return order != 0 ? order : (left->length > right->length) - (left->length < right->length);
+}
+
 static void assert_between(const struct place_key *after, const struct place_key *place,
                            const struct place_key *before)
 {
     assert_true(place->length > 0 && place->length <= PLACE_MAX);
     assert_int_not_equal(place->bytes[place->length - 1], 0);
-    assert_true(place_compare(after, place) < 0);
-    assert_true(before->length == 0 || place_compare(place, before) < 0);
+    assert_true(compare(after, place) < 0);
+    assert_true(before->length == 0 || compare(place, before) < 0);
 }
 
 static void test_many_at_the_end_stay_short(void **state)
@@ -89,7 +97,7 @@ static void test_random_insertions_keep_their_order(void **state)
         count++;
     }
     for (unsigned i = 1; i < COUNT; i++) {
-        assert_true(place_compare(&list[i - 1], &list[i]) < 0);
+        assert_true(compare(&list[i - 1], &list[i]) < 0);
     }
 }
 
