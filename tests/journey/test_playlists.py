@@ -6,6 +6,8 @@ import uuid
 import pytest
 import requests
 
+from conftest import People
+
 
 def ok(answer, status=200):
     assert answer.status_code == status, (answer.status_code, answer.text)
@@ -38,9 +40,13 @@ def edit(person, playlist, *ops, status=200, **more):
     return ok(person.patch(f"/api/v1/playlists/{playlist['id']}/items", json={"ops": list(ops), **more}), status)
 
 
-def join(owner, playlist, person, access="edit"):
+def take_invitation(owner, playlist, person, access="edit"):
     link = ok(owner.post(f"/api/v1/playlists/{playlist['id']}/invite", json={"access": access}), 201)
-    return ok(person.post("/api/v1/me/invites", json={"token": link["token"]}))
+    return person.post("/api/v1/me/invites", json={"token": link["token"]})
+
+
+def join(owner, playlist, person, access="edit"):
+    return ok(take_invitation(owner, playlist, person, access))
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +284,24 @@ def test_members_may_do_what_they_were_invited_for(people, tracks):
     ok(reader.delete(f"{path}/members/{me[reader]}"), 204)
     ok(owner.delete(f"{path}/members/{me[editor]}"), 204)
     assert reader.get(path).status_code == editor.get(path).status_code == 404
+
+
+def test_a_person_has_so_many_playlists_and_no_more(own_server):
+    """One's own and those joined count together, since lists and search go through both."""
+    server = own_server()
+    people = People(server)
+    owner, person = people.new(), people.new()
+    mine, shared, other = make(person), make(owner), make(owner)
+    join(owner, shared, person, "view")
+    server.change("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4998) INSERT INTO playlist_member "
+                  f"(user_id, playlist_id, access, joined_at) SELECT {person.user['id']}, -i, 'view', 0 FROM n", database="users")
+    for full in (person.post("/api/v1/playlists", json={"title": "One more"}),
+                 take_invitation(owner, other, person)):
+        assert full.status_code == 403 and "5000" in full.json()["detail"] and "joined" in full.json()["detail"], full.text
+    join(owner, shared, person, "edit")  # a right more is no playlist more
+    ok(person.delete(f"/api/v1/playlists/{mine['id']}"), 204)
+    join(owner, other, person, "view")
+    assert person.post("/api/v1/playlists", json={"title": "One more"}).status_code == 403
 
 
 def test_invitations_are_revoked(people):

@@ -155,6 +155,9 @@ static int join_work(struct db_session *session, struct edit *edit)
                            PLAYLIST_MEMBERS_MAX);
     }
     error = error == ERR_NOT_FOUND ? 0 : error;
+    if (error == 0 && !is_member) {
+        error = playlist_room(session, call);
+    }
     if (error == 0 && (!is_member || row.access < access_of_word(link.grants))) {
         error = member_put(session, link.playlist_id, call->actor.user_id,
                            access_of_word(link.grants), edit->now_ms);

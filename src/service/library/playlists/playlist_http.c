@@ -109,19 +109,26 @@ static int fields_read(struct request *request, bool create, struct playlist_fie
     return errors != 0 ? ERR_INVALID : error;
 }
 
+int playlist_room(struct db_session *session, struct call *call)
+{
+    int64_t count = 0;
+    int error = playlist_count(session, call->actor.user_id, &count);
+    return error != 0 || count < PLAYLISTS_MAX
+               ? error
+               : problem_set(&call->problem, ERR_QUOTA,
+                             "You have %d playlists with those you joined, which is all",
+                             PLAYLISTS_MAX);
+}
+
 int playlist_make(struct db_session *session, struct edit *edit, struct playlist_row *row)
 {
-    int64_t user_id = edit->call->actor.user_id, owned = 0;
+    int64_t user_id = edit->call->actor.user_id;
     row->id = edit->id;
     row->owner_user_id = user_id;
     row->revision = 1;
     row->created_at = row->updated_at = edit->now_ms;
     row->access = ACCESS_OWNER;
-    int error = playlist_count_owned(session, user_id, &owned);
-    if (error == 0 && owned >= PLAYLISTS_MAX) {
-        return problem_set(&edit->call->problem, ERR_QUOTA, "You have %d playlists, which is all",
-                           PLAYLISTS_MAX);
-    }
+    int error = playlist_room(session, edit->call);
     error = error != 0 ? error : playlist_insert(session, row);
     error = error != 0 ? error : member_put(session, row->id, user_id, ACCESS_OWNER, edit->now_ms);
     return error != 0 ? error : playlist_emit(session, "playlist.changed", row->id);

@@ -115,7 +115,7 @@ int playlist_list(struct db_session *session, struct arena *arena, int64_t user_
     return error;
 }
 
-int playlist_count_owned(struct db_session *session, int64_t user_id, int64_t *ret_count)
+int playlist_count(struct db_session *session, int64_t user_id, int64_t *ret_count)
 {
     struct db_rows *rows = NULL;
     int error = db_query(session, &rows, "SELECT COUNT(*) FROM playlist_member WHERE user_id = $1",

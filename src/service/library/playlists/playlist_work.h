@@ -18,6 +18,8 @@ int playlist_emit(struct db_session *session, const char *type, int64_t id);
 int playlist_look(struct library *library, struct call *call, int64_t id,
                   struct playlist_row *ret_row);
 
+/* ERR_QUOTA where the caller has as many as one may. */
+int playlist_room(struct db_session *session, struct call *call);
 /* A new one of the caller's, with what the row says but its times: edit->id. */
 int playlist_make(struct db_session *session, struct edit *edit, struct playlist_row *row);
 

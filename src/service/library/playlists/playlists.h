@@ -28,7 +28,7 @@ enum {
     PLAYLIST_DESCRIPTION_MAX = 3000,
     PLAYLIST_MEMBERS_MAX = 200,
     PLAYLIST_LINKS_MAX = 100,
-    PLAYLISTS_MAX = 5000, /* of a person */
+    PLAYLISTS_MAX = 5000, /* of a person, one's own and those joined */
     OPS_MAX = 500,
 };
 
@@ -67,7 +67,8 @@ struct playlist_list {
 /* The person's own and those joined, the newest first, below place->id. */
 int playlist_list(struct db_session *session, struct arena *arena, int64_t user_id,
                   const struct list_place *place, struct playlist_list *ret_list);
-int playlist_count_owned(struct db_session *session, int64_t user_id, int64_t *ret_count);
+/* As many as playlist_list has in all. */
+int playlist_count(struct db_session *session, int64_t user_id, int64_t *ret_count);
 
 struct item_row {
     int64_t id, track_id, added_by, added_at;
