@@ -286,6 +286,24 @@ def test_members_may_do_what_they_were_invited_for(people, tracks):
     assert reader.get(path).status_code == editor.get(path).status_code == 404
 
 
+def test_a_right_that_changes_is_seen_although_a_copy_was_kept(people):
+    """What a person may do is in the answer, so the ETag moves with it."""
+    owner, person = people.new(), people.new()
+    playlist = make(owner)
+    path = f"/api/v1/playlists/{playlist['id']}"
+    join(owner, playlist, person, "view")
+    for access in ("edit", "view"):
+        kept = {"If-None-Match": person.get(path).headers["ETag"]}
+        assert person.get(path, headers=kept).status_code == 304
+        if access == "view":  # by leaving: an invitation takes no right away
+            ok(person.delete(f"{path}/members/{person.user['id']}"), 204)
+        join(owner, playlist, person, access)
+        assert ok(person.get(path, headers=kept))["access"] == access
+    kept = {"If-None-Match": person.get(path).headers["ETag"]}
+    join(owner, playlist, person, "view")
+    assert person.get(path, headers=kept).status_code == 304, "the same right again is no change"
+
+
 def test_a_person_has_so_many_playlists_and_no_more(own_server):
     """One's own and those joined count together, since lists and search go through both."""
     server = own_server()

@@ -158,13 +158,17 @@ static int join_work(struct db_session *session, struct edit *edit)
     if (error == 0 && !is_member) {
         error = playlist_room(session, call);
     }
-    if (error == 0 && (!is_member || row.access < access_of_word(link.grants))) {
+    bool gains = error == 0 && (!is_member || row.access < access_of_word(link.grants));
+    if (gains) {
         error = member_put(session, link.playlist_id, call->actor.user_id,
                            access_of_word(link.grants), edit->now_ms);
     }
     error = error != 0
                 ? error
                 : playlist_get(session, call->arena, call->actor.user_id, link.playlist_id, &row);
+    if (error == 0 && gains) { /* its answers show what one may do */
+        error = playlist_close(session, edit, &row);
+    }
     return error != 0 ? error : edit_answer(edit, playlist_json(&row), row.revision);
 }
 
