@@ -104,3 +104,33 @@ def test_the_size_of_a_file_is_one(two):
     size = (two.folder / "X/a.flac").stat().st_size
     until(lambda: two.admin.get(two.paths[0]).json()["source"]["bytes"] == size)
     assert [file["bytes"] for file in two.admin.get(two.paths[0]).json()["renditions"]] == [size]
+
+
+def test_an_artist_who_leaves_the_index_makes_copies_old(library):  # noqa: F811
+    """One that is left without music, and one that comes back, stand under another letter: none, and theirs."""
+    tags = {"ALBUM": "Old", "ARTIST": "Olga", "TITLE": "Song"}
+    path = library.sound("z/1.flac", tags)
+    library.scan()
+    olga = f"/api/v1/artists/{library.albums()['Old']['artistId']}"
+    for artist, letter in (("Nina", None), ("Olga", "O")):
+        kept = Kept(library.admin, [olga])
+        assert kept.fresh() == [olga]
+        library.tag(path, {**tags, "ALBUM": artist, "ARTIST": artist})
+        library.scan()
+        until(lambda letter=letter: library.admin.get(olga).json()["indexLetter"] == letter)
+        assert kept.lies() == []
+
+
+def test_a_library_that_goes_makes_copies_old(two):
+    folder = {"name": "All", "seenBy": "everybody", "folders": [str(two.folder)]}
+    made = two.admin.post("/api/v1/libraries", json=folder)
+    assert made.status_code == 201, made.text
+    two.sound("Y/c.flac", {"TITLE": "c", "ARTIST": "Cy", "ALBUM": "Y"})
+    two.scan()
+    track = two.tracks()["c"]
+    paths = [f"/api/v1/{kind}/{track[key]}" for kind, key in (("tracks", "id"), ("albums", "albumId"), ("artists", "artistId"))]
+    kept = Kept(two.admin, paths)
+    assert kept.fresh() == paths and all(copy.json()["libraryId"] for copy in kept.copies.values())
+    assert two.admin.delete(f"/api/v1/libraries/{made.json()['id']}").status_code == 204
+    until(lambda: not any(two.admin.get(path).json()["libraryId"] for path in paths))
+    assert kept.lies() == []

@@ -163,7 +163,9 @@ int artist_list_unindexed(struct db_session *session, struct arena *arena, unsig
 
 int artist_index_set(struct db_session *session, const struct artist_row *row)
 {
-    return changed_one(db_exec(session, "UPDATE artist SET index_key = $2 WHERE id = $1",
+    return changed_one(db_exec(session,
+                               "UPDATE artist SET index_key = $2, revision = revision + 1 "
+                               "WHERE id = $1",
                                DB_BIND(db_int(row->id), db_text(row->index_key))));
 }
 

@@ -52,7 +52,7 @@ int artist_letters(struct db_session *session, struct arena *arena, int64_t shel
                    struct letter_row **ret_rows, unsigned *ret_count);
 int artist_list_unindexed(struct db_session *session, struct arena *arena, unsigned limit,
                           struct artist_list *ret_list);
-/* Into the index again. */
+/* Into the index again, which moves the revision. */
 int artist_index_set(struct db_session *session, const struct artist_row *row);
 /* Where the row has none yet. */
 int artist_index_fill(struct db_session *session, const struct artist_row *row);

@@ -31,7 +31,8 @@ int emptied_artist_set(struct db_session *session, int64_t artist_id)
 {
     return db_exec(
         session,
-        "UPDATE artist SET index_key = '' WHERE id = $1 AND imported = 1 AND deleted_at IS NULL "
+        "UPDATE artist SET index_key = '', revision = revision + 1 WHERE id = $1 AND imported = 1 "
+        "AND deleted_at IS NULL "
         "AND (index_key IS NULL OR index_key <> '') "
         "AND NOT EXISTS (SELECT 1 FROM album WHERE artist_id = $1 AND deleted_at IS NULL "
         "AND status <> 'empty') "

@@ -300,9 +300,11 @@ int shelf_mark_artists(struct db_session *session, int64_t id, bool some)
 
 int shelf_empty_artists(struct db_session *session, int64_t id)
 {
-    return changed_any(db_exec(
-        session, "UPDATE artist SET shelf_id = 0 WHERE shelf_id = $1 AND deleted_at IS NULL",
-        DB_BIND(db_int(id))));
+    return changed_any(
+        db_exec(session,
+                "UPDATE artist SET shelf_id = 0, revision = revision + 1 WHERE shelf_id = $1 "
+                "AND deleted_at IS NULL",
+                DB_BIND(db_int(id))));
 }
 
 int shelf_empty_albums(struct db_session *session, int64_t id)
