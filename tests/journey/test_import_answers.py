@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import until
+from conftest import People, until
 from test_import import library, wait_for_renditions  # noqa: F401 (a fixture)
 
 
@@ -134,3 +134,30 @@ def test_a_library_that_goes_makes_copies_old(two):
     assert two.admin.delete(f"/api/v1/libraries/{made.json()['id']}").status_code == 204
     until(lambda: not any(two.admin.get(path).json()["libraryId"] for path in paths))
     assert kept.lies() == []
+
+
+def test_a_renamed_artist_is_renamed_on_others_albums(library):  # noqa: F811
+    """In answers, in lists, and where search finds it."""
+    def sound(title, artist, **tags):
+        library.sound(f"Hits/{title}.flac", {"TITLE": title, "ALBUM": "Hits", "ALBUMARTIST": "Various Artists", "ARTIST": artist, **tags})
+
+    sound("Own", "Ana")
+    sound("Guest", "Bo feat. Ana", ARTISTS=["Bo", "Ana"])
+    library.scan()
+    tracks = library.tracks()
+    paths = [f"/api/v1/tracks/{tracks[title]['id']}" for title in ("Own", "Guest")]
+    ana = f"/api/v1/artists/{tracks['Own']['artistId']}"
+    owner = People(library.server).new("artist")
+    assert library.admin.put(ana + "/owner", json={"userId": owner.user["id"]}).status_code == 200
+    until(lambda: [one["id"] for one in owner.get("/api/v1/search", params={"q": "ana"}).json()["tracks"]] == [tracks["Own"]["id"]])
+    kept = Kept(owner, paths)
+    assert kept.fresh() == paths
+    assert owner.patch(ana, json={"name": "Zoe"}).status_code == 200
+    own, guest = (owner.get(path).json() for path in paths)
+    assert (own["artistName"], [one["name"] for one in own["artists"]], own["credit"]) == ("Zoe", ["Zoe"], "Ana")
+    assert [one["name"] for one in guest["artists"]] == ["Bo", "Zoe"] and guest["credit"] == "Bo feat. Ana"
+    assert kept.lies() == []
+    until(lambda: [one["id"] for one in owner.get("/api/v1/search", params={"q": "zoe"}).json()["tracks"]] == [tracks["Own"]["id"]])
+    # What files say again does not undo it.
+    library.scan()
+    assert [one["name"] for one in owner.get(paths[0]).json()["artists"]] == ["Zoe"]

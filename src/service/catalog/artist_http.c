@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/change.h"
+#include "service/catalog/credits.h"
 #include "service/catalog/index_key.h"
 #include "service/catalog/removal.h"
 #include "service/catalog/resource.h"
@@ -147,9 +148,13 @@ static int artist_patch_work(struct db_session *session, struct change *change)
     if (error != 0) {
         return error;
     }
+    const struct artist_fields *fields = change->fields;
     row.revision++;
     row.updated_at = change->now_ms;
     error = artist_update(session, &row);
+    if (error == 0 && fields->has_name) {
+        error = credits_rename(session, change, row.id, row.name);
+    }
     if (error == 0) {
         error = album_stale_of_artist(session, row.id);
     }

@@ -360,6 +360,9 @@ int catalog_name_find(struct db_session *session, struct arena *arena, enum cata
 enum { CATALOG_SHELVES_MAX = 32 };
 int catalog_shelves_seen(struct catalog *catalog, const struct actor *actor,
                          int64_t ret_ids[CATALOG_SHELVES_MAX], unsigned *ret_count, bool *ret_all);
+/* An artist's tracks on others' albums, which show its name, too; one album's after another's. */
+int catalog_ids_elsewhere(struct db_session *session, struct arena *arena, int64_t artist_id,
+                          int64_t **ret_ids, unsigned *ret_count);
 /* What shows its name: an artist's albums, an album's tracks. */
 int catalog_ids_under(struct db_session *session, struct arena *arena, enum catalog_kind kind,
                       int64_t id, int64_t **ret_ids, unsigned *ret_count);

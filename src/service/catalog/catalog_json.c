@@ -83,10 +83,25 @@ static int set_detail(json_t *track, const json_t *details, const char *name, js
     return json_object_set(track, name, value);
 }
 
+/* Files know the track's artist by the name it had when they were read. */
+static void name_artist(json_t *artists, const struct track_row *row)
+{
+    size_t i;
+    json_t *artist;
+    json_array_foreach(artists, i, artist)
+    {
+        int64_t id = 0;
+        if (json_is_id(json_object_get(artist, "id"), &id) && id == row->artist_id) {
+            (void)json_object_set_new(artist, "name", json_string(row->artist_name));
+        }
+    }
+}
+
 /* What is known of a track beyond what artists write: credits, genres, gains (catalog.h). */
 static int add_details(json_t *track, const struct track_row *row)
 {
     CLEANUP_JSON json_t *details = json_loads(row->details, 0, NULL);
+    name_artist(json_object_get(details, "artists"), row);
     json_t *self =
         json_pack("[{s:o, s:s}]", "id", json_id(row->artist_id), "name", row->artist_name);
     return set_detail(track, details, "artists", self) |

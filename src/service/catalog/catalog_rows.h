@@ -214,9 +214,6 @@ int track_list_of_artist(struct db_session *session, struct arena *arena, int64_
                          bool drafts, const struct list_place *place, struct track_list *ret_list);
 int track_ids_of_album(struct db_session *session, struct arena *arena, int64_t album_id,
                        int64_t **ret_ids, unsigned *ret_count);
-/* Those that are the artist's own, one album's after another's. */
-int track_ids_of_artist(struct db_session *session, struct arena *arena, int64_t artist_id,
-                        int64_t **ret_ids, unsigned *ret_count);
 /* The number behind the last one of the album's disc. */
 int track_number_next(struct db_session *session, int64_t album_id, int64_t disc_number,
                       int64_t *ret_number);

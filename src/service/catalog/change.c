@@ -183,6 +183,12 @@ int change_touch_artist(struct db_session *session, struct change *change, int64
     unsigned count = 0;
     int error = change_touch(change, CATALOG_ARTIST, artist_id);
     if (error == 0) {
+        error = catalog_ids_elsewhere(session, change->call->arena, artist_id, &ids, &count);
+    }
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = change_touch(change, CATALOG_TRACK, ids[i]);
+    }
+    if (error == 0) {
         error = album_ids_of_artist(session, change->call->arena, artist_id, &ids, &count);
     }
     for (unsigned i = 0; error == 0 && i < count; i++) {

@@ -67,7 +67,7 @@ int import_track_set(struct db_session *session, int64_t id, const char *details
 
 int import_details_set(struct db_session *session, int64_t id, const char *details)
 {
-    return changed_one(db_exec(session, "UPDATE track SET details = $2 WHERE id = $1",
+    return changed_one(db_exec(session, "UPDATE track SET details = $2, stale = 1 WHERE id = $1",
                                DB_BIND(db_int(id), db_text(details))));
 }
 

@@ -19,6 +19,7 @@ int import_artist_is_bare(struct db_session *session, int64_t id, bool *ret_bare
 int import_album_set(struct db_session *session, const struct album_row *row);
 int import_track_set(struct db_session *session, int64_t id, const char *details,
                      const char *title_key, const char *recording_mbid);
+/* Since somebody else changed: its answer is stale from here on. */
 int import_details_set(struct db_session *session, int64_t id, const char *details);
 /* A version that plays as it is. summary: the JSON of its one rendition. */
 int import_version_insert(struct db_session *session, const struct version_row *row, bool outside);

@@ -2,10 +2,8 @@
 #include "service/catalog/removal.h"
 
 #include "backend/blob/blob.h"
-#include "base/error.h"
-#include "base/json.h"
-#include "base/mem.h"
 #include "service/catalog/album.h"
+#include "service/catalog/credits.h"
 #include "service/catalog/emptied.h"
 #include "service/catalog/import_store.h"
 
@@ -146,7 +144,7 @@ static int remove_elsewhere(struct db_session *session, struct change *change, i
     struct track_row row, last = {0};
     int64_t *ids = NULL;
     unsigned count = 0;
-    int error = track_ids_of_artist(session, change->call->arena, artist_id, &ids, &count);
+    int error = catalog_ids_elsewhere(session, change->call->arena, artist_id, &ids, &count);
     for (unsigned i = 0; error == 0 && i < count; i++) {
         error = take_track(session, change, ids[i], &row);
         if (error == 0 && last.album_id != 0 && last.album_id != row.album_id) {
@@ -155,43 +153,6 @@ static int remove_elsewhere(struct db_session *session, struct change *change, i
         last = row;
     }
     return error != 0 || count == 0 ? error : settle_album(session, change, &last);
-}
-
-/* The track's details without the artist among those it is credited to. */
-static const char *without_artist(struct arena *arena, const char *details, int64_t artist_id)
-{
-    CLEANUP_JSON json_t *object = json_loads(details, 0, NULL);
-    json_t *artists = json_object_get(object, "artists");
-    for (size_t i = json_array_size(artists); i > 0; i--) {
-        int64_t id = 0;
-        if (json_is_id(json_object_get(json_array_get(artists, i - 1), "id"), &id) &&
-            id == artist_id) {
-            (void)json_array_remove(artists, i - 1);
-        }
-    }
-    char *text CLEANUP_FREE = json_dumps(object, JSON_COMPACT);
-    return text != NULL ? arena_strdup(arena, text) : NULL;
-}
-
-/* Others' tracks stay, and what their releases say of the artist in words (credit). */
-static int remove_credits(struct db_session *session, struct change *change, int64_t artist_id)
-{
-    struct arena *arena = change->call->arena;
-    int64_t *ids = NULL;
-    unsigned count = 0;
-    int error = track_ids_credited(session, arena, artist_id, &ids, &count);
-    for (unsigned i = 0; error == 0 && i < count; i++) {
-        struct track_row row;
-        error = track_get(session, arena, ids[i], &row);
-        const char *details = error == 0 ? without_artist(arena, row.details, artist_id) : NULL;
-        if (error == 0) {
-            error = details != NULL ? import_details_set(session, ids[i], details) : ERR_NO_MEMORY;
-        }
-        error = error != 0 ? error : track_touch(session, ids[i], change->now_ms);
-        error = error != 0 ? error : change_emit(session, CATALOG_TRACK, ids[i], "track.changed");
-        error = error != 0 ? error : change_touch(change, CATALOG_TRACK, ids[i]);
-    }
-    return error != 0 ? error : track_artist_leave(session, artist_id);
 }
 
 int remove_artist(struct db_session *session, struct change *change, int64_t id)
@@ -210,7 +171,7 @@ int remove_artist(struct db_session *session, struct change *change, int64_t id)
         error = remove_elsewhere(session, change, id);
     }
     if (error == 0) {
-        error = remove_credits(session, change, id);
+        error = credits_remove(session, change, id);
     }
     if (error == 0) {
         error = remove_art(session, row.image_art_id, change->now_ms);

@@ -313,13 +313,14 @@ int track_ids_of_album(struct db_session *session, struct arena *arena, int64_t 
     return error != 0 ? error : rows_ids(rows, arena, ret_ids, ret_count);
 }
 
-int track_ids_of_artist(struct db_session *session, struct arena *arena, int64_t artist_id,
-                        int64_t **ret_ids, unsigned *ret_count)
+int catalog_ids_elsewhere(struct db_session *session, struct arena *arena, int64_t artist_id,
+                          int64_t **ret_ids, unsigned *ret_count)
 {
     struct db_rows *rows = NULL;
     int error = db_query(session, &rows,
-                         "SELECT id FROM track WHERE artist_id = $1 AND deleted_at IS NULL "
-                         "ORDER BY album_id, id",
+                         "SELECT t.id FROM track t JOIN album a ON a.id = t.album_id "
+                         "WHERE t.artist_id = $1 AND t.deleted_at IS NULL AND a.artist_id <> $1 "
+                         "ORDER BY t.album_id, t.id",
                          DB_BIND(db_int(artist_id)));
     return error != 0 ? error : rows_ids(rows, arena, ret_ids, ret_count);
 }

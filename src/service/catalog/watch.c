@@ -90,7 +90,11 @@ static int forget_artist(struct db_session *session, struct look *look, int64_t 
 {
     int64_t *ids = NULL;
     unsigned count = 0;
-    int error = album_ids_of_artist(session, look->arena, artist_id, &ids, &count);
+    int error = catalog_ids_elsewhere(session, look->arena, artist_id, &ids, &count);
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = note(look, CATALOG_TRACK, ids[i]);
+    }
+    error = error != 0 ? error : album_ids_of_artist(session, look->arena, artist_id, &ids, &count);
     for (unsigned i = 0; error == 0 && i < count; i++) {
         error = forget_album(session, look, ids[i]);
     }

@@ -66,6 +66,17 @@ static int note(struct look *look, enum catalog_kind kind, int64_t id)
     return 0;
 }
 
+static int note_elsewhere(struct db_session *session, struct look *look, int64_t artist_id)
+{
+    int64_t *ids = NULL;
+    unsigned count = 0;
+    int error = catalog_ids_elsewhere(session, look->arena, artist_id, &ids, &count);
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = note(look, CATALOG_TRACK, ids[i]);
+    }
+    return error;
+}
+
 /* A thing and what shows its name. */
 static int note_all(struct db_session *session, struct look *look, enum catalog_kind kind,
                     int64_t id)
@@ -73,6 +84,9 @@ static int note_all(struct db_session *session, struct look *look, enum catalog_
     int64_t *ids = NULL;
     unsigned count = 0;
     int error = note(look, kind, id);
+    if (error == 0 && kind == CATALOG_ARTIST) {
+        error = note_elsewhere(session, look, id);
+    }
     error = error != 0 ? error : catalog_ids_under(session, look->arena, kind, id, &ids, &count);
     for (unsigned i = 0; error == 0 && i < count; i++) {
         error = kind == CATALOG_ARTIST ? note_all(session, look, CATALOG_ALBUM, ids[i])
