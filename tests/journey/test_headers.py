@@ -66,3 +66,18 @@ def test_https_is_for_good(own_server):
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000", path
     unsaid = own_server(environment={"TUTTI_SERVER_URL": "https://music.test", "TUTTI_SERVER_HSTS_S": "0"})
     assert "Strict-Transport-Security" not in requests.get(unsaid.url + "/healthz", timeout=30).headers
+
+
+def test_a_browser_that_two_people_share_shows_each_their_own(people):
+    """A browser keeps an answer by its address, whoever asked. So where two people get another answer from one address, either
+    nothing is kept, or no validator of the one passes for the other's."""
+    owner, member = people.new(), people.new()
+    playlist = owner.post("/api/v1/playlists", json={"title": "Ours"}).json()["id"]
+    token = owner.post(f"/api/v1/playlists/{playlist}/invite", json={"access": "view"}).json()["token"]
+    assert member.post("/api/v1/me/invites", json={"token": token}).status_code == 200
+    for path in ("/api/v1/me", f"/api/v1/playlists/{playlist}", "/api/v1/me/queue", "/api/v1/playlists", "/api/v1/me/favourites/track"):
+        first, second = owner.get(path), member.get(path)
+        assert first.status_code == second.status_code == 200, path
+        kept = [answer for answer in (first, second) if "no-store" not in answer.headers["Cache-Control"]]
+        etags = [answer.headers["ETag"] for answer in kept if "ETag" in answer.headers]
+        assert first.text == second.text or len(set(etags)) == len(etags), (path, etags)

@@ -5,9 +5,11 @@
 #include "service/identity/identity_http.h"
 #include "service/identity/identity_private.h"
 
+/* Not to be stored: who signs in next in the same browser asks the same address, and another
+ * account's revision may be the same number, which says only whether a change may go on. */
 static int reply_user(struct request *request, const struct user *user)
 {
-    int error = reply_header(request, "Cache-Control", "private, no-cache");
+    int error = reply_header(request, "Cache-Control", "private, no-store");
     return error != 0 ? error : reply_resource(request, 200, user_to_json(user), user->revision);
 }
 

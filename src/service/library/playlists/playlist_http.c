@@ -204,7 +204,8 @@ int playlist_get_one(struct request *request)
     struct playlist_row row;
     int error = request_param_id(request, "id", &id);
     error = error != 0 ? error : playlist_look(request->context, &request->call, id, &row);
-    error = error != 0 ? error : reply_header(request, "Cache-Control", "private, no-cache");
+    /* What one may do is in it, and each member asks the same address. */
+    error = error != 0 ? error : reply_header(request, "Cache-Control", "private, no-store");
     return error != 0 ? error : reply_resource(request, 200, playlist_json(&row), row.revision);
 }
 
