@@ -1,5 +1,5 @@
 // A value that views watch. The whole state management of the app.
-import { useEffect, useReducer } from 'preact/hooks';
+import { useEffect, useReducer, useRef } from 'preact/hooks';
 
 export interface Store<T> {
   get(): T;
@@ -34,20 +34,21 @@ export function createStore<T>(initial: T): Store<T> {
 /** The part of the store that `select` picks; the view is drawn again only when that part changes. */
 export function useStore<T, S>(store: Store<T>, select: (value: T) => S): S {
   const [, redraw] = useReducer<number, void>((count) => count + 1, 0);
-  const selected = select(store.get());
+  const drawn = { select, part: select(store.get()) };
+  // What was drawn last, since `select` may know what only this drawing knows.
+  const last = useRef(drawn);
+  last.current = drawn;
   useEffect(() => {
-    let last = selected;
     const check = () => {
-      const next = select(store.get());
-      if (!Object.is(next, last)) {
-        last = next;
+      const { select, part } = last.current;
+      if (!Object.is(select(store.get()), part)) {
         redraw();
       }
     };
     check();
     return store.subscribe(check);
   }, [store]);
-  return selected;
+  return drawn.part;
 }
 
 export const whole = <T>(value: T): T => value;
