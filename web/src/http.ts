@@ -1,6 +1,6 @@
 // One request to our API: base path, token, JSON, problems, and patience with a busy server.
 import { backoff, pause } from './backoff';
-import { isPassing, Problem } from './problem';
+import { isPassing, Problem, waitAsked } from './problem';
 import { accessToken, refresh } from './session';
 
 export interface CallOptions {
@@ -107,8 +107,7 @@ export async function callWithTag<T>(
       if (attempt === TRIES || !isPassing(error) || !repeatable(method, options)) {
         throw error;
       }
-      const asked = error instanceof Problem ? Math.min(30, error.retryAfter) * 1000 : 0;
-      await pause(Math.max(asked, backoff(attempt)), options.signal);
+      await pause(Math.max(waitAsked(error), backoff(attempt)), options.signal);
     }
   }
 }

@@ -53,6 +53,9 @@ export function isPassing(error: unknown): boolean {
   return error instanceof TypeError || error instanceof ConnectionLost;
 }
 
+/** Milliseconds that the server asks to wait, at most half a minute. */
+export const waitAsked = (error: unknown): number => (error instanceof Problem ? Math.min(30, error.retryAfter) * 1000 : 0);
+
 /** The connection ended before the answer was there. */
 export class ConnectionLost extends Error {
   constructor() {

@@ -2,17 +2,46 @@
 // scripts can't read. One refresh at a time, over all tabs: a Web Lock serialises them, and a
 // BroadcastChannel hands the new token to the others. A message may be late, so a tab whose turn it is
 // looks at the locks first, which all tabs see in one order: whoever has a token holds one that names it.
-import { pause } from './backoff';
-import { Problem } from './problem';
+import { backoff, pause } from './backoff';
+import { Problem, waitAsked } from './problem';
 import { createStore } from './store';
-import type { Role, Session, User } from './types';
+import type { Id, Role, Session, User } from './types';
 
 export type SessionState =
   | { kind: 'starting' }
+  /** Still starting: who it is can't be asked, and is tried again. */
+  | { kind: 'unreachable' }
   | { kind: 'out' }
   | { kind: 'in'; user: User };
 
 export const session = createStore<SessionState>({ kind: 'starting' });
+
+/** Who is signed in; null: nobody, as far as is known. */
+export function userId(): Id | null {
+  const state = session.get();
+  return state.kind === 'in' ? state.user.id : null;
+}
+
+/** Calls `changed` whenever it is somebody else who is signed in, or nobody any more: what a module holds of one person is
+ * not to meet the next one. */
+export function onUserChange(changed: () => void): void {
+  let user = userId();
+  session.subscribe(() => {
+    if (userId() !== user) {
+      user = userId();
+      changed();
+    }
+  });
+}
+
+let stay = new AbortController();
+onUserChange(() => {
+  stay.abort();
+  stay = new AbortController();
+});
+
+/** Ends with the session of who is signed in now: for what must not be told in the next one's name. */
+export const staySignal = (): AbortSignal => stay.signal;
 
 interface Token {
   value: string;
@@ -170,7 +199,9 @@ export async function accessToken(): Promise<string | null> {
   return token?.value ?? null;
 }
 
-/** At the start of the page: signed in already? */
+const isKnown = () => session.get().kind === 'in' || session.get().kind === 'out';
+
+/** At the start of the page: signed in already? A server that can't be reached hasn't said no: it is asked again. */
 export async function resume(): Promise<void> {
   channel = new BroadcastChannel('tutti.session');
   channel.addEventListener('message', onMessage);
@@ -178,9 +209,12 @@ export async function resume(): Promise<void> {
     session.set({ kind: 'out' });
     return;
   }
-  await refresh(null).catch(() => {
-    if (session.get().kind === 'starting') {
-      session.set({ kind: 'out' });
-    }
-  });
+  for (let attempt = 1; !isKnown(); attempt += 1) {
+    await refresh(null).catch(async (error: unknown) => {
+      if (!isKnown()) {
+        session.set({ kind: 'unreachable' });
+        await pause(Math.max(waitAsked(error), backoff(attempt)));
+      }
+    });
+  }
 }

@@ -62,15 +62,22 @@ function View({ at }: { at: Route }) {
   }
 }
 
+function Starting({ reachable }: { reachable: boolean }) {
+  return (
+    <div class="starting" aria-label="Loading">
+      <div>
+        <Logo size={52} />
+        <p role="status">{reachable ? '' : 'The server can’t be reached. Trying again…'}</p>
+      </div>
+    </div>
+  );
+}
+
 export function App() {
   const state = useStore(session, whole);
   const at = useStore(route, whole);
-  if (state.kind === 'starting') {
-    return (
-      <div class="starting" aria-label="Loading">
-        <Logo size={52} />
-      </div>
-    );
+  if (state.kind === 'starting' || state.kind === 'unreachable') {
+    return <Starting reachable={state.kind === 'starting'} />;
   }
   if (state.kind === 'out' && at.name === 'shared') {
     return <SharedPage token={at.token} />;
