@@ -100,8 +100,8 @@ export const api = {
 
   queue: (from?: number) => call<HeldQueue>('GET', 'me/queue', { query: { from } }),
   /** last: the page is going. */
-  putQueue: (change: QueueChange & { device: string }, last: boolean) =>
-    call<HeldQueue>('PUT', 'me/queue', { json: change, keepalive: last }),
+  putQueue: (change: QueueChange & { device: string }, last: boolean, signal: AbortSignal) =>
+    call<HeldQueue>('PUT', 'me/queue', { json: change, keepalive: last, signal }),
   setPlaying: (trackId: Id, positionMs: number, paused: boolean) =>
     call<unknown>('PUT', 'me/playing', { json: { trackId, positionMs, paused } }),
   exportMe: () => file('POST', 'me/export'),

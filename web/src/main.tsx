@@ -12,7 +12,7 @@ import { startPlaying } from './library/playing';
 import { startKeptQueue } from './library/kept_queue';
 import { startPlays } from './library/plays';
 import { startRouter } from './router';
-import { resume, session } from './session';
+import { onUserChange, resume } from './session';
 import { App } from './views/app';
 
 startRouter();
@@ -23,7 +23,7 @@ startMarks();
 startPlaying();
 startKeptQueue();
 // Signed out, here or in another tab: nothing goes on playing.
-session.subscribe(() => session.get().kind === 'out' && stopAll());
+onUserChange(stopAll);
 void resume();
 render(<App />, document.getElementById('app')!);
 requestIdleCallback?.(() => void openDecks());

@@ -53,6 +53,12 @@ export function isPassing(error: unknown): boolean {
   return error instanceof TypeError || error instanceof ConnectionLost;
 }
 
+/** What was said is wrong and stays so, whoever says it again and whenever. */
+const REFUSALS = new Set([400, 409, 412, 413, 415, 422]);
+
+/** The server has looked at what it was told and won't ever take it; of no use to keep. Any other error says nothing of it. */
+export const isRefused = (error: unknown): boolean => error instanceof Problem && REFUSALS.has(error.status);
+
 /** Milliseconds that the server asks to wait, at most half a minute. */
 export const waitAsked = (error: unknown): number => (error instanceof Problem ? Math.min(30, error.retryAfter) * 1000 : 0);
 

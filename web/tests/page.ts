@@ -83,7 +83,12 @@ export interface Asked {
   token: string | null;
 }
 
-type Answer = { status?: number; body?: unknown } | Promise<{ status?: number; body?: unknown }>;
+interface Given {
+  status?: number;
+  body?: unknown;
+}
+
+type Answer = Given | Promise<Given>;
 
 const all: Asked[] = [];
 let answer: (asked: Asked) => Answer = () => ({});
@@ -109,7 +114,7 @@ async function fetchFrom(url: URL | string, options: RequestInit = {}): Promise<
   });
   const { status = 200, body: document = {} } = await Promise.race([answer(asked), stopped]);
   const type = status < 400 ? 'application/json' : 'application/problem+json';
-  return new Response(JSON.stringify(document), { status, headers: { 'Content-Type': type } });
+  return new Response(typeof document === 'string' ? document : JSON.stringify(document), { status, headers: { 'Content-Type': type } });
 }
 
 /** The other tabs, of which there are none. */

@@ -3,10 +3,10 @@
 // and the place in it each on their own). What holds is taken over wherever nothing plays: the next device stands where
 // the last one was left.
 import { api } from '../api';
-import { isPassing } from '../problem';
+import { isRefused } from '../problem';
 import { offer, player, positionNow } from '../player/player';
 import { QUEUE_MAX } from '../player/queue';
-import { session } from '../session';
+import { onUserChange, staySignal, userId } from '../session';
 import type { HeldQueue, Id, QueueChange, Track } from '../types';
 
 interface Unsent {
@@ -115,8 +115,8 @@ async function tell(last: boolean): Promise<boolean> {
     return false;
   }
   const by = user;
-  const answer = await api.putQueue({ ...change, device: device() }, last).catch((error: unknown) => {
-    if (isPassing(error)) {
+  const answer = await api.putQueue({ ...change, device: device() }, last, staySignal()).catch((error: unknown) => {
+    if (!isRefused(error)) {
       throw error; // later
     }
     return null;
@@ -210,18 +210,14 @@ function look(): void {
   });
 }
 
-function onSession(): void {
-  const state = session.get();
-  const next = state.kind === 'in' ? state.user.id : null;
-  if (next !== user) {
-    user = next;
-    list = null;
-    itemsAt = 0;
-    place = { index: -1, position: 0, playing: false };
-    held = { itemsAt: 0, placeAt: 0 };
-    looking = null;
-    look();
-  }
+function onUser(): void {
+  user = userId();
+  list = null;
+  itemsAt = 0;
+  place = { index: -1, position: 0, playing: false };
+  held = { itemsAt: 0, placeAt: 0 };
+  looking = null;
+  look();
 }
 
 function onHide(): void {
@@ -233,8 +229,7 @@ function onHide(): void {
 
 export function startKeptQueue(): void {
   player.subscribe(onPlayer);
-  session.subscribe(onSession);
-  onSession();
+  onUserChange(onUser);
   addEventListener('pagehide', onHide);
   addEventListener('online', look);
   addEventListener('focus', look);

@@ -1,7 +1,7 @@
 // Favourites and ratings of the person, on all devices: what is marked here is told with its time, so that devices
 // which were offline merge; what others marked is fetched since the last revision seen.
 import { api } from '../api';
-import { session } from '../session';
+import { onUserChange, userId } from '../session';
 import { createStore } from '../store';
 import type { Id, MarkChange } from '../types';
 import { createOutbox } from './outbox';
@@ -28,12 +28,16 @@ function apply(changes: MarkChange[]): void {
 
 /** What changed elsewhere; what is not told yet holds over it. */
 export async function syncMarks(): Promise<void> {
-  if (session.get().kind !== 'in') {
+  const user = userId();
+  if (!user) {
     return;
   }
   await outbox.flush();
   for (let more = true; more; ) {
     const page = await api.changes(revision);
+    if (userId() !== user) {
+      return;
+    }
     apply(page.items);
     ({ revision, more } = page);
   }
@@ -45,26 +49,22 @@ export const markOf = (what: What, kind: Kind, id: Id): number => marks.get().ge
 
 /** 0 takes it away. */
 export function mark(what: What, kind: Kind, id: Id, value: number): void {
+  const user = userId();
+  if (!user) {
+    return;
+  }
   const change: MarkChange = { what, kind, id, value, at: Date.now(), device: 'web' };
   apply([change]);
-  outbox.add(change);
+  outbox.add(user, change);
   void outbox.flush();
 }
 
 export function startMarks(): void {
-  let user: Id | null = null;
-  const onSession = () => {
-    const state = session.get();
-    const now = state.kind === 'in' ? state.user.id : null;
-    if (now !== user) {
-      user = now;
-      revision = 0;
-      marks.set(new Map());
-      syncMarks().catch(() => {});
-    }
-  };
-  session.subscribe(onSession);
-  onSession();
+  onUserChange(() => {
+    revision = 0;
+    marks.set(new Map());
+    syncMarks().catch(() => {});
+  });
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) {
       syncMarks().catch(() => {});

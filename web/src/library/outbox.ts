@@ -1,8 +1,9 @@
 // What the server is to be told, kept until it has answered: in localStorage, so that neither a closed
 // tab nor a night without a network loses it. What is told is recognised there when it comes again.
 import { call } from '../http';
-import { isPassing } from '../problem';
-import { session } from '../session';
+import { isRefused } from '../problem';
+import { staySignal, userId } from '../session';
+import type { Id } from '../types';
 
 /** Told in one request, and kept at most: the oldest give way. */
 const AT_ONCE = 100;
@@ -10,23 +11,19 @@ const KEPT_MAX = 2000;
 const AGAIN_MS = 60_000;
 
 export interface Outbox<T> {
-  add(item: T): void;
+  /** `user`: whose it is, which need not be who is signed in by now. */
+  add(user: Id, item: T): void;
   /** With `last` the page is going: the browser finishes the request by itself. */
   flush(last?: boolean): Promise<void>;
   waiting(): T[];
 }
 
-const userId = (): string | null => {
-  const state = session.get();
-  return state.kind === 'in' ? state.user.id : null;
-};
-
 /** `field` names the list in the body of a POST to `path`. Two tabs may tell the same: that is harmless. */
 export function createOutbox<T>(name: string, path: string, field: string): Outbox<T> {
   let busy = false;
-  const key = (user: string) => `tutti.${name}.${user}`;
+  const key = (user: Id) => `tutti.${name}.${user}`;
 
-  function read(user: string): T[] {
+  function read(user: Id): T[] {
     try {
       const kept: unknown = JSON.parse(localStorage.getItem(key(user)) ?? '[]');
       return Array.isArray(kept) ? (kept as T[]) : [];
@@ -35,7 +32,7 @@ export function createOutbox<T>(name: string, path: string, field: string): Outb
     }
   }
 
-  function write(user: string, items: T[]): void {
+  function write(user: Id, items: T[]): void {
     try {
       localStorage.setItem(key(user), JSON.stringify(items.slice(-KEPT_MAX)));
     } catch {
@@ -43,15 +40,15 @@ export function createOutbox<T>(name: string, path: string, field: string): Outb
     }
   }
 
-  async function tell(user: string, last: boolean): Promise<boolean> {
+  async function tell(user: Id, last: boolean): Promise<boolean> {
     const some = read(user).slice(0, AT_ONCE);
     if (some.length === 0) {
       return false;
     }
     try {
-      await call('POST', path, { json: { [field]: some }, keepalive: last });
+      await call('POST', path, { json: { [field]: some }, keepalive: last, signal: staySignal() });
     } catch (error) {
-      if (isPassing(error)) {
+      if (!isRefused(error)) {
         return false; // later
       }
     }
@@ -61,12 +58,7 @@ export function createOutbox<T>(name: string, path: string, field: string): Outb
   }
 
   const outbox: Outbox<T> = {
-    add(item) {
-      const user = userId();
-      if (user) {
-        write(user, [...read(user), item]);
-      }
-    },
+    add: (user, item) => write(user, [...read(user), item]),
     async flush(last = false) {
       const user = userId();
       if (!user || (busy && !last)) {

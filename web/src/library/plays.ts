@@ -1,7 +1,7 @@
 // Tells the server what was played: when a track ends or is left, and at the latest when the page goes.
 import { currentTrack, player } from '../player/player';
 import { route } from '../router';
-import { session } from '../session';
+import { session, userId } from '../session';
 import type { Id } from '../types';
 import { Meter, type Heard } from './meter';
 import { createOutbox } from './outbox';
@@ -24,10 +24,12 @@ const outbox = createOutbox<PlayEvent>('plays', 'plays', 'events');
 const meter = new Meter();
 let track: Id | null = null;
 let source = sourceNow();
+/** Who began it: signing out ends a play, too. */
+let listener = userId();
 
 function keep(heard: Heard | null): void {
-  if (heard) {
-    outbox.add({ ...heard, id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`, ...source });
+  if (heard && listener) {
+    outbox.add(listener, { ...heard, id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`, ...source });
   }
 }
 
@@ -42,6 +44,7 @@ function onPlayer(): void {
   if (now !== track) {
     track = now;
     source = sourceNow();
+    listener = userId();
   }
 }
 
