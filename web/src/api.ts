@@ -87,9 +87,9 @@ export const api = {
   genres: () => call<Page<Genre>>('GET', 'genres', { query: { limit: 500 } }),
   album: (id: Id) => call<Album>('GET', `albums/${id}`),
   albumTracks: (id: Id) => call<Page<Track>>('GET', `albums/${id}/tracks`, { query: { limit: 500 } }),
-  createAlbum: (album: NewAlbum, idempotencyKey: string) =>
-    call<Album>('POST', 'albums', { json: album, idempotencyKey }),
-  putCover: (id: Id, image: Blob) => call<unknown>('PUT', `albums/${id}/cover`, { body: image }),
+  createAlbum: (album: NewAlbum, idempotencyKey: string, signal: AbortSignal) =>
+    call<Album>('POST', 'albums', { json: album, idempotencyKey, signal }),
+  putCover: (id: Id, image: Blob, signal: AbortSignal) => call<unknown>('PUT', `albums/${id}/cover`, { body: image, signal }),
 
   artist: (id: Id) => call<Artist>('GET', `artists/${id}`),
   artists: (cursor?: string) => call<Page<Artist>>('GET', 'artists', { query: { cursor, limit: 120 } }),
@@ -149,13 +149,13 @@ export const api = {
   search: (q: string, limit: number, signal: AbortSignal) =>
     call<Found>('GET', 'search', { query: { q, limit }, signal }),
 
-  createUpload: (filename: string, size: number, idempotencyKey: string) =>
-    call<Upload>('POST', 'uploads', { json: { filename, size }, idempotencyKey }),
-  upload: (id: Id) => call<Upload>('GET', `uploads/${id}`),
-  completeUpload: (id: Id, parts: { number: number; etag: string }[]) =>
-    call<unknown>('POST', `uploads/${id}/complete`, { json: { parts }, idempotencyKey: `complete-${id}` }),
-  createTrack: (track: NewTrack, idempotencyKey: string) =>
-    call<Track>('POST', 'tracks', { json: track, idempotencyKey }),
+  createUpload: (filename: string, size: number, idempotencyKey: string, signal: AbortSignal) =>
+    call<Upload>('POST', 'uploads', { json: { filename, size }, idempotencyKey, signal }),
+  upload: (id: Id, signal: AbortSignal) => call<Upload>('GET', `uploads/${id}`, { signal }),
+  completeUpload: (id: Id, parts: { number: number; etag: string }[], signal: AbortSignal) =>
+    call<unknown>('POST', `uploads/${id}/complete`, { json: { parts }, idempotencyKey: `complete-${id}`, signal }),
+  createTrack: (track: NewTrack, idempotencyKey: string, signal: AbortSignal) =>
+    call<Track>('POST', 'tracks', { json: track, idempotencyKey, signal }),
 
   /** Up to the best AAC rung: a line of its own carries lossless. */
   stream: (id: Id) => call<Stream>('GET', `tracks/${id}/stream`, { query: { maxBitrate: 320 } }),

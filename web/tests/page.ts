@@ -1,6 +1,7 @@
 // What the app takes for granted of a browser, for tests that run without one. Imported before the app's own modules, which
 // look for it as they load. A test answers the requests, and says when time has passed.
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 class Node {
@@ -81,6 +82,8 @@ export interface Asked {
   path: string;
   body: Record<string, unknown>;
   token: string | null;
+  /** The Idempotency-Key. */
+  once: string | null;
 }
 
 interface Given {
@@ -102,11 +105,13 @@ export function answers(by: (asked: Asked) => Answer): Asked[] {
 
 async function fetchFrom(url: URL | string, options: RequestInit = {}): Promise<Response> {
   options.signal?.throwIfAborted();
+  const headers = new Headers(options.headers);
   const asked: Asked = {
     method: options.method ?? 'GET',
     path: new URL(url).pathname.replace('/api/v1/', ''),
     body: typeof options.body === 'string' ? (JSON.parse(options.body) as Asked['body']) : {},
-    token: new Headers(options.headers).get('Authorization'),
+    token: headers.get('Authorization'),
+    once: headers.get('Idempotency-Key'),
   };
   all.push(asked);
   const stopped = new Promise<never>((_, reject) => {
@@ -145,4 +150,6 @@ Object.assign(globalThis, {
   cancelAnimationFrame: clearTimeout,
   setInterval: () => 0, // what is done now and then has no part in a test
 });
-Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
+for (const [name, value] of Object.entries({ navigator: {}, crypto: webcrypto })) {
+  Object.defineProperty(globalThis, name, { value, configurable: true });
+}

@@ -26,7 +26,7 @@ test('waits grow, are jittered and bounded', () => {
 const now = 1_700_000_000_000;
 const album = (key: string, files: string[]) => ({
   key,
-  title: key,
+  fields: { title: key, artistId: '1' },
   startedAt: now,
   files: Object.fromEntries(files.map((f) => [f, {}])),
 });

@@ -1,6 +1,7 @@
 // An album on its way to the server: album, cover, files, tracks. Lives outside the views, so that
 // looking at something else stops nothing.
 import { api } from '../api';
+import { onUserChange } from '../session';
 import { tellError } from '../toasts';
 import { createStore } from '../store';
 import { words } from '../problem';
@@ -58,33 +59,56 @@ function change(key: string, fields: Partial<UploadItem>): void {
   );
 }
 
-function newJournal(plan: PlannedAlbum): JournalAlbum {
-  return { key: crypto.randomUUID?.() ?? String(Math.random()), title: plan.title, startedAt: Date.now(), files: {} };
+function newJournal({ title, artistId, type, releaseDate, tracks }: PlannedAlbum): JournalAlbum {
+  return {
+    key: crypto.randomUUID?.() ?? String(Math.random()),
+    fields: { title, artistId, type, releaseDate: releaseDate || undefined },
+    startedAt: Date.now(),
+    files: Object.fromEntries(tracks.map(({ file }) => [fingerprint(file), {}])),
+  };
 }
 
-async function ensureAlbum(plan: PlannedAlbum, journal: JournalAlbum): Promise<string> {
+/** Noted before it is asked for, so that an answer that is lost is not another album. */
+async function ensureAlbum(journal: JournalAlbum, signal: AbortSignal): Promise<string> {
   if (!journal.albumId) {
-    const { title, artistId, type } = plan;
-    const releaseDate = plan.releaseDate || undefined;
-    const fields = { title, artistId, type, releaseDate };
-    const album = await persist(() => api.createAlbum(fields, `album-${journal.key}`), abort.signal);
-    journal.albumId = album.id;
     saveAlbum(journal);
-    if (plan.cover) {
-      await api.putCover(album.id, plan.cover).catch(tellError);
+    try {
+      const create = (signal: AbortSignal) => api.createAlbum(journal.fields, `album-${journal.key}`, signal);
+      journal.albumId = (await persist(create, signal)).id;
+    } catch (error) {
+      if (!signal.aborted) {
+        forgetAlbum(journal.key); // what is put right in it begins anew
+      }
+      throw error;
     }
+    saveAlbum(journal);
   }
   return journal.albumId;
 }
 
-async function createTrack(item: UploadItem, albumId: string, trackUrl: string, uploadId: string) {
+/** An album does without one, if it must. */
+async function ensureCover(cover: File | null, albumId: string, journal: JournalAlbum, signal: AbortSignal): Promise<void> {
+  if (!cover || journal.hasCover) {
+    return;
+  }
+  try {
+    await persist((signal) => api.putCover(albumId, cover, signal), signal);
+    journal.hasCover = true;
+    saveAlbum(journal);
+  } catch (error) {
+    signal.throwIfAborted();
+    tellError(error);
+  }
+}
+
+async function createTrack(item: UploadItem, albumId: string, trackUrl: string, uploadId: string, signal: AbortSignal) {
   const { title, number, disc } = item;
   const fields = { albumId, title, trackUrl, trackNumber: number, discNumber: disc ?? undefined };
-  const track = await persist(() => api.createTrack(fields, `track-${uploadId}`), abort.signal);
+  const track = await persist((signal) => api.createTrack(fields, `track-${uploadId}`, signal), signal);
   return track.id;
 }
 
-async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum): Promise<void> {
+async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum, signal: AbortSignal): Promise<void> {
   const noted = (journal.files[item.key] ??= {});
   if (noted.trackId) {
     change(item.key, { state: 'processing', sent: item.file.size, trackId: noted.trackId });
@@ -103,24 +127,22 @@ async function sendItem(item: UploadItem, albumId: string, journal: JournalAlbum
       sent: (sent) => change(item.key, { sent }),
       waiting: (isWaiting) => change(item.key, { state: isWaiting ? 'interrupted' : 'sending' }),
     },
-    abort.signal,
+    signal,
   );
   change(item.key, { state: 'finishing', sent: item.file.size });
-  noted.trackId = trackId ?? (await createTrack(item, albumId, trackUrl, noted.uploadId!));
+  noted.trackId = trackId ?? (await createTrack(item, albumId, trackUrl, noted.uploadId!, signal));
   saveAlbum(journal);
   change(item.key, { state: 'processing', trackId: noted.trackId });
 }
 
 /** A few files at a time, in order. */
-async function sendAll(albumId: string, journal: JournalAlbum): Promise<void> {
+async function sendAll(albumId: string, journal: JournalAlbum, signal: AbortSignal): Promise<void> {
   const waiting = [...(uploadJob.get()?.items ?? [])];
   async function worker(): Promise<void> {
     for (let item = waiting.shift(); item; item = waiting.shift()) {
       const { key } = item;
-      await sendItem(item, albumId, journal).catch((error) => {
-        if (abort.signal.aborted) {
-          throw error;
-        }
+      await sendItem(item, albumId, journal, signal).catch((error) => {
+        signal.throwIfAborted();
         change(key, { state: 'failed', message: words(error) });
       });
     }
@@ -151,12 +173,12 @@ function follow(albumId: string): void {
   stopWatching = watchAlbum(albumId, show, () => uploadJob.get()?.finished === false);
 }
 
-const leaving = (event: BeforeUnloadEvent) => event.preventDefault();
-
 /** Begins, or goes on with, an album. */
 export async function startUpload(plan: PlannedAlbum, begun: JournalAlbum | null): Promise<void> {
   const journal = begun ?? newJournal(plan);
+  const leaving = (event: BeforeUnloadEvent) => event.preventDefault();
   abort = new AbortController();
+  const { signal } = abort;
   uploadJob.set({
     albumId: journal.albumId ?? null,
     title: plan.title,
@@ -171,10 +193,11 @@ export async function startUpload(plan: PlannedAlbum, begun: JournalAlbum | null
   });
   window.addEventListener('beforeunload', leaving);
   try {
-    const albumId = await ensureAlbum(plan, journal);
+    const albumId = await ensureAlbum(journal, signal);
     uploadJob.update((job) => job && { ...job, albumId });
     follow(albumId);
-    await sendAll(albumId, journal);
+    await ensureCover(plan.cover, albumId, journal, signal);
+    await sendAll(albumId, journal, signal);
     const failed = uploadJob.get()?.items.some((item) => item.state === 'failed');
     if (!failed) {
       forgetAlbum(journal.key);
@@ -194,3 +217,5 @@ export function closeUpload(): void {
   stopWatching();
   uploadJob.set(null);
 }
+
+onUserChange(cancelUpload);

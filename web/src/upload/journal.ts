@@ -1,5 +1,7 @@
 // What was begun, kept in localStorage, so that an upload goes on after a reload: the browser forgets
-// the files, the server keeps their parts; dropping the same files again matches them.
+// the files, the server keeps their parts; dropping the same files again matches them. Each person has one of their own.
+import { userId } from '../session';
+import type { NewAlbum } from '../types';
 
 export interface JournalFile {
   uploadId?: string;
@@ -9,13 +11,16 @@ export interface JournalFile {
 export interface JournalAlbum {
   /** Our own name for it; also the root of the idempotency keys. */
   key: string;
+  /** What it was begun as: a request that is repeated has to say the same. */
+  fields: NewAlbum;
   albumId?: string;
-  title: string;
+  hasCover?: boolean;
   startedAt: number;
+  /** All of its files by their fingerprints. */
   files: Record<string, JournalFile>;
 }
 
-const NAME = 'tutti.uploads';
+const storageName = () => `tutti.uploads.${userId()}`;
 /** The server sweeps unfinished uploads after a day. */
 const LIFE_MS = 24 * 3600 * 1000;
 
@@ -34,16 +39,16 @@ export function parseJournal(text: string | null, now: number): JournalAlbum[] {
 }
 
 export function readJournal(): JournalAlbum[] {
-  return parseJournal(localStorage.getItem(NAME), Date.now());
+  return parseJournal(localStorage.getItem(storageName()), Date.now());
 }
 
 export function saveAlbum(album: JournalAlbum): void {
   const others = readJournal().filter((other) => other.key !== album.key);
-  localStorage.setItem(NAME, JSON.stringify([...others, album]));
+  localStorage.setItem(storageName(), JSON.stringify([...others, album]));
 }
 
 export function forgetAlbum(key: string): void {
-  localStorage.setItem(NAME, JSON.stringify(readJournal().filter((album) => album.key !== key)));
+  localStorage.setItem(storageName(), JSON.stringify(readJournal().filter((album) => album.key !== key)));
 }
 
 /** The begun album that most of these files belong to. */

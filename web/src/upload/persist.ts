@@ -2,15 +2,16 @@
 import { backoff, pause } from '../backoff';
 import { isPassing } from '../problem';
 
-/** Runs until it works or fails for good. `waiting` hears true while we wait for the next try. */
+/** Runs until it works, fails for good or is stopped. `waiting` hears true while we wait for the next try. */
 export async function persist<T>(
-  run: () => Promise<T>,
+  run: (signal: AbortSignal) => Promise<T>,
   signal: AbortSignal,
   waiting: (isWaiting: boolean) => void = () => {},
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
     try {
-      const result = await run();
+      const result = await run(signal);
       if (attempt > 1) {
         waiting(false);
       }

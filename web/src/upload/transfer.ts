@@ -5,7 +5,7 @@ import { ConnectionLost, Problem } from '../problem';
 import type { Upload } from '../types';
 import { persist } from './persist';
 
-type Patiently = <T>(run: () => Promise<T>) => Promise<T>;
+type Patiently = <T>(run: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
 export interface TransferEvents {
   /** The upload has an id: remember it. */
@@ -38,6 +38,7 @@ export function partRanges(size: number, partSize: number): PartRange[] {
 /** PUTs bytes; resolves with the store's ETag. */
 function put(url: string, bytes: Blob, progress: (sent: number) => void, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const request = new XMLHttpRequest();
     let stall = 0;
     const alive = () => {
@@ -84,7 +85,7 @@ async function open(
 ): Promise<Upload> {
   if (earlier) {
     try {
-      const upload = await patiently(() => api.upload(earlier));
+      const upload = await patiently((signal) => api.upload(earlier, signal));
       if (upload.state !== 'aborted') {
         return upload;
       }
@@ -95,7 +96,7 @@ async function open(
     }
   }
   const again = earlier ? `${key}-${earlier}` : key;
-  return patiently(() => api.createUpload(file.name, file.size, again));
+  return patiently((signal) => api.createUpload(file.name, file.size, again, signal));
 }
 
 export interface Transferred {
@@ -123,7 +124,7 @@ export async function transfer(
   let bytesDone = 0;
 
   async function sendPart({ number, start, end }: PartRange): Promise<string> {
-    const send = () => {
+    const send = (signal: AbortSignal) => {
       const part = upload.parts.find((p) => p.number === number);
       if (!part) {
         throw new Error(`The server knows no part ${number} of ${file.name}.`);
@@ -136,7 +137,7 @@ export async function transfer(
       if (!(error instanceof Problem) || error.status !== 403) {
         throw error;
       }
-      upload = await patiently(() => api.upload(upload.id)); // its URLs had run out
+      upload = await patiently((signal) => api.upload(upload.id, signal)); // its URLs had run out
       return patiently(send);
     }
   }
@@ -159,5 +160,5 @@ async function complete(
   patiently: Patiently,
 ): Promise<void> {
   const parts = [...done].filter(([, etag]) => etag !== '').map(([number, etag]) => ({ number, etag }));
-  await patiently(() => api.completeUpload(upload.id, parts));
+  await patiently((signal) => api.completeUpload(upload.id, parts, signal));
 }

@@ -31,7 +31,7 @@ function Unfinished({ albums, onDiscard }: { albums: JournalAlbum[]; onDiscard: 
       {albums.map((album) => (
         <li key={album.key}>
           <p>
-            <strong>{album.title}</strong> isn’t finished. Drop its files again and it goes on where it stopped.
+            <strong>{album.fields.title}</strong> isn’t finished. Drop its files again and it goes on where it stopped.
           </p>
           <button class="link" onClick={() => onDiscard(album.key)}>
             Forget it
@@ -64,7 +64,7 @@ export function UploadPage() {
     }
     const earlier = matchAlbum(readJournal(), fingerprints(next));
     setBegun(earlier);
-    setDraft(earlier ? { ...next, title: earlier.title } : next);
+    setDraft(earlier ? { ...next, title: earlier.fields.title } : next);
   }
 
   async function onSend(ready: Draft, artistId: string): Promise<void> {
@@ -89,6 +89,7 @@ export function UploadPage() {
       if (!uploadJob.get()?.albumId) {
         uploadJob.set(null);
         setDraft(ready);
+        setBegun(matchAlbum(readJournal(), fingerprints(ready)));
       }
     } finally {
       setBusy(false);
