@@ -1,23 +1,26 @@
 // The menu of a track: into which playlist it goes.
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api';
-import { createStore, useStore, whole } from '../store';
+import { createOwnStore } from '../own_store';
+import { useStore, whole } from '../store';
 import { tell, tellError } from '../toasts';
 import type { Page, Playlist, Track } from '../types';
 import { Icon } from '../ui/icons';
 import { Menu } from '../ui/menu';
 
-export const playlists = createStore<Playlist[] | null>(null);
+export const playlists = createOwnStore<Playlist[] | null>(null);
 
-export async function loadPlaylists(): Promise<void> {
+async function allPlaylists(): Promise<Playlist[]> {
   const all: Playlist[] = [];
   for (let cursor: string | null | undefined; cursor !== null; ) {
     const page: Page<Playlist> = await api.playlists(cursor);
     all.push(...page.items);
     cursor = page.next;
   }
-  playlists.set(all);
+  return all;
 }
+
+export const loadPlaylists = (): Promise<void> => playlists.take(allPlaylists());
 
 async function add(track: Track, playlist: Playlist): Promise<void> {
   await api.addToPlaylist(playlist.id, [track.id], crypto.randomUUID());

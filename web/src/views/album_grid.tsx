@@ -2,6 +2,7 @@
 import { api } from '../api';
 import { year } from '../format';
 import { expect, playTracks } from '../player/player';
+import { onUserChange } from '../session';
 import { tellError } from '../toasts';
 import type { Album, Track } from '../types';
 import { Cover } from '../ui/cover';
@@ -10,6 +11,7 @@ import { Icon } from '../ui/icons';
 
 /** Lists fetched on the pointer's way to the button, kept for the click. */
 const lists = new Map<string, Promise<Track[]>>();
+onUserChange(() => lists.clear());
 
 function tracksOf(albumId: string): Promise<Track[]> {
   let list = lists.get(albumId);

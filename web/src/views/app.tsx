@@ -1,4 +1,5 @@
 // The frame: the door for visitors; header, view and player for who is signed in.
+import { Fragment } from 'preact';
 import { session } from '../session';
 import { useStore, whole } from '../store';
 import { route, type Route } from '../router';
@@ -91,11 +92,11 @@ export function App() {
     );
   }
   return (
-    <>
+    <Fragment key={state.user.id}>
       <Header />
       <View at={at} />
       <PlayerBar />
       <Toasts />
-    </>
+    </Fragment>
   );
 }

@@ -2,7 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api';
 import { plural } from '../format';
-import { createStore, useStore, whole } from '../store';
+import { createOwnStore } from '../own_store';
+import { useStore, whole } from '../store';
 import { tell, tellError } from '../toasts';
 import type { Import, ImportFile, Imports, Page } from '../types';
 import { useResource } from '../ui/resource';
@@ -12,7 +13,7 @@ import { Libraries } from './libraries';
 const SOON_MS = 1000;
 const LATER_MS = 5000;
 
-const imports = createStore<Imports | null>(null);
+const imports = createOwnStore<Imports | null>(null);
 
 const noticed = {
   waiting: 'not looked at yet',
@@ -29,7 +30,7 @@ function useImports(): Imports | null {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let here = true;
     async function ask(): Promise<void> {
-      await api.imports().then(imports.set, tellError);
+      await imports.take(api.imports()).catch(tellError);
       const runs = imports.get()?.items.some((run) => run.state === 'running');
       timer = here ? setTimeout(ask, runs ? SOON_MS : LATER_MS) : undefined;
     }
@@ -45,7 +46,7 @@ function useImports(): Imports | null {
 async function look(acceptMissing: boolean): Promise<void> {
   await api.startImport(acceptMissing);
   tell(acceptMissing ? 'They are called missing now' : 'The folders are looked at');
-  imports.set(await api.imports());
+  await imports.take(api.imports());
 }
 
 function words(run: Import): string {

@@ -1,17 +1,17 @@
 // For admins: libraries, each with its folders and who sees it.
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api';
-import { createStore, useStore, whole } from '../store';
+import { createOwnStore } from '../own_store';
+import { useStore, whole } from '../store';
 import { tell, tellError } from '../toasts';
 import type { Id, Library, LibraryFields, User } from '../types';
 
-const libraries = createStore<Library[]>([]);
-const people = createStore<User[]>([]);
+const libraries = createOwnStore<Library[]>([]);
+const people = createOwnStore<User[]>([]);
 
 async function load(): Promise<void> {
-  const [all, users] = await Promise.all([api.libraries(), api.users()]);
-  libraries.set(all.items);
-  people.set(users.items);
+  const items = <T,>({ items }: { items: T[] }) => items;
+  await Promise.all([libraries.take(api.libraries().then(items)), people.take(api.users().then(items))]);
 }
 
 async function keep(id: Id | null, fields: LibraryFields): Promise<void> {
