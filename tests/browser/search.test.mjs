@@ -94,6 +94,28 @@ test('an answer that was overtaken is not shown', async () => {
   await page.unroute('**/api/v1/search?q=kino*');
 });
 
+test('Enter chooses of what is found for the text that stands there, when that is found', async () => {
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  const asked = page.waitForRequest('**/api/v1/search?q=kino*');
+  await page.route('**/api/v1/search?q=kino*', async (route) => {
+    await released;
+    await route.continue();
+  });
+  await page.goto(`${server.url}/artists`);
+  await type('night', 'Nights');
+  await page.fill('.search input', 'kino');
+  await page.keyboard.press('Enter');
+  await asked;
+  assert.equal(new URL(page.url()).pathname, '/artists', 'not one of the nights');
+  release();
+  await page.waitForURL(`**/album/${album.id}`);
+  await page.waitForSelector('h1 >> text=Кино');
+  await page.unroute('**/api/v1/search?q=kino*');
+});
+
 test('nothing found is said, and markup stays text', async () => {
   await page.fill('.search input', '<img src=x onerror=alert(1)>zzzz');
   await page.waitForSelector('.found-none');

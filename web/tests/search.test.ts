@@ -61,6 +61,34 @@ test('a failure of the newest question is told', async () => {
   assert.equal(failures.length, 1);
 });
 
+test('what is to be done with the answer waits for the one to what stands there', async () => {
+  const { asker, questions } = byHand();
+  const done: string[] = [];
+  const act = ({ answer }: Asked<string>) => done.push(answer);
+  asker.type('first');
+  await sleep(20);
+  questions[0]!.answer('1');
+  await sleep(1);
+  asker.whenAnswered(act);
+  assert.deepEqual(done, ['1'], 'it is there');
+  asker.type('second');
+  asker.whenAnswered(act);
+  assert.deepEqual(done, ['1'], 'the one to the former text is not it');
+  await sleep(20);
+  questions[1]!.answer('2');
+  await sleep(1);
+  assert.deepEqual(done, ['1', '2']);
+  for (const takeBack of [() => asker.type('fourth'), () => asker.whenAnswered(null)]) {
+    asker.type('third');
+    asker.whenAnswered(act);
+    takeBack();
+    await sleep(20);
+    questions.at(-1)!.answer('3');
+    await sleep(1);
+  }
+  assert.deepEqual(done, ['1', '2'], 'taken back');
+});
+
 test('choices are numbered through, and arrows go round', () => {
   const found = {
     tracks: [{ id: '1', title: 'Song', artistName: 'A', albumTitle: 'B', albumId: '7', coverArtId: null }],

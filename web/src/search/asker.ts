@@ -11,6 +11,9 @@ const REST_MS = 100;
 export class Asker<T> {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private running: AbortController | null = null;
+  /** To what stands there now. */
+  private answered: Asked<T> | null = null;
+  private wanted: ((asked: Asked<T>) => void) | null = null;
 
   constructor(
     private readonly ask: (text: string, signal: AbortSignal) => Promise<T>,
@@ -30,10 +33,27 @@ export class Asker<T> {
     this.timer = setTimeout(() => void this.run(wanted), this.restMs);
   }
 
+  /** Does something with the answer to what stands there now: at once, or when it comes. More typing takes it back, and
+   * so does null. */
+  whenAnswered(act: ((asked: Asked<T>) => void) | null): void {
+    this.wanted = act;
+    if (this.answered && act) {
+      this.act(this.answered);
+    }
+  }
+
   stop(): void {
     clearTimeout(this.timer);
     this.running?.abort();
     this.running = null;
+    this.answered = null;
+    this.wanted = null;
+  }
+
+  private act(asked: Asked<T>): void {
+    const act = this.wanted;
+    this.wanted = null;
+    act?.(asked);
   }
 
   private async run(text: string): Promise<void> {
@@ -42,7 +62,9 @@ export class Asker<T> {
     try {
       const answer = await this.ask(text, request.signal);
       if (!request.signal.aborted) {
-        this.told({ text, answer });
+        this.answered = { text, answer };
+        this.told(this.answered);
+        this.act(this.answered);
       }
     } catch (error) {
       if (!request.signal.aborted) {

@@ -91,6 +91,7 @@ export function SearchBox() {
   const groups = useMemo(() => (asked ? groupsOf(asked.answer) : []), [asked]);
   const choices = groups.flatMap((group) => group.choices);
   const shown = open && asked !== null;
+  const isCurrent = asked?.text === text.trim();
   useSlash(() => input.current?.select());
   useEffect(() => () => asker.stop(), [asker]);
 
@@ -100,27 +101,44 @@ export function SearchBox() {
     asker.type(value);
   }
 
-  function choose(choice: Choice): void {
+  function close(): void {
     setOpen(false);
+    asker.whenAnswered(null);
+  }
+
+  function choose(choice: Choice, found: Found): void {
+    close();
     input.current?.blur();
     go(choice.path);
-    const track = asked?.answer.tracks.find((one) => choice.kind === 'track' && one.id === choice.id);
+    const track = found.tracks.find((one) => choice.kind === 'track' && one.id === choice.id);
     if (track) {
       void playTracks([track]);
     }
+  }
+
+  /** What is chosen of the answer to what stands there; its first when the answer is still to come. */
+  function enter(): void {
+    const number = isCurrent ? active : 0;
+    asker.whenAnswered(({ answer }) => {
+      const choice = groupsOf(answer).flatMap((group) => group.choices)[number];
+      if (choice) {
+        choose(choice, answer);
+      }
+    });
   }
 
   function onKeyDown(event: KeyboardEvent): void {
     const step = ({ ArrowDown: 1, ArrowUp: -1 } as const)[event.key as 'ArrowDown' | 'ArrowUp'];
     if (step) {
       event.preventDefault();
+      asker.whenAnswered(null);
       setOpen(true);
       setActive(stepped(active, step, choices.length));
-    } else if (event.key === 'Enter' && shown && choices[active]) {
-      choose(choices[active]!);
+    } else if (event.key === 'Enter' && open) {
+      enter();
     } else if (event.key === 'Escape') {
       if (shown) {
-        setOpen(false);
+        close();
       } else {
         type('');
       }
@@ -147,9 +165,9 @@ export function SearchBox() {
         onInput={(event) => type(event.currentTarget.value)}
         onKeyDown={onKeyDown}
         onFocus={() => setOpen(true)}
-        onBlur={() => setOpen(false)}
+        onBlur={close}
       />
-      {shown && <FoundList groups={groups} asked={asked} active={active} onPoint={setActive} onChoose={choose} />}
+      {shown && <FoundList groups={groups} asked={asked} active={active} onPoint={setActive} onChoose={(choice) => choose(choice, asked.answer)} />}
       <span class="found-count" role="status">
         {shown ? `${choices.length} found` : ''}
       </span>
