@@ -93,6 +93,19 @@ test('a playlist is ordered, and edited by whom one invites', async () => {
   await shows(page, '.row-title', ['Gamma', 'Beta', 'Alpha']);
   await until(order, (titles) => titles === 'Gamma Beta Alpha');
   assert.ok(await page.isDisabled('[aria-label="Move Gamma up"]') && await page.isDisabled('[aria-label="Move Alpha down"]'));
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+  await page.focus('[aria-label="Move Alpha up"]');
+  for (const titles of [['Gamma', 'Alpha', 'Beta'], ['Alpha', 'Gamma', 'Beta']]) {
+    await page.keyboard.press('Enter');
+    await shows(page, '.row-title', titles);
+    assert.equal(await focused(), titles[0] === 'Alpha' ? 'Move Alpha down' : 'Move Alpha up', 'the keyboard stays with what moves');
+  }
+  for (const titles of [['Gamma', 'Alpha', 'Beta'], ['Gamma', 'Beta', 'Alpha']]) {
+    await page.keyboard.press('Enter');
+    await shows(page, '.row-title', titles);
+    assert.equal(await focused(), titles[2] === 'Alpha' ? 'Move Alpha up' : 'Move Alpha down');
+  }
+  await until(order, (titles) => titles === 'Gamma Beta Alpha');
   await shoot(page, 'playlist-in-order');
   await page.click('text=Invite to edit');
   const link = await page.inputValue('.given-link input');

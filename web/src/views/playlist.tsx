@@ -258,7 +258,7 @@ function Opened({ id, playlist, first }: { id: string; playlist: Playlist; first
           </>
         )}
       </div>
-      <TrackList tracks={tracks} byAlbum={false} tools={editable ? tools : undefined} onPlay={play} />
+      <TrackList tracks={tracks} ids={items.map(({ id }) => id)} byAlbum={false} tools={editable ? tools : undefined} onPlay={play} />
       {tracks.length === 0 && !next && (
         <Empty title={playlist.smart ? 'Nothing fits its rules' : 'Nothing in it yet'}>
           <p>{playlist.smart ? 'What fits appears here by itself.' : 'The + beside a track puts it here.'}</p>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { clock } from '../format';
 import { currentTrack, expect, player, playTracks, toggle } from '../player/player';
 import { useStore } from '../store';
-import type { Track } from '../types';
+import type { Id, Track } from '../types';
 import { onIntent } from '../ui/hover';
 import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
@@ -114,12 +114,14 @@ interface TrackListProps {
   artistName?: string;
   byAlbum?: boolean;
   tools?: (track: Track, index: number) => ComponentChildren;
+  /** Of the rows, where a track may stand more than once: a row that moves stays the same. */
+  ids?: Id[];
   /** In place of playing these alone. */
   onPlay?: (index: number) => void;
 }
 
 /** Of an album by its discs, else as they come. */
-export function TrackList({ tracks, artistName, byAlbum = true, tools, onPlay }: TrackListProps) {
+export function TrackList({ tracks, artistName, byAlbum = true, tools, ids, onPlay }: TrackListProps) {
   const play = onPlay ?? ((index: number) => void playTracks(tracks, index));
   const discs: [number, Track[]][] = byAlbum ? discsOf(tracks) : [[1, tracks]];
   return (
@@ -130,7 +132,7 @@ export function TrackList({ tracks, artistName, byAlbum = true, tools, onPlay }:
           <ol class="rows" aria-label={discs.length > 1 ? `Tracks of disc ${disc}` : 'Tracks'}>
             {list.map((track, i) => (
               <Row
-                key={`${track.id}-${i}`}
+                key={ids?.[i] ?? track.id}
                 track={track}
                 position={byAlbum ? track.trackNumber || i + 1 : i + 1}
                 artist={track.credit === artistName ? undefined : track.credit}
