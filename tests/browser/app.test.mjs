@@ -107,6 +107,15 @@ test('somebody signs up, and is still signed in after a reload', async () => {
   await shoot(page, 'empty');
 });
 
+test('a server that can’t be reached at a reload is waited for, and signs nobody out', async () => {
+  await page.route('**/auth/refresh', (route) => route.abort());
+  await page.reload();
+  await page.waitForSelector('text=The server can’t be reached');
+  await shoot(page, 'unreachable');
+  await page.unroute('**/auth/refresh');
+  await page.waitForSelector('text=No music here yet');
+});
+
 test('a folder is dropped, sent over a line that is cut, and becomes ready', async () => {
   await page.click('nav >> text=Upload');
   await page.waitForSelector('.drop');
@@ -260,6 +269,24 @@ test('an upload goes on after the page was reloaded', async () => {
   await page.goto(proxy.url);
   await page.waitForSelector('.card-title');
   assert.equal(await page.locator('.card-title').count(), 2, 'the album was not made twice');
+});
+
+test('an upload that is stopped goes on with the album it has begun', async () => {
+  await page.goto(`${proxy.url}/upload`);
+  writeFileSync(join(folder, '01 - Stopped.wav'), plucked(60, 44100, 8));
+  await page.setInputFiles('.drop input >> nth=0', [join(folder, '01 - Stopped.wav')]);
+  await page.fill('input[name=album]', 'Stopped');
+  proxy.upRate = 4_000_000;
+  await page.click('.upload-form .primary');
+  await page.waitForFunction(() => /^[1-9]\d* %/.test(document.querySelector('.send-row .send-state')?.textContent ?? ''));
+  await page.click('.form-foot >> text="Stop"');
+  await page.waitForSelector('.notice');
+  proxy.upRate = 0;
+  await page.click('.upload-form .primary >> text=Go on');
+  await page.waitForSelector('.send-row.ready', { timeout: READY_MS });
+  await page.goto(proxy.url);
+  await page.waitForSelector('.card-title');
+  assert.equal(await page.locator('.card-title').count(), 3, 'the album was not made twice');
 });
 
 test('two tabs whose token ran out ask for one new token between them, though the message comes late', async () => {

@@ -143,6 +143,8 @@ test('another device goes on where the first was left', async () => {
   await laptop.click('[aria-label="Play Alpha"]');
   await laptop.waitForFunction(() => [...document.querySelectorAll('audio')].some((audio) => audio.currentTime > 2));
   await laptop.click('.player [aria-label="Pause"]');
+  await laptop.waitForSelector('main [aria-label="Play Alpha"]');
+  await laptop.waitForSelector('.hero .play >> text=Play');
   const left = await until(held, ({ positionMs }) => positionMs > 1900);
   assert.deepEqual([left.index, left.tracks.map(({ title }) => title)], [0, ['Alpha', 'Beta', 'Gamma']]);
 

@@ -255,6 +255,27 @@ test('a playlist leaves as a file, and comes back from one', async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test('a tab that is handed to somebody else shows nothing of the one before', async () => {
+  server.addUser('next', 'listener');
+  const next = await Person.signIn(server, 'next');
+  const user = await next.call('GET', '/api/v1/me');
+  const page = await device(browser, server, 'listener');
+  await page.click('text=Library');
+  await page.waitForSelector('.playlists >> text=Things to Keep');
+  const other = await page.context().newPage();
+  await other.goto(server.url);
+  await other.waitForSelector('nav[aria-label="Main"]');
+  await other.evaluate(
+    ([token, user]) => new BroadcastChannel('tutti.session').postMessage({ kind: 'token', token, user }),
+    [{ value: next.token, expiresAt: Date.now() + 86_400_000 }, user],
+  );
+  await page.waitForSelector('[aria-label="Account of next"]');
+  await page.waitForSelector('text=None yet. The + beside a track puts it into one.');
+  await page.waitForSelector('text=No favourites yet');
+  assert.equal(await page.locator('text=Things to Keep').count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+
 test('all that is kept on somebody is theirs to take away', async () => {
   const page = await device(browser, server, 'listener');
   await page.click('[aria-label="Account of listener"]');
