@@ -183,7 +183,9 @@ static int check_revision(struct profile_change *change, const struct user *now)
         return problem_set(&change->call->problem, ERR_PRECONDITION,
                            "The profile has been changed since you read it");
     }
-    return now->revision == change->revision_seen
+    /* A password that let the change pass must not have been changed since. */
+    return now->revision == change->revision_seen &&
+                   strcmp(now->password_hash, change->user.password_hash) == 0
                ? 0
                : problem_set(&change->call->problem, ERR_CONFLICT,
                              "The profile was changed at the same moment; try again");
@@ -272,6 +274,11 @@ static int apply_changes(struct call *call, const struct profile_changes *change
     return error;
 }
 
+static int not_present(struct call *call, const char *field)
+{
+    return problem_field(&call->problem, field, "is not your present password");
+}
+
 /* The present password, with the delays of a log-in. */
 static int check_current(struct identity *identity, struct call *call, const struct user *user,
                          const char *password, const char *field)
@@ -288,7 +295,7 @@ static int check_current(struct identity *identity, struct call *call, const str
     int error = passwords_verify(password, user->password_hash, &matches, &outdated);
     if (error == 0 && !matches) {
         notices_failed(identity, &keys);
-        return problem_field(&call->problem, field, "is not your present password");
+        return not_present(call, field);
     }
     if (error == 0) {
         notices_succeeded(identity, &keys);
@@ -346,6 +353,7 @@ int account_change_profile(struct identity *identity, struct call *call,
 
 struct password_change {
     int64_t user_id, keep_session;
+    const char *checked_hash;   /* the present one was checked by this; NULL: none was asked for */
     const struct ticket *reset; /* NULL: none to use up */
     char hash[PASSWORD_HASH_SIZE];
     struct ended_sessions ended;
@@ -358,7 +366,10 @@ static int write_password(struct db_session *session, void *argument)
     int error = change->reset != NULL
                     ? reset_store_take(session, change->user_id, change->reset->hash, now_ms)
                     : 0;
-    if (error == 0) {
+    if (error == 0 && change->checked_hash != NULL) {
+        error = user_store_replace_password(session, change->user_id, change->checked_hash,
+                                            change->hash, now_ms);
+    } else if (error == 0) {
         error = user_store_update_password(session, change->user_id, change->hash, now_ms);
     }
     if (error == 0) {
@@ -404,10 +415,11 @@ int account_change_password(struct identity *identity, struct call *call, const 
     }
     if (error == 0) {
         struct password_change change = {.user_id = user.user_id,
-                                         .keep_session = call->actor.session_id};
+                                         .keep_session = call->actor.session_id,
+                                         .checked_hash = user.password_hash};
         error = replace_password(identity, call, &user, "newPassword", wanted, &change);
     }
-    return error;
+    return error == ERR_NOT_FOUND ? not_present(call, "currentPassword") : error;
 }
 
 int account_set_password(struct identity *identity, struct call *call, int64_t user_id,

@@ -170,17 +170,13 @@ void identity_export_with(struct identity *identity, identity_export_reply *repl
 
 int identity_token_for(struct identity *identity, struct call *call, json_t *into)
 {
-    struct signed_in signed_in = {.session_id = call->actor.session_id};
-    int error = account_find(identity, call, call->actor.user_id, &signed_in.user);
-    if (error == 0) {
-        error = session_sign(identity, call, &signed_in);
-    }
+    const char *token = NULL;
+    int error = session_renew(identity, call, &token);
     if (error != 0) {
         return error;
     }
-    bool failed =
-        json_object_set_new(into, "accessToken", json_string(signed_in.access_token)) != 0 ||
-        json_object_set_new(into, "expiresIn", json_integer(TOKEN_LIFE_S)) != 0;
+    bool failed = json_object_set_new(into, "accessToken", json_string(token)) != 0 ||
+                  json_object_set_new(into, "expiresIn", json_integer(TOKEN_LIFE_S)) != 0;
     return failed ? ERR_NO_MEMORY : 0;
 }
 

@@ -53,6 +53,8 @@ struct visitor {
 struct signed_in {
     struct user user;
     int64_t session_id;
+    int64_t token_id; /* made before user was read, so that the bar after a change covers it; 0: the
+                         user is new */
     const char *access_token;
     struct ticket refresh; /* wiped by the caller after it is sent */
 };
@@ -125,6 +127,8 @@ int session_log_in(struct identity *identity, struct call *call, const char *use
                    struct signed_in *ret_signed_in);
 int session_refresh(struct identity *identity, struct call *call, const char *refresh_token,
                     struct signed_in *ret_signed_in);
+/* An access token of the actor's own session, with the roles and the plan of now. */
+int session_renew(struct identity *identity, struct call *call, const char **ret_access_token);
 /* Ends the session of a refresh token; one that is not ours ends nothing and is no error. */
 int session_log_out(struct identity *identity, const char *refresh_token);
 int session_end(struct identity *identity, struct call *call, int64_t session_id,

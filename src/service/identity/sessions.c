@@ -12,6 +12,9 @@
  *   2. A sealed token of a living session that the table doesn't list was replaced more than 30 s
  *      ago (or pushed out by 16 living siblings): its use is a theft, of it or of its successor.
  *   3. A session has at most SIBLINGS_MAX present tokens, a user SESSIONS_PER_USER_MAX sessions.
+ *   4. A session begins or goes on only as the user's row allows inside the write itself; its
+ *      access token says what that row said, and its id is older than the row was read, so that the
+ *      bar after a change covers it.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -134,6 +137,7 @@ int session_sign(struct identity *identity, struct call *call, struct signed_in 
 {
     struct token_claims claims = {.user_id = signed_in->user.user_id,
                                   .session_id = signed_in->session_id,
+                                  .token_id = signed_in->token_id,
                                   .roles = signed_in->user.roles};
     (void)snprintf(claims.plan, sizeof claims.plan, "%s", signed_in->user.plan);
     return token_issue(identity->keys, identity->public_url, &claims, call->arena,
@@ -142,6 +146,8 @@ int session_sign(struct identity *identity, struct call *call, struct signed_in 
 
 /* --- log in --- */
 
+enum { CHECKS_MAX = 2 }; /* of a password that is changed meanwhile */
+
 struct log_in {
     struct identity *identity;
     struct call *call;
@@ -149,7 +155,8 @@ struct log_in {
     const struct visitor *visitor;
     struct user user;
     bool known_address;
-    const char *new_hash; /* NULL: the stored one is good */
+    const char *checked_hash; /* the password is right by this one */
+    const char *new_hash;     /* NULL: the stored one is good */
     struct signed_in *signed_in;
 };
 
@@ -168,10 +175,32 @@ static int find_person(struct db_session *session, void *argument)
     return error;
 }
 
+static bool is_checked(const struct log_in *log_in)
+{
+    const char *hash = log_in->user.password_hash;
+    return hash != NULL && log_in->checked_hash != NULL && strcmp(hash, log_in->checked_hash) == 0;
+}
+
+static int disabled(struct problem *problem)
+{
+    return problem_set(problem, ERR_FORBIDDEN, "This account is disabled; an admin can enable it");
+}
+
+/* A hash takes long enough for an admin to disable the person, or for the password to change: what
+ * was checked is looked at again. Where the password is another one nothing is written, and
+ * is_checked says so. */
 static int write_log_in(struct db_session *session, void *argument)
 {
     struct log_in *log_in = argument;
-    int error = 0;
+    problem_reset(&log_in->call->problem);
+    log_in->signed_in->token_id = id_next();
+    int error = user_store_find(session, log_in->call->arena, log_in->user.user_id, &log_in->user);
+    if (error != 0 || !is_checked(log_in)) {
+        return error;
+    }
+    if (log_in->user.disabled_at != 0) {
+        return disabled(&log_in->call->problem);
+    }
     if (log_in->new_hash != NULL) {
         error = user_store_update_password(session, log_in->user.user_id, log_in->new_hash,
                                            clock_wall_ms());
@@ -183,17 +212,47 @@ static int write_log_in(struct db_session *session, void *argument)
 
 /* The password, against the person's hash or nobody's. A hash with older parameters is made anew.
  */
-static int check_password(struct call *call, struct log_in *log_in, const char *password,
-                          bool *ret_matches)
+static int check_password(struct log_in *log_in, const char *password, bool *ret_matches)
 {
     bool outdated = false;
-    int error = passwords_verify(password, log_in->user.password_hash, ret_matches, &outdated);
+    log_in->checked_hash = log_in->user.password_hash;
+    log_in->new_hash = NULL;
+    int error = passwords_verify(password, log_in->checked_hash, ret_matches, &outdated);
     if (error == 0 && outdated) {
         char hash[PASSWORD_HASH_SIZE];
         error = passwords_hash(password, hash);
-        log_in->new_hash = arena_strdup(call->arena, hash);
+        log_in->new_hash = arena_strdup(log_in->call->arena, hash);
     }
     return error;
+}
+
+/* A password that changed after it was checked is checked once more. */
+static int check_and_write(struct log_in *log_in, const struct delay_keys *keys,
+                           const char *password)
+{
+    struct problem *problem = &log_in->call->problem;
+    for (unsigned checks = 0; checks < CHECKS_MAX; checks++) {
+        bool matches = false;
+        int error = check_password(log_in, password, &matches);
+        if (error != 0) {
+            return error;
+        }
+        if (!matches) {
+            notices_failed(log_in->identity, keys);
+            break;
+        }
+        if (log_in->user.disabled_at != 0) {
+            return disabled(problem);
+        }
+        error = db_write(log_in->identity->users, write_log_in, log_in);
+        if (error == ERR_NOT_FOUND) { /* erased meanwhile */
+            break;
+        }
+        if (error != 0 || is_checked(log_in)) {
+            return error;
+        }
+    }
+    return problem_set(problem, ERR_UNAUTHENTICATED, "The username or the password is not right");
 }
 
 static int refuse_delayed(struct identity *identity, struct call *call,
@@ -226,23 +285,12 @@ int session_log_in(struct identity *identity, struct call *call, const char *use
     if (error != 0) {
         return error;
     }
-    bool matches = false;
-    error = check_password(call, &log_in, password, &matches);
+    error = check_and_write(&log_in, &keys, password);
     if (error != 0) {
         return error;
     }
-    if (!matches) {
-        notices_failed(identity, &keys);
-        return problem_set(&call->problem, ERR_UNAUTHENTICATED,
-                           "The username or the password is not right");
-    }
-    if (log_in.user.disabled_at != 0) {
-        return problem_set(&call->problem, ERR_FORBIDDEN,
-                           "This account is disabled; an admin can enable it");
-    }
     notices_succeeded(identity, &keys);
-    error = db_write(identity->users, write_log_in, &log_in);
-    return error != 0 ? error : session_sign(identity, call, ret_signed_in);
+    return session_sign(identity, call, ret_signed_in);
 }
 
 /* --- refresh --- */
@@ -283,8 +331,20 @@ static int hand_out_next(struct db_session *session, struct refresh *refresh, in
     }
     ticket_make(key_ring_seal_key(refresh->identity->keys), TICKET_REFRESH, old->user_id,
                 old->session_id, &refresh->signed_in->refresh);
-    refresh->signed_in->session_id = old->session_id;
     return refresh_store_insert(session, &refresh->signed_in->refresh, now_ms);
+}
+
+/* Whose session it is, as they are now. ERR_NOT_FOUND: it is over, or they are disabled. */
+static int find_session(struct db_session *session, struct arena *arena, int64_t user_id,
+                        int64_t session_id, struct signed_in *ret_signed_in)
+{
+    ret_signed_in->token_id = id_next();
+    ret_signed_in->session_id = session_id;
+    int error = session_store_alive(session, user_id, session_id, clock_wall_ms());
+    if (error == 0) {
+        error = user_store_find(session, arena, user_id, &ret_signed_in->user);
+    }
+    return error == 0 && ret_signed_in->user.disabled_at != 0 ? ERR_NOT_FOUND : error;
 }
 
 static int write_refresh(struct db_session *session, void *argument)
@@ -293,11 +353,8 @@ static int write_refresh(struct db_session *session, void *argument)
     const struct ticket *ticket = &refresh->ticket;
     int64_t now_ms = clock_wall_ms();
     refresh->family_ended = false;
-    int error = session_store_alive(session, ticket->user_id, ticket->session_id, now_ms);
-    if (error == 0) {
-        error = user_store_find(session, refresh->call->arena, ticket->user_id,
-                                &refresh->signed_in->user);
-    }
+    int error = find_session(session, refresh->call->arena, ticket->user_id, ticket->session_id,
+                             refresh->signed_in);
     if (error != 0) {
         return error;
     }
@@ -340,6 +397,34 @@ int session_refresh(struct identity *identity, struct call *call, const char *re
                            " log in again");
     }
     return error != 0 ? error : session_sign(identity, call, ret_signed_in);
+}
+
+/* --- a token beside the refresh token --- */
+
+struct renewal {
+    struct call *call;
+    struct signed_in signed_in;
+};
+
+static int read_renewal(struct db_session *session, void *argument)
+{
+    struct renewal *renewal = argument;
+    const struct actor *actor = &renewal->call->actor;
+    return find_session(session, renewal->call->arena, actor->user_id, actor->session_id,
+                        &renewal->signed_in);
+}
+
+int session_renew(struct identity *identity, struct call *call, const char **ret_access_token)
+{
+    struct renewal renewal = {.call = call};
+    int error = db_read(identity->users, read_renewal, &renewal);
+    if (error == 0) {
+        error = session_sign(identity, call, &renewal.signed_in);
+    }
+    if (error == 0) {
+        *ret_access_token = renewal.signed_in.access_token;
+    }
+    return error == ERR_NOT_FOUND ? session_is_over(&call->problem) : error;
 }
 
 /* --- ending --- */

@@ -63,7 +63,7 @@ int token_issue(struct key_ring *ring, const char *issuer, struct token_claims *
     if (error != 0) {
         return error;
     }
-    claims->token_id = id_next();
+    claims->token_id = claims->token_id != 0 ? claims->token_id : id_next();
     claims->issued_s = clock_wall_ms() / 1000;
     claims->expires_s = claims->issued_s + TOKEN_LIFE_S;
     char *payload = claims_text(issuer, claims);

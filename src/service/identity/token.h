@@ -23,8 +23,8 @@ struct token_claims {
     char plan[16];
 };
 
-/* Signs claims' user, session, roles and plan; the rest is filled in. ret_text from the arena. Any
- * thread; some 30 µs. */
+/* Signs claims' user, session, roles and plan, and token_id if there is one; the rest is filled in.
+ * ret_text from the arena. Any thread; some 30 µs. */
 int token_issue(struct key_ring *ring, const char *issuer, struct token_claims *claims,
                 struct arena *arena, const char **ret_text);
 /* 0, or ERR_UNAUTHENTICATED for whatever is wrong, with *ret_why a fixed phrase. Any thread; some

@@ -132,6 +132,16 @@ int user_store_update_password(struct db_session *session, int64_t user_id, cons
                             DB_BIND(db_text(hash), db_int(now_ms), db_int(user_id))));
 }
 
+int user_store_replace_password(struct db_session *session, int64_t user_id, const char *old_hash,
+                                const char *hash, int64_t now_ms)
+{
+    return need_row(
+        db_exec(session,
+                "UPDATE users SET password_hash = $1, updated_at = $2"
+                " WHERE user_id = $3 AND password_hash = $4 AND deleted_at IS NULL",
+                DB_BIND(db_text(hash), db_int(now_ms), db_int(user_id), db_text(old_hash))));
+}
+
 int user_store_update_rights(struct db_session *session, const struct user *user, int64_t now_ms)
 {
     return need_row(

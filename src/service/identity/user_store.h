@@ -40,6 +40,9 @@ int user_store_release_logins(struct db_session *session, int64_t user_id);
 int user_store_update_profile(struct db_session *session, const struct user *user, int64_t now_ms);
 int user_store_update_password(struct db_session *session, int64_t user_id, const char *hash,
                                int64_t now_ms);
+/* ERR_NOT_FOUND too where the present hash is not old_hash. */
+int user_store_replace_password(struct db_session *session, int64_t user_id, const char *old_hash,
+                                const char *hash, int64_t now_ms);
 /* Roles, plan, disabled_at; the revision grows. */
 int user_store_update_rights(struct db_session *session, const struct user *user, int64_t now_ms);
 /* Leaves a tombstone without text. */

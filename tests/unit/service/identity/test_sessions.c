@@ -1,13 +1,15 @@
 /* identity over a real SQLite: the first admin, rotation of refresh tokens, what ends a family,
- * what an admin may not do. Time is skewed, not slept. */
+ * what an admin may not do, what happens while a password is hashed. Time is skewed, not slept. */
 #include "backend/bus/bus.h"
 #include "backend/db/db.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "net/http.h"
 #include "service/idempotency.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/keys.h"
+#include "service/identity/token.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -326,6 +328,226 @@ static int put_reset(struct db_session *session, void *argument)
                               clock_wall_ms() + RESET_LIFE_MS);
 }
 
+/* --- what happens meanwhile --- */
+
+/* Run once: after the next password was verified, or before the next token is signed. */
+static void (*after_verify)(int64_t user_id), (*before_token)(int64_t user_id);
+static int64_t meanwhile_user_id;
+
+static void happen(void (**what)(int64_t user_id))
+{
+    void (*now)(int64_t user_id) = *what;
+    *what = NULL;
+    if (now != NULL) {
+        now(meanwhile_user_id);
+    }
+}
+
+int __real_passwords_verify(const char *password, const char *hash, bool *ret_matches,
+                            bool *ret_outdated);
+int __wrap_passwords_verify(const char *password, const char *hash, bool *ret_matches,
+                            bool *ret_outdated);
+int __wrap_passwords_verify(const char *password, const char *hash, bool *ret_matches,
+                            bool *ret_outdated)
+{
+    int error = __real_passwords_verify(password, hash, ret_matches, ret_outdated);
+    happen(&after_verify);
+    return error;
+}
+
+int __real_token_issue(struct key_ring *ring, const char *issuer, struct token_claims *claims,
+                       struct arena *arena, const char **ret_text);
+int __wrap_token_issue(struct key_ring *ring, const char *issuer, struct token_claims *claims,
+                       struct arena *arena, const char **ret_text);
+int __wrap_token_issue(struct key_ring *ring, const char *issuer, struct token_claims *claims,
+                       struct arena *arena, const char **ret_text)
+{
+    happen(&before_token);
+    return __real_token_issue(ring, issuer, claims, arena, ret_text);
+}
+
+static void admin_changes(int64_t user_id, const struct rights_changes *changes)
+{
+    struct call call = {.arena = arena_new(0)};
+    struct user user;
+    assert_int_equal(
+        account_change_rights(world.identity, &call, user_id, changes, REVISION_ANY, &once, &user),
+        0);
+    arena_free(call.arena);
+}
+
+static void disable(int64_t user_id)
+{
+    admin_changes(user_id, &(struct rights_changes){.disabled = 1});
+}
+
+static void set_password(int64_t user_id)
+{
+    admin_changes(user_id, &(struct rights_changes){.disabled = -1, .password = "set by an admin"});
+}
+
+static void make_artist(int64_t user_id)
+{
+    admin_changes(user_id, &(struct rights_changes){.disabled = -1, .roles = ROLE_ARTIST});
+}
+
+static int log_in(const char *username, const char *password, struct signed_in *ret)
+{
+    call_again();
+    return session_log_in(world.identity, &world.call, username, password, &home, ret);
+}
+
+static int authenticate(const struct signed_in *in)
+{
+    struct request request = {.remote = home.address, .call = {.arena = world.call.arena}};
+    return identity_authenticate(world.identity, &request, in->access_token);
+}
+
+static void log_in_while_disabled(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("disabledmeanwhile", &in);
+    meanwhile_user_id = in.user.user_id;
+    after_verify = disable;
+    assert_int_equal(log_in("disabledmeanwhile", PASSWORD, &in), ERR_FORBIDDEN);
+    assert_null(after_verify);
+}
+
+/* Neither a session by the old password, nor a hash of it over the new one's. */
+static void log_in_while_the_password_changes(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("passwordmeanwhile", &in);
+    meanwhile_user_id = in.user.user_id;
+    after_verify = set_password;
+    assert_int_equal(log_in("passwordmeanwhile", PASSWORD, &in), ERR_UNAUTHENTICATED);
+    assert_null(after_verify);
+    assert_int_equal(log_in("passwordmeanwhile", "set by an admin", &in), 0);
+    after_verify = set_password; /* the same one: another hash, which it matches too */
+    assert_int_equal(log_in("passwordmeanwhile", "set by an admin", &in), 0);
+    assert_null(after_verify);
+}
+
+static int put_outdated(struct db_session *session, void *argument)
+{
+    const int64_t *user_id = argument;
+    char hash[PASSWORD_HASH_SIZE];
+    assert_int_equal(crypto_pwhash_str_alg(hash, PASSWORD, strlen(PASSWORD), 1, 8192 * 2,
+                                           crypto_pwhash_ALG_ARGON2ID13),
+                     0);
+    return user_store_update_password(session, *user_id, hash, clock_wall_ms());
+}
+
+static void renewed_hash_while_the_password_changes(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("renewedmeanwhile", &in);
+    meanwhile_user_id = in.user.user_id;
+    assert_int_equal(db_write(world.db, put_outdated, &in.user.user_id), 0);
+    after_verify = set_password;
+    assert_int_equal(log_in("renewedmeanwhile", PASSWORD, &in), ERR_UNAUTHENTICATED);
+    assert_int_equal(log_in("renewedmeanwhile", "set by an admin", &in), 0);
+}
+
+static void log_in_while_roles_change(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("rolesmeanwhile", &in);
+    meanwhile_user_id = in.user.user_id;
+    after_verify = make_artist;
+    assert_int_equal(log_in("rolesmeanwhile", PASSWORD, &in), 0);
+    assert_null(after_verify);
+    assert_int_equal(in.user.roles, ROLE_ARTIST | ROLE_LISTENER);
+    assert_int_equal(authenticate(&in), 0);
+}
+
+/* The row was read before, the token is made after: the bar in between covers it. */
+static void token_signed_after_roles_changed(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("signedlate", &in);
+    assert_int_equal(authenticate(&in), 0);
+    meanwhile_user_id = in.user.user_id;
+    before_token = make_artist;
+    assert_int_equal(log_in("signedlate", PASSWORD, &in), 0);
+    assert_null(before_token);
+    assert_int_equal(authenticate(&in), ERR_UNAUTHENTICATED);
+    before_token = make_artist;
+    assert_int_equal(refresh(&in, &in), 0);
+    assert_null(before_token);
+    assert_int_equal(authenticate(&in), ERR_UNAUTHENTICATED);
+    assert_int_equal(refresh(&in, &in), 0);
+    assert_int_equal(authenticate(&in), 0);
+}
+
+static void own_changes_while_an_admin_sets_the_password(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    struct user user;
+    sign_up("ownmeanwhile", &in);
+    meanwhile_user_id = in.user.user_id;
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    after_verify = set_password;
+    assert_int_equal(
+        account_change_password(world.identity, &world.call, PASSWORD, "a thief's own"),
+        ERR_INVALID);
+    assert_string_equal(world.call.problem.fields[0].name, "currentPassword");
+    assert_int_equal(log_in("ownmeanwhile", "set by an admin", &in), 0);
+    call_again();
+    const struct profile_changes changes = {.email = "thief@example.org",
+                                            .current_password = "set by an admin"};
+    assert_int_equal(account_find(world.identity, &world.call, in.user.user_id, &user), 0);
+    after_verify = set_password;
+    assert_int_equal(
+        account_change_profile(world.identity, &world.call, &changes, user.revision, &once, &user),
+        ERR_CONFLICT);
+    world.call.actor = (struct actor){0};
+}
+
+static int mark_disabled(struct db_session *session, void *argument)
+{
+    struct user user = ((struct signed_in *)argument)->user;
+    user.disabled_at = clock_wall_ms();
+    return user_store_update_rights(session, &user, user.disabled_at);
+}
+
+/* A session that outlived the disabling is no good. */
+static void disabled_is_not_renewed(void **state)
+{
+    (void)state;
+    struct signed_in in, next;
+    sign_up("disabledsession", &in);
+    assert_int_equal(db_write(world.db, mark_disabled, &in), 0);
+    assert_int_equal(refresh(&in, &next), ERR_UNAUTHENTICATED);
+    json_t *answer = json_object();
+    call_again();
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    assert_int_equal(identity_token_for(world.identity, &world.call, answer), ERR_UNAUTHENTICATED);
+    world.call.actor = (struct actor){0};
+    json_decref(answer);
+}
+
+/* An access token is no way to the next one after the session's end. */
+static void ended_session_is_not_renewed(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("endedsession", &in);
+    assert_int_equal(session_log_out(world.identity, in.refresh.text), 0);
+    json_t *answer = json_object();
+    call_again();
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    assert_int_equal(identity_token_for(world.identity, &world.call, answer), ERR_UNAUTHENTICATED);
+    world.call.actor = (struct actor){0};
+    json_decref(answer);
+}
+
 static void reset_once_within_the_hour(void **state)
 {
     (void)state;
@@ -479,6 +701,14 @@ int main(void)
         cmocka_unit_test(log_in_by_name_or_address),
         cmocka_unit_test(owner_at_home_is_not_kept_out),
         cmocka_unit_test(password_change_ends_others),
+        cmocka_unit_test(log_in_while_disabled),
+        cmocka_unit_test(log_in_while_the_password_changes),
+        cmocka_unit_test(renewed_hash_while_the_password_changes),
+        cmocka_unit_test(log_in_while_roles_change),
+        cmocka_unit_test(token_signed_after_roles_changed),
+        cmocka_unit_test(own_changes_while_an_admin_sets_the_password),
+        cmocka_unit_test(disabled_is_not_renewed),
+        cmocka_unit_test(ended_session_is_not_renewed),
         cmocka_unit_test(reset_once_within_the_hour),
         cmocka_unit_test(erasure_leaves_a_tombstone),
         cmocka_unit_test(one_admin_stays),
