@@ -286,9 +286,8 @@ static int check_current(struct identity *identity, struct call *call, const str
     char account[32];
     bool matches = false, outdated = false;
     (void)snprintf(account, sizeof account, "user:%lld", (long long)user->user_id);
-    struct delay_keys keys = delays_keys(identity->delays, account, "");
-    keys.keys[DELAY_ADDRESS] = keys.keys[DELAY_PAIR]; /* no address of its own to slow down */
-    int64_t left_ms = delays_left_ms(identity->delays, &keys, true, clock_monotonic_ms());
+    struct delay_keys keys = delays_keys_of_account(identity->delays, account);
+    int64_t left_ms = delays_left_ms(identity->delays, &keys, false, clock_monotonic_ms());
     if (left_ms > 0) {
         return delay_refusal(&call->problem, left_ms);
     }

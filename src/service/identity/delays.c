@@ -14,7 +14,7 @@
 enum { SETS = 512, WAYS = 16, LOCKS = 16, FORGET_MS = 30 * 60 * 1000 };
 
 struct row {
-    uint64_t key; /* 0: free */
+    uint64_t key; /* 0: free; no key that is counted */
     unsigned failures;
     int64_t until_ms; /* the end of the delay */
     int64_t last_ms;
@@ -109,6 +109,11 @@ struct delay_keys delays_keys(const struct delays *delays, const char *account, 
     return keys;
 }
 
+struct delay_keys delays_keys_of_account(const struct delays *delays, const char *account)
+{
+    return (struct delay_keys){.keys[DELAY_PAIR] = key_of(delays, DELAY_PAIR, account, "")};
+}
+
 static struct set *set_lock(struct delays *delays, uint64_t key)
 {
     (void)pthread_mutex_lock(&delays->locks[(key >> 1) % LOCKS]);
@@ -153,7 +158,7 @@ int64_t delays_left_ms(struct delays *delays, const struct delay_keys *keys, boo
 {
     int64_t left_ms = 0;
     for (unsigned kind = 0; kind < DELAY_KINDS_; kind++) {
-        if (kind == DELAY_ACCOUNT && known_address) {
+        if (keys->keys[kind] == 0 || (kind == DELAY_ACCOUNT && known_address)) {
             continue;
         }
         struct set *set = set_lock(delays, keys->keys[kind]);
@@ -179,6 +184,9 @@ static int64_t delay_ms(unsigned kind, unsigned failures)
 void delays_failed(struct delays *delays, const struct delay_keys *keys, int64_t now_ms)
 {
     for (unsigned kind = 0; kind < DELAY_KINDS_; kind++) {
+        if (keys->keys[kind] == 0) {
+            continue;
+        }
         struct set *set = set_lock(delays, keys->keys[kind]);
         struct row *row = find(set, keys->keys[kind]);
         if (row == NULL || now_ms - row->last_ms > FORGET_MS) {
@@ -195,7 +203,7 @@ void delays_failed(struct delays *delays, const struct delay_keys *keys, int64_t
 void delays_succeeded(struct delays *delays, const struct delay_keys *keys)
 {
     for (unsigned kind = 0; kind < DELAY_KINDS_; kind++) {
-        if (kind == DELAY_ADDRESS) {
+        if (keys->keys[kind] == 0 || kind == DELAY_ADDRESS) {
             continue;
         }
         struct set *set = set_lock(delays, keys->keys[kind]);

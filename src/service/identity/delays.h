@@ -22,7 +22,7 @@ struct delays;
 enum delay_kind { DELAY_PAIR, DELAY_ADDRESS, DELAY_ACCOUNT, DELAY_KINDS_ };
 
 struct delay_keys {
-    uint64_t keys[DELAY_KINDS_];
+    uint64_t keys[DELAY_KINDS_]; /* 0: none, its rule does not count */
 };
 
 enum { DELAYS_SECRET_BYTES = 16 };
@@ -32,6 +32,9 @@ void delays_free(struct delays *delays); /* NULL is fine */
 /* address: as text; of an IPv6 address its /64 counts. account: folded. */
 struct delay_keys delays_keys(const struct delays *delays, const char *account,
                               const char *address);
+/* Of what is guessed at from no address of its own: the pair's rule alone, wherever they come from.
+ */
+struct delay_keys delays_keys_of_account(const struct delays *delays, const char *account);
 /* Milliseconds until the next attempt may be made, 0: now. */
 int64_t delays_left_ms(struct delays *delays, const struct delay_keys *keys, bool known_address,
                        int64_t now_ms);

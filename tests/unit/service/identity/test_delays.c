@@ -38,6 +38,23 @@ static void grows_and_ends(void **state)
     assert_int_equal(delays_left_ms(delays, &keys, false, now_ms - 1), 0);
 }
 
+/* The pair's three free ones and not the address's hundred; nobody else's row is touched. */
+static void account_alone(void **state)
+{
+    (void)state;
+    struct delay_keys keys = delays_keys_of_account(delays, "alone");
+    fail_times(&keys, 3, 2000);
+    assert_int_equal(delays_left_ms(delays, &keys, false, 2000), 0);
+    delays_failed(delays, &keys, 2000);
+    assert_int_equal(delays_left_ms(delays, &keys, false, 2000), 1000);
+    delays_failed(delays, &keys, 3000);
+    assert_int_equal(delays_left_ms(delays, &keys, false, 3000), 2000);
+    struct delay_keys elsewhere = delays_keys(delays, "alone", "192.0.2.3");
+    assert_int_equal(delays_left_ms(delays, &elsewhere, false, 3000), 0);
+    delays_succeeded(delays, &keys);
+    assert_int_equal(delays_left_ms(delays, &keys, false, 3000), 0);
+}
+
 static void quiet_forgets(void **state)
 {
     (void)state;
@@ -100,8 +117,11 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grows_and_ends),        cmocka_unit_test(quiet_forgets),
-        cmocka_unit_test(owner_is_not_kept_out), cmocka_unit_test(one_address_many_accounts),
+        cmocka_unit_test(grows_and_ends),
+        cmocka_unit_test(account_alone),
+        cmocka_unit_test(quiet_forgets),
+        cmocka_unit_test(owner_is_not_kept_out),
+        cmocka_unit_test(one_address_many_accounts),
         cmocka_unit_test(table_is_bounded),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,6 +295,25 @@ static void password_change_ends_others(void **state)
     assert_int_equal(refresh(&two, &two), 0);
 }
 
+/* A stolen access token is no way to guess the password faster than at the door. */
+static void present_password_is_guessed_slowly(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("guessed", &in);
+    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
+    unsigned looked_at = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        call_again();
+        int error =
+            account_change_password(world.identity, &world.call, "a wrong guess", "a good new one");
+        looked_at += error == ERR_INVALID ? 1 : 0;
+        assert_true(error == ERR_INVALID || (i >= 4 && error == ERR_RATE_LIMITED));
+    }
+    assert_in_range(looked_at, 4, 9); /* more than 4 only where seconds passed in between */
+    world.call.actor = (struct actor){0};
+}
+
 /* A session an hour old needs the password before it may move the address. */
 static void old_session_needs_the_password_for_the_address(void **state)
 {
@@ -701,6 +720,7 @@ int main(void)
         cmocka_unit_test(log_in_by_name_or_address),
         cmocka_unit_test(owner_at_home_is_not_kept_out),
         cmocka_unit_test(password_change_ends_others),
+        cmocka_unit_test(present_password_is_guessed_slowly),
         cmocka_unit_test(log_in_while_disabled),
         cmocka_unit_test(log_in_while_the_password_changes),
         cmocka_unit_test(renewed_hash_while_the_password_changes),
