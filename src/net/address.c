@@ -66,6 +66,16 @@ struct address address_owner(const struct address *address)
     return owner;
 }
 
+struct address address_owner_of(const char *text)
+{
+    struct address address = {{0}};
+    if (address_parse(text, &address)) {
+        return address_owner(&address);
+    }
+    memcpy(address.bytes, text, strnlen(text, sizeof address.bytes));
+    return address;
+}
+
 uint64_t address_hash(const struct address *address)
 {
     uint64_t halves[2];

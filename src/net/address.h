@@ -30,6 +30,8 @@ bool address_parse(const char *text, struct address *ret_address);
 void address_format(const struct address *address, char out[ADDRESS_TEXT_SIZE]);
 /* Whose limits it counts towards: an IPv4 address itself, of IPv6 the /64. */
 struct address address_owner(const struct address *address);
+/* The owner of an address as text; what is no address is its own, by its first bytes. */
+struct address address_owner_of(const char *text);
 uint64_t address_hash(const struct address *address);
 
 /* "127.0.0.1, ::1, 10.0.0.0/8". False for what is none, or more than NETWORKS_MAX. */

@@ -4,8 +4,8 @@
 #include "service/identity/delays.h"
 
 #include "base/error.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -65,30 +65,16 @@ void delays_free(struct delays *delays)
     free(delays);
 }
 
-/* An address's bytes that identify its owner: all of IPv4, the /64 of IPv6. */
-static size_t address_bytes(const char *address, unsigned char out[16])
-{
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, address, out) == 1) {
-        return 4;
-    }
-    if (inet_pton(AF_INET6, address, &v6) == 1) {
-        memcpy(out, &v6, 8);
-        return 8;
-    }
-    size_t length = strnlen(address, 16);
-    memcpy(out, address, length);
-    return length;
-}
-
 static uint64_t key_of(const struct delays *delays, enum delay_kind kind, const char *account,
                        const char *address)
 {
-    unsigned char bytes[1 + 16 + 256];
+    unsigned char bytes[1 + sizeof(struct address) + 256];
     size_t length = 0;
     bytes[length++] = (unsigned char)kind;
     if (kind != DELAY_ACCOUNT) {
-        length += address_bytes(address, bytes + length);
+        struct address owner = address_owner_of(address);
+        memcpy(bytes + length, owner.bytes, sizeof owner.bytes);
+        length += sizeof owner.bytes;
     }
     if (kind != DELAY_ADDRESS) {
         size_t account_length = strnlen(account, 256);

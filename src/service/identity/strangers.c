@@ -2,11 +2,11 @@
 #include "service/identity/strangers.h"
 
 #include "base/error.h"
+#include "net/address.h"
 
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { ROWS = 4096, COUNT_BITS = 16 };
 
@@ -34,7 +34,8 @@ void strangers_free(struct strangers *strangers)
 static atomic_uint_least64_t *row_of(struct strangers *strangers, const char *address)
 {
     uint64_t hash;
-    (void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)address, strlen(address),
+    struct address owner = address_owner_of(address);
+    (void)crypto_shorthash((unsigned char *)&hash, owner.bytes, sizeof owner.bytes,
                            strangers->secret);
     return &strangers->rows[hash % ROWS];
 }
