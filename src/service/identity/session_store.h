@@ -31,7 +31,7 @@ int session_store_alive(struct db_session *session, int64_t user_id, int64_t ses
                         int64_t now_ms);
 int session_store_touch(struct db_session *session, int64_t user_id, int64_t session_id,
                         int64_t now_ms, int64_t expires_at);
-/* The address of the latest use. */
+/* Whether a session was begun from an address of the same owner (net/address.h). */
 int session_store_knows_address(struct db_session *session, int64_t user_id, const char *address,
                                 bool *ret_known);
 /* Newest first, at most limit. Returns the count. */

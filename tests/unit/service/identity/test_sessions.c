@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "net/http.h"
 #include "service/idempotency.h"
+#include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
 #include "service/identity/keys.h"
 #include "service/identity/token.h"
@@ -277,6 +278,32 @@ static void owner_at_home_is_not_kept_out(void **state)
     assert_in_range(world.call.problem.retry_after_s, 1, 30);
     call_again();
     assert_int_equal(session_log_in(world.identity, &world.call, "owner", PASSWORD, &home, &in), 0);
+}
+
+/* Privacy addresses change within the owner's /64. */
+static void owner_is_known_by_the_network(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    sign_up("roams", &in);
+    static const struct visitor before = {.address = "2001:db8:7:8:1234::1"},
+                                now = {.address = "2001:db8:7:8:abcd::2"},
+                                elsewhere = {.address = "2001:db8:7:9::1"};
+    call_again();
+    assert_int_equal(session_log_in(world.identity, &world.call, "roams", PASSWORD, &before, &in),
+                     0);
+    for (unsigned i = 0; i < 200; i++) {
+        char address[32];
+        (void)snprintf(address, sizeof address, "203.0.113.%u", i);
+        struct delay_keys guesser = delays_keys(world.identity->delays, "roams", address);
+        delays_failed(world.identity->delays, &guesser, clock_monotonic_ms());
+    }
+    call_again();
+    assert_int_equal(
+        session_log_in(world.identity, &world.call, "roams", PASSWORD, &elsewhere, &in),
+        ERR_RATE_LIMITED);
+    call_again();
+    assert_int_equal(session_log_in(world.identity, &world.call, "roams", PASSWORD, &now, &in), 0);
 }
 
 static void password_change_ends_others(void **state)
@@ -719,6 +746,7 @@ int main(void)
         cmocka_unit_test(sessions_are_bounded),
         cmocka_unit_test(log_in_by_name_or_address),
         cmocka_unit_test(owner_at_home_is_not_kept_out),
+        cmocka_unit_test(owner_is_known_by_the_network),
         cmocka_unit_test(password_change_ends_others),
         cmocka_unit_test(present_password_is_guessed_slowly),
         cmocka_unit_test(log_in_while_disabled),
