@@ -20,6 +20,12 @@ static _Atomic size_t *counter_of(struct request_private *request)
     return &request->server->memory.by_address[address_hash(&owner) % MEMORY_COUNTERS];
 }
 
+/* A trusted proxy that does not say for whom it asks. */
+static bool stands_for_many(const struct request_private *request)
+{
+    return networks_hold(&request->settings->trusted, &request->remote_address);
+}
+
 static int refuse(struct request_private *request)
 {
     metric_add(request->server->metrics.memory_full, 1);
@@ -40,7 +46,7 @@ int memory_take(struct request_private *request, size_t bytes)
     size_t most = request->settings->config.request_memory_max;
     size_t used = atomic_load(&request->server->memory.used) + bytes;
     size_t own = atomic_load(counter_of(request)) + bytes;
-    if (used > most || (own > most / SHARE_OF_ADDRESS && !request->connection->trusted)) {
+    if (used > most || (own > most / SHARE_OF_ADDRESS && !stands_for_many(request))) {
         return refuse(request);
     }
     memory_add(request, bytes);

@@ -448,17 +448,23 @@ static void idle_connections_make_room(void **state)
 enum { BODY_BYTES = 200 * 1024 };
 
 /* Begins a request from an address with a body of BODY_BYTES, of which the last byte is kept back.
- */
-static int begin_body(struct http_server *server, unsigned address)
+ * field: a header with its line's end, or "". */
+static int begin_body_with(struct http_server *server, unsigned address, const char *field)
 {
     static char bytes[BODY_BYTES - 1];
     char head[128];
     int fd = client_connect_from(server, address);
     (void)snprintf(head, sizeof head,
-                   "POST /body HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n", BODY_BYTES);
+                   "POST /body HTTP/1.1\r\nHost: t\r\n%sContent-Length: %d\r\n\r\n", field,
+                   BODY_BYTES);
     client_say(fd, head);
     (void)!send(fd, bytes, sizeof bytes, MSG_NOSIGNAL); /* which may be refused half-way */
     return fd;
+}
+
+static int begin_body(struct http_server *server, unsigned address)
+{
+    return begin_body_with(server, address, "");
 }
 
 static bool is_refused(int fd)
@@ -640,6 +646,33 @@ static void requests_share_a_memory(void **state)
     http_server_free(server);
 }
 
+/* Who comes through a trusted proxy has a quarter, too; the proxy itself stands for many. */
+static void a_proxys_clients_have_their_quarter(void **state)
+{
+    (void)state;
+    struct http_config config;
+    test_config(&config);
+    config.request_memory_max = 1 << 20;
+    config.trusted_proxies = "127.9.0.1";
+    struct http_server *server = SERVE(&config, NULL);
+    int fds[5];
+    fds[0] = begin_body_with(server, 1, "X-Forwarded-For: 203.0.113.5\r\n");
+    wait_for_held(BODY_BYTES);
+    fds[1] = begin_body_with(server, 1, "X-Forwarded-For: 203.0.113.5\r\n");
+    assert_true(is_refused(fds[1]));
+    fds[2] = begin_body_with(server, 1, "X-Forwarded-For: 203.0.113.6\r\n");
+    wait_for_held(2 * (int64_t)BODY_BYTES);
+    fds[3] = begin_body(server, 1);
+    wait_for_held(3 * (int64_t)BODY_BYTES);
+    fds[4] = begin_body(server, 1);
+    wait_for_held(4 * (int64_t)BODY_BYTES);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)close(fds[i]);
+    }
+    wait_for_memory(0);
+    http_server_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +690,7 @@ int main(void)
         cmocka_unit_test(slow_connections_make_room),
         cmocka_unit_test(the_work_of_a_sink_makes_no_room),
         cmocka_unit_test(requests_share_a_memory),
+        cmocka_unit_test(a_proxys_clients_have_their_quarter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
