@@ -1,14 +1,10 @@
-/* Routes of the server itself: /healthz, /readyz and /metrics. */
+/* Routes of the server itself: /healthz, /readyz and /metrics (scrape.c). */
 #include "net/server.h"
 
-#include "base/buffer.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "net/metrics.h"
 
 #include <string.h>
-
-enum { METRICS_BYTES_MAX = 8 << 20 };
 
 static int healthz(struct request *request)
 {
@@ -73,21 +69,6 @@ static int readyz(struct request *request)
                                 "breakers", breakers, "reason", reason));
 }
 
-static int metrics(struct request *request)
-{
-    struct buffer text;
-    buffer_init(&text, METRICS_BYTES_MAX);
-    breakers_measure();
-    metrics_write(&text);
-    int error = buffer_error(&text);
-    if (error == 0) {
-        error = reply_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data,
-                            text.length, false);
-    }
-    buffer_done(&text);
-    return error;
-}
-
 static const struct route rows[] = {
     {.method = "GET",
      .pattern = "/healthz",
@@ -104,7 +85,7 @@ static const struct route rows[] = {
      .pattern = "/metrics",
      .run = ROUTE_POOL,
      .rate = RATE_READ,
-     .handle = metrics,
+     .handle = scrape_handle,
      .flags = ROUTE_NO_AUTH_HEADER | ROUTE_VITAL},
 };
 

@@ -522,6 +522,7 @@ int http_server_new(const struct http_config *config, const struct http_hooks *h
     pthread_mutex_init(&server->connections_lock, NULL);
     pthread_mutex_init(&server->linger_lock, NULL);
     pthread_mutex_init(&server->deadline_lock, NULL);
+    scrape_init(&server->scrape);
     pthread_cond_init(&server->deadline_wake, NULL);
     access_log_init(&server->access_log);
     register_metrics(server);
@@ -713,6 +714,7 @@ void http_server_free(struct http_server *server)
         at = older;
     }
     access_log_done(&server->access_log);
+    scrape_done(&server->scrape);
     pthread_mutex_destroy(&server->connections_lock);
     pthread_mutex_destroy(&server->linger_lock);
     pthread_mutex_destroy(&server->deadline_lock);

@@ -152,6 +152,16 @@ struct request_private {
     uint64_t sent_bytes;
 };
 
+/* The text of /metrics (scrape.c), all of it under its lock. */
+struct scrape {
+    pthread_mutex_t lock;
+    char *text; /* the last one; NULL: there is none yet */
+    size_t length;
+    bool making;
+    int64_t second; /* monotonic, in which `made` were made */
+    unsigned made;
+};
+
 struct owner; /* of connections, by address (connections.c) */
 
 struct http_server {
@@ -190,6 +200,7 @@ struct http_server {
     struct lingering *lingering; /* linger.c */
     unsigned lingering_count;
     struct access_log access_log;
+    struct scrape scrape;
     struct {
         struct metric *sent_bytes, *connections, *refused_connections, *displaced_connections,
             *rate_limited, *pool_full, *memory_full, *late, *shed[RATE_CLASSES_][2];
@@ -314,6 +325,11 @@ void breakers_measure(void);                  /* into the metrics */
 
 /* builtin.c */
 int builtin_add(struct http_server *server, struct problem *problem);
+
+/* scrape.c */
+void scrape_init(struct scrape *scrape);
+void scrape_done(struct scrape *scrape);
+int scrape_handle(struct request *request); /* GET /metrics */
 
 /* linger.c: a socket that is closed with bytes unread makes the client's system throw our answer
  * away; so one that was answered early is kept for a while and read to nowhere. */
