@@ -94,7 +94,9 @@ static void watch_header(struct connection *connection, const struct http_config
     struct tcp_info info;
     if (ask(connection, now_ms, &info)) {
         int64_t received_ms = now_ms - info.tcpi_last_data_recv;
-        bool begun = info.tcpi_bytes_received > 0 && received_ms > since_ms + SAME_REQUEST_MS;
+        bool first = !atomic_load(&connection->asked);
+        bool begun =
+            info.tcpi_bytes_received > 0 && (first || received_ms > since_ms + SAME_REQUEST_MS);
         if (begun && connection->watch.header_since_ms == 0) {
             connection->watch.header_since_ms = received_ms;
         }

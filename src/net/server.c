@@ -286,6 +286,7 @@ void request_complete(struct request_private *request, bool sent)
     }
     steps_finish(request, sent);
     atomic_store(&request->connection->asks, false);
+    atomic_store(&request->connection->asked, true);
     connection_phase(request->connection, PHASE_HEADER);
     request_unref(request);
 }

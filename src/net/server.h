@@ -62,6 +62,7 @@ struct connection {
     _Atomic bool refused; /* over a limit, or displaced: to be closed */
     bool told;            /* that it is, under connections_lock */
     _Atomic bool asks;    /* a request's line has come; until it is completed */
+    _Atomic bool asked;   /* one is completed: bytes that came may be of that */
     _Atomic bool held;    /* its body waits for us, not for the client */
     bool lingers;         /* answered before its body was read: see linger.c */
     struct address peer;

@@ -166,6 +166,19 @@ static void a_trickled_header_is_cut(void **state)
     (void)close(fd);
 }
 
+/* Its bytes come with the connection, as everybody's do; then silence. It is told why, as who waits
+ * for its next request is not. */
+static void a_stopped_header_is_cut(void **state)
+{
+    (void)state;
+    int fd = client_connect(server);
+    client_say(fd, "GET /hello HTTP/1.1\r\nHo");
+    struct answer answer = client_read(fd, false);
+    assert_int_equal(answer.status, 408);
+    answer_done(&answer);
+    (void)close(fd);
+}
+
 static void a_trickled_header_is_cut_after_a_request(void **state)
 {
     (void)state;
@@ -354,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trickled_header_is_cut),
+        cmocka_unit_test(a_stopped_header_is_cut),
         cmocka_unit_test(a_trickled_header_is_cut_after_a_request),
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(a_stopped_body_is_cut),
