@@ -61,6 +61,7 @@ void recovery_notify(struct identity *identity, const char *email, const char *s
 /* --- asking --- */
 
 struct request_of_reset {
+    struct job job;
     struct identity *identity;
     struct arena *arena;
     char login[3 * EMAIL_BYTES_MAX]; /* folded */
@@ -129,6 +130,31 @@ static bool asked_lately(struct identity *identity, const char *login)
     return !delays_once(identity->delays, keys.keys[DELAY_PAIR], MAIL_EVERY_MS, now_ms);
 }
 
+/* The place in the queue comes first, so that a mail for which there is none does not count as
+ * asked for. */
+static int submit(struct identity *identity, struct call *call, const char *login)
+{
+    struct request_of_reset *asked = calloc(1, sizeof *asked);
+    if (asked == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    if (job_pool_claim(identity->mails, JOB_PLAY) != 0) {
+        free(asked);
+        call->problem.retry_after_s = 5;
+        return problem_set(&call->problem, ERR_BUSY, "Too many mails are waiting to be sent");
+    }
+    if (asked_lately(identity, login)) {
+        job_pool_unclaim(identity->mails);
+        free(asked);
+        return 0;
+    }
+    asked->identity = identity;
+    (void)snprintf(asked->login, sizeof asked->login, "%s", login);
+    asked->job = (struct job){.run = begin_in_background, .argument = asked};
+    job_pool_push(identity->mails, &asked->job);
+    return 0;
+}
+
 int recovery_begin(struct identity *identity, struct call *call, const char *email, bool *ret_mail)
 {
     *ret_mail = identity->mailer != NULL;
@@ -137,22 +163,7 @@ int recovery_begin(struct identity *identity, struct call *call, const char *ema
         call->problem.retry_after_s = 30;
         return problem_set(&call->problem, ERR_UNAVAILABLE, "Mail can't be sent right now");
     }
-    if (identity->mailer == NULL || login == NULL || asked_lately(identity, login)) {
-        return 0;
-    }
-    struct request_of_reset *asked = calloc(1, sizeof *asked);
-    if (asked == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    asked->identity = identity;
-    (void)snprintf(asked->login, sizeof asked->login, "%s", login);
-    int error = job_pool_submit(identity->mails, begin_in_background, asked);
-    if (error != 0) {
-        free(asked);
-        call->problem.retry_after_s = 5;
-        return problem_set(&call->problem, ERR_BUSY, "Too many mails are waiting to be sent");
-    }
-    return 0;
+    return identity->mailer == NULL || login == NULL ? 0 : submit(identity, call, login);
 }
 
 /* --- the new password --- */

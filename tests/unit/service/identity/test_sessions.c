@@ -2,10 +2,12 @@
  * what an admin may not do, what happens while a password is hashed. Time is skewed, not slept. */
 #include "backend/bus/bus.h"
 #include "backend/db/db.h"
+#include "backend/mail/mail.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "net/http.h"
+#include "net/jobs.h"
 #include "service/idempotency.h"
 #include "service/identity/delays.h"
 #include "service/identity/identity_private.h"
@@ -623,6 +625,64 @@ static void reset_once_within_the_hour(void **state)
     assert_int_equal(refresh(&in, &in), ERR_UNAUTHENTICATED);
 }
 
+static _Atomic bool mails_held;
+
+static void hold_mails(void *argument)
+{
+    (void)argument;
+    while (mails_held) {
+        (void)usleep(1000);
+    }
+}
+
+static int count_resets(struct db_session *session, void *argument)
+{
+    int64_t *number = argument; /* the user's, then how many */
+    DB_ROWS rows = NULL;
+    assert_int_equal(db_query(session, &rows,
+                              "SELECT COUNT(*) FROM reset_tokens WHERE user_id = $1",
+                              DB_BIND(db_int(*number))),
+                     0);
+    assert_int_equal(db_next(rows), 1);
+    *number = db_get_int(rows, 0);
+    return 0;
+}
+
+/* Who was told to come again is not told that they have asked already. */
+static void a_mail_refused_may_be_asked_for_again(void **state)
+{
+    (void)state;
+    struct signed_in in;
+    struct identity *identity = world.identity;
+    bool mail = false;
+    sign_up("asksagain", &in);
+    assert_int_equal(
+        mail_open("smtp://127.0.0.1:1", "t@example.org", &identity->mailer, &world.call.problem),
+        0);
+    assert_int_equal(job_pool_new("mail", 1, 2, &identity->mails), 0);
+    mails_held = true;
+    while (job_pool_submit(identity->mails, hold_mails, NULL) == 0) {
+    }
+    assert_int_equal(recovery_begin(identity, &world.call, "asksagain@example.org", &mail),
+                     ERR_BUSY);
+    mails_held = false;
+    int error = ERR_BUSY;
+    for (int i = 0; i < 10000 && error == ERR_BUSY; i++) {
+        (void)usleep(1000);
+        call_again();
+        error = recovery_begin(identity, &world.call, "asksagain@example.org", &mail);
+    }
+    assert_int_equal(error, 0);
+    assert_true(mail);
+    job_pool_free(identity->mails); /* once all is done */
+    mail_close(identity->mailer);
+    identity->mails = NULL;
+    identity->mailer = NULL;
+    int64_t number = in.user.user_id;
+    assert_int_equal(db_read(world.db, count_resets, &number), 0);
+    assert_int_equal(number, 1);
+}
+
 static void erasure_leaves_a_tombstone(void **state)
 {
     (void)state;
@@ -758,6 +818,7 @@ int main(void)
         cmocka_unit_test(disabled_is_not_renewed),
         cmocka_unit_test(ended_session_is_not_renewed),
         cmocka_unit_test(reset_once_within_the_hour),
+        cmocka_unit_test(a_mail_refused_may_be_asked_for_again),
         cmocka_unit_test(erasure_leaves_a_tombstone),
         cmocka_unit_test(one_admin_stays),
         cmocka_unit_test(grants_add),
