@@ -713,6 +713,17 @@ def test_people_who_log_in_at_the_same_moment_wait_for_each_other(server, newcom
     assert answers == [200] * 12
 
 
+def test_what_may_hash_counts_as_a_log_in(own_server):
+    """A change of one's profile may bring the present password, which costs what a log-in costs."""
+    server = own_server(environment={"TUTTI_LIMITS_LOGINS_PER_MINUTE": "60", "TUTTI_LIMITS_WRITES_PER_MINUTE": "600"})
+    server.add_user("somebody", "listener")
+    person = Person(server.url, "somebody")
+    profile = person.patch("/api/v1/me", json={"displayName": "Somebody"})
+    password = person.post("/api/v1/me/password", json={"currentPassword": PASSWORD, "newPassword": "another good one"})
+    assert (profile.status_code, password.status_code) == (200, 204)
+    assert profile.headers["RateLimit-Limit"] == password.headers["RateLimit-Limit"]
+
+
 def test_a_flood_of_logins_leaves_the_rest_alone(own_server):
     server = own_server()
     server.add_user("boss", "admin")

@@ -36,7 +36,8 @@ static const struct route routes[] = {
     {"POST", "/api/v1/auth/reset", 0, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_reset, NULL, PUBLIC},
 
     {"GET", "/api/v1/me", ANYBODY, ROUTE_POOL, 0, RATE_READ, handle_me, NULL, 0},
-    {"PATCH", "/api/v1/me", ANYBODY, ROUTE_HASH, BODY_MAX, RATE_WRITE, handle_me_change, NULL, 0},
+    /* As a log-in: it waits for the same threads, and may bring a password for them. */
+    {"PATCH", "/api/v1/me", ANYBODY, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_me_change, NULL, 0},
     {"DELETE", "/api/v1/me", ANYBODY, ROUTE_POOL, 0, RATE_WRITE, handle_me_erase, NULL, 0},
     {"POST", "/api/v1/me/password", ANYBODY, ROUTE_HASH, BODY_MAX, RATE_LOGIN, handle_me_password,
      NULL, 0},
