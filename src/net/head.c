@@ -213,6 +213,7 @@ static int check_size(struct request_private *request)
 int head_read(struct request_private *request)
 {
     request->content_length = -1;
+    request->head_only = strcmp(request->request.method, "HEAD") == 0;
     (void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, collect, request);
     name_request(request);
     resolve_remote(request);

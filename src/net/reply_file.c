@@ -193,8 +193,7 @@ static int send_part(struct request_private *request, const struct reply_file *f
     reply->fd = file->fd;
     reply->offset = file->offset + range->first;
     reply->length = range->length;
-    if (strcmp(request->request.method, "HEAD") != 0 &&
-        is_cold(reply->fd, reply->offset, reply->length)) {
+    if (!request->head_only && is_cold(reply->fd, reply->offset, reply->length)) {
         if (request->entry->row->run != ROUTE_LOOP) {
             reply_file_warm(request);
         } else {

@@ -428,8 +428,8 @@ void http_config_defaults(struct http_config *config)
 
 static void register_metrics(struct http_server *server)
 {
-    server->metrics.sent_bytes =
-        metric_get(METRIC_COUNTER, "tutti_http_sent_bytes_total", "Bytes of bodies sent.", "");
+    server->metrics.sent_bytes = metric_get(METRIC_COUNTER, "tutti_http_sent_bytes_total",
+                                            "Bytes of bodies that were sent whole.", "");
     server->metrics.connections =
         metric_get(METRIC_GAUGE, "tutti_http_connections", "Connections that are open.", "");
     server->metrics.refused_connections =

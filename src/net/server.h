@@ -122,7 +122,7 @@ struct request_private {
     const char *authorization, *origin, *expect, *content_type, *if_none_match;
     const char *trace_parent, *timeout;
     unsigned content_length_count, host_count;
-    bool chunked, framing_bad;
+    bool chunked, framing_bad, head_only;
     int64_t content_length, asked_ms; /* asked_ms: by Tutti-Timeout-Ms; 0: not */
     struct target_path path;
     struct target_query query;
@@ -133,7 +133,7 @@ struct request_private {
     const struct route_entry *beside; /* NULL, or whose errors' form counts where no row has it */
     const char *param_values[ROUTE_PARAMS_MAX];
     /* BODY */
-    bool head_only, body_expected, body_complete, body_refused, body_waiting;
+    bool body_expected, body_complete, body_refused, body_waiting;
     char *body;
     size_t body_length, body_room;
     size_t memory_bytes; /* what of it counts (memory.c) */
@@ -150,7 +150,7 @@ struct request_private {
     bool problem_made, queued, cut;
     struct MHD_Response *response;
     struct rate_verdict rate;
-    uint64_t sent_bytes;
+    uint64_t sent_bytes; /* of the body of an answer that was sent whole */
 };
 
 /* The text of /metrics (scrape.c), all of it under its lock. */

@@ -458,7 +458,7 @@ void steps_finish(struct request_private *request, bool sent)
     if (status != 0) {
         metric_add(count_of(entry, status), 1);
         metric_observe_us(entry->duration, duration_us);
-        if (sent) {
+        if (sent && !request->head_only) {
             request->sent_bytes = request->reply.length;
             metric_add(request->server->metrics.sent_bytes, (int64_t)request->sent_bytes);
         }
