@@ -41,18 +41,6 @@ static int step_read(struct request_private *request)
     return head_read(request);
 }
 
-/* Where the path begins in the target: absolute forms carry scheme and authority (RFC 9112 section
- * 3.2.2). */
-static const char *path_start(const char *target)
-{
-    if (target[0] != '/') {
-        const char *authority = strstr(target, "://");
-        const char *slash = authority != NULL ? strchr(authority + 3, '/') : NULL;
-        target = slash != NULL ? slash : target;
-    }
-    return target;
-}
-
 /* The base path is cut off if it is there (a proxy may have done so already). */
 static const char *behind_base(const struct request_private *request, const char *target)
 {
@@ -88,7 +76,7 @@ static const char *routed_path(struct request_private *request)
     if (strcmp(request->request.method, "OPTIONS") == 0 && strcmp(target, "*") == 0) {
         return "/";
     }
-    const char *start = path_start(target);
+    const char *start = target_path_start(target);
     request->request.by_own_host = is_own_host(request);
     return request->request.by_own_host
                ? arena_printf(request->request.call.arena, "%s%s",

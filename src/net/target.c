@@ -56,6 +56,19 @@ static int decode_segments(const char *from, const char *end, char *text, struct
     return 0;
 }
 
+const char *target_path_start(const char *target)
+{
+    static const char scheme_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                         "0123456789+-.";
+    size_t scheme = strspn(target, scheme_letters);
+    if (scheme == 0 || strncmp(target + scheme, "://", 3) != 0) {
+        return target;
+    }
+    const char *authority = target + scheme + 3;
+    const char *path = authority + strcspn(authority, "/?");
+    return *path == '/' ? path : "/";
+}
+
 int target_path_decode(struct arena *arena, const char *target, struct target_path *ret_path)
 {
     size_t raw_length = strcspn(target, "?");

@@ -29,6 +29,10 @@ struct target_query {
     struct target_pair *pairs;
 };
 
+/* Where the path begins in a target of a request: behind scheme and authority of the absolute form
+ * (RFC 9112 section 3.2.2), in which an empty path is "/". A part of target, or "/". */
+const char *target_path_start(const char *target);
+
 /* Splits and decodes the path part of target (up to '?' or its end). Percent-encodings must be
  * whole, the result valid UTF-8 without NUL, no segment "." or "..". ERR_MALFORMED, ERR_NO_MEMORY;
  * ERR_URI_TOO_LONG for more than TARGET_SEGMENTS_MAX segments. Where it fails with either, the path

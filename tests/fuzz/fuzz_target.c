@@ -1,6 +1,6 @@
 /* A request's target: path and query. What is accepted is UTF-8 without NUL, has no "." or ".."
  * segment, and its segments lie in the path one behind the other; encoded again it is accepted and
- * decodes to the same.
+ * decodes to the same. Where an absolute form is taken for one, a path begins behind it.
  *
  * Covers: src/net/target.c */
 #include "base/buffer.h"
@@ -80,7 +80,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct target_path path;
     struct target_query query;
     FUZZ_CHECK(arena != NULL);
-    int path_error = target_path_decode(arena, target, &path);
+    const char *start = target_path_start(target);
+    FUZZ_CHECK(start == target || start[0] == '/');
+    FUZZ_CHECK(target[0] != '/' || start == target);
+    int path_error = target_path_decode(arena, start, &path);
     int query_error = target_query_decode(arena, target, &query);
     if (path_error == 0 && query_error == 0) {
         check_path(&path);

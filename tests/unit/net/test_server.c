@@ -122,6 +122,9 @@ static void routes_are_found(void **state)
     expect(server, GET("/s/b/../x"), 400, NULL);
     expect(server, GET("/a/5?q=%ff"), 400, "query");
     expect(server, GET("http://t/a/5"), 200, "{\"id\":\"5\",\"q\":null}");
+    expect(server, GET("http://t"), 404, NULL);
+    expect(server, GET("http://t?x=/a/5"), 404, NULL);
+    expect(server, GET("a?x=http://t/a/5"), 400, NULL);
     expect(server, "GET /a/5 HTTP/1.0\r\n\r\n", 200, "{\"id\":\"5\",\"q\":null}");
     expect(server, "OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n", 204, NULL);
     expect(server, GET("/healthz"), 200, "ok");

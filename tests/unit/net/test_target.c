@@ -118,6 +118,26 @@ static void queries_are_decoded(void **state)
     assert_int_equal(target_query_decode(arena, many, &query), ERR_MALFORMED);
 }
 
+static void absolute_forms_have_a_path(void **state)
+{
+    (void)state;
+    static const char *const starts[][2] = {
+        {"/a?x=http://t/b", "/a?x=http://t/b"},
+        {"http://t/a?x=1", "/a?x=1"},
+        {"https://t:1/", "/"},
+        {"http://t", "/"},
+        {"http://t?x=/healthz", "/"},
+        {"http://", "/"},
+        {"a?x=http://t/b", "a?x=http://t/b"}, /* none, and no path: refused when it is decoded */
+        {"://t/a", "://t/a"},
+        {"*", "*"},
+        {"", ""},
+    };
+    for (unsigned i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        assert_string_equal(target_path_start(starts[i][0]), starts[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +145,7 @@ int main(void)
         cmocka_unit_test(too_many_segments_are_refused),
         cmocka_unit_test(what_came_before_a_bad_part_stays),
         cmocka_unit_test(queries_are_decoded),
+        cmocka_unit_test(absolute_forms_have_a_path),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
