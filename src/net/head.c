@@ -259,8 +259,8 @@ int head_copy(struct request_private *request)
             request->content_type = field->value;
         }
     }
-    request->authorization = request->origin = request->expect = request->if_none_match = NULL;
-    request->timeout = NULL; /* read */
+    request->authorization = request->timeout = NULL; /* read */
+    request->expect = request_header(&request->request, "Expect");
     request->origin = request_header(&request->request, "Origin");
     request->if_none_match = request_header(&request->request, "If-None-Match");
     request->request.method = arena_strdup(arena, request->request.method);

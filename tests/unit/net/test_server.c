@@ -447,6 +447,23 @@ static void sinks_may_refuse(void **state)
     http_server_free(server);
 }
 
+/* Who asks before sending is told at once, and not invited to send for nothing. */
+static void sinks_refuse_before_they_invite(void **state)
+{
+    (void)state;
+    struct http_server *server = SERVE(sink_rows, NULL, NULL);
+    memset(&sink_log, 0, sizeof sink_log);
+    sink_log.refuse_open = 1;
+    int fd = client_connect(server);
+    client_say(fd, "PUT /put/1 HTTP/1.1\r\nHost: t\r\nX-Name: n\r\nContent-Length: 5\r\n"
+                   "Expect: 100-continue\r\n\r\n");
+    struct answer answer = client_read(fd, false);
+    assert_int_equal(answer.status, 403);
+    answer_done(&answer);
+    (void)close(fd);
+    http_server_free(server);
+}
+
 static void sinks_may_fail(void **state)
 {
     (void)state;
@@ -819,6 +836,7 @@ int main(void)
         cmocka_unit_test(sinks_take_bodies),
         cmocka_unit_test(sinks_close_cut_bodies),
         cmocka_unit_test(sinks_may_refuse),
+        cmocka_unit_test(sinks_refuse_before_they_invite),
         cmocka_unit_test(sinks_may_fail),
         cmocka_unit_test(sinks_continue_when_expected),
         cmocka_unit_test(a_full_pool_refuses),
