@@ -131,13 +131,17 @@ bool header_etag_listed(const char *list, const char *etag, bool weak)
 
 bool header_date_parse(const char *value, int64_t *ret_ms)
 {
-    struct tm date = {.tm_isdst = 0};
-    const char *end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &date);
-    if (end == NULL || *end != '\0') {
-        return false;
+    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%a, %d-%b-%y %H:%M:%S GMT",
+                                        "%a %b %e %H:%M:%S %Y"};
+    for (unsigned i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        struct tm date = {.tm_isdst = 0};
+        const char *end = strptime(value, forms[i], &date);
+        if (end != NULL && *end == '\0') {
+            *ret_ms = (int64_t)timegm(&date) * 1000;
+            return true;
+        }
     }
-    *ret_ms = (int64_t)timegm(&date) * 1000;
-    return true;
+    return false;
 }
 
 void header_date_format(int64_t ms, char out[HEADER_DATE_SIZE])

@@ -23,7 +23,9 @@ bool header_idempotency_key(const char *value);
  * one. */
 bool header_etag_listed(const char *list, const char *etag, bool weak);
 
-/* HTTP's date (RFC 9110 section 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT" only. ms UTC. */
+/* HTTP's date (RFC 9110 section 5.6.7) in its three forms: "Sun, 06 Nov 1994 08:49:37 GMT", which
+ * is written, and the obsolete "Sunday, 06-Nov-94 08:49:37 GMT" and "Sun Nov  6 08:49:37 1994". ms
+ * UTC. */
 bool header_date_parse(const char *value, int64_t *ret_ms);
 enum { HEADER_DATE_SIZE = 30 };
 void header_date_format(int64_t ms, char out[HEADER_DATE_SIZE]);

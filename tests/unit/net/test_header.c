@@ -80,6 +80,16 @@ static void dates_go_round(void **state)
     assert_int_equal(ms, 784111777000);
     header_date_format(ms, text);
     assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
+    static const char *const obsolete[] = {"Sunday, 06-Nov-94 08:49:37 GMT",
+                                           "Sun Nov  6 08:49:37 1994"};
+    for (unsigned i = 0; i < 2; i++) {
+        ms = 0;
+        assert_true(header_date_parse(obsolete[i], &ms));
+        assert_int_equal(ms, 784111777000);
+    }
+    assert_true(header_date_parse("Sun Nov 16 08:49:37 2025", &ms));
+    assert_int_equal(ms, 1763282977000);
+    assert_false(header_date_parse("Sun Nov  6 08:49:37 1994 GMT", &ms));
     assert_false(header_date_parse("1994-11-06", &ms));
     assert_false(header_date_parse("Sun, 06 Nov 1994 08:49:37 GMTx", &ms));
     assert_false(header_date_parse("", &ms));
