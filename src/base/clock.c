@@ -2,7 +2,6 @@
 #include "base/clock.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
 static _Atomic int64_t skew_ms;
 
@@ -26,6 +25,12 @@ int64_t clock_monotonic_ms(void)
 int64_t clock_monotonic_us(void)
 {
     return read_us(CLOCK_MONOTONIC);
+}
+
+struct timespec clock_monotonic_after(int64_t ms)
+{
+    int64_t us = clock_monotonic_us() + ms * 1000;
+    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
 void clock_wall_skew_ms(int64_t by_ms)

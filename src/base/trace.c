@@ -169,18 +169,11 @@ void span_put(const struct span *span)
 
 unsigned trace_take(struct span *ret_spans, unsigned max, unsigned wait_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = clock_monotonic_after(wait_ms);
     pthread_mutex_lock(&queue_lock);
     int waited = 0;
     while (queue_count < queue_max / 4 && !queue_wake && waited == 0) {
-        waited = pthread_cond_timedwait(&queue_news, &queue_lock, &until);
+        waited = pthread_cond_clockwait(&queue_news, &queue_lock, CLOCK_MONOTONIC, &until);
     }
     queue_wake = false;
     unsigned count = queue_count < max ? queue_count : max;

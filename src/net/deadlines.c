@@ -267,11 +267,7 @@ static void wait_for_tick(struct http_server *server, bool some)
         server->deadline_sleeping = false;
         return;
     }
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    const struct timespec until = clock_monotonic_after(TICK_MS);
     (void)pthread_cond_clockwait(&server->deadline_wake, &server->deadline_lock, CLOCK_MONOTONIC,
                                  &until);
 }

@@ -321,14 +321,12 @@ void follow_poke(struct search *search)
 /* For news or so long. False: the end. */
 static bool wait_for_news(struct search *search)
 {
-    struct timespec until;
     int64_t pulse_ms = index_pulse_ms(search->index);
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (pulse_ms > 0 ? pulse_ms : WAIT_MS) / 1000;
+    const struct timespec until = clock_monotonic_after(pulse_ms > 0 ? pulse_ms : WAIT_MS);
     int waited = 0;
     (void)pthread_mutex_lock(&search->lock);
     while (!search->news && !search->ending && waited == 0) {
-        waited = pthread_cond_timedwait(&search->wake, &search->lock, &until);
+        waited = pthread_cond_clockwait(&search->wake, &search->lock, CLOCK_MONOTONIC, &until);
     }
     search->news = false;
     bool goes_on = !search->ending;

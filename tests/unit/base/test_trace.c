@@ -1,4 +1,5 @@
 /* Traces: who is chosen, how spans hang together, and that the queue is bounded. */
+#include "base/clock.h"
 #include "base/trace.h"
 
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { QUEUE = 8 };
 
@@ -80,6 +82,29 @@ static void attributes_are_bounded(void **state)
     assert_int_equal(strlen(span.name), SPAN_NAME_SIZE - 1);
 }
 
+static time_t put_back_s; /* the wall clock, meanwhile */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+    int failed = __real_clock_gettime(clock, ret_now);
+    ret_now->tv_sec -= clock == CLOCK_REALTIME ? put_back_s : 0;
+    return failed;
+}
+
+/* Who waits for spans waits as long by a wall clock that is put back. */
+static void waiting_goes_by_no_wall_clock(void **state)
+{
+    (void)state;
+    struct span taken[1];
+    put_back_s = 3600;
+    int64_t began_ms = clock_monotonic_ms();
+    assert_int_equal(trace_take(taken, 1, 100), 0);
+    assert_true(clock_monotonic_ms() - began_ms >= 100);
+    put_back_s = 0;
+}
+
 static void a_ratio_chooses_by_the_id(void **state)
 {
     (void)state;
@@ -119,6 +144,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(spans_hang_below_their_parent, on, off),
         cmocka_unit_test_setup_teardown(a_full_queue_drops_and_counts, on, off),
         cmocka_unit_test_setup_teardown(attributes_are_bounded, on, off),
+        cmocka_unit_test_setup_teardown(waiting_goes_by_no_wall_clock, on, off),
         cmocka_unit_test_setup_teardown(a_ratio_chooses_by_the_id, on, off),
         cmocka_unit_test_setup_teardown(a_thread_works_for_what_is_recorded_alone, on, off),
     };
