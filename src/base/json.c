@@ -6,6 +6,8 @@
 #include "base/id.h"
 #include "base/problem.h"
 
+#include <string.h>
+
 static bool depth_within_limit(const char *bytes, size_t length)
 {
     unsigned depth = 0;
@@ -65,4 +67,22 @@ bool json_is_id(const json_t *value, int64_t *ret_id)
         return true;
     }
     return false;
+}
+
+void json_wipe(json_t *value)
+{
+    const char *name;
+    json_t *member;
+    size_t index;
+    if (json_is_string(value)) {
+        explicit_bzero((char *)(uintptr_t)json_string_value(value), json_string_length(value));
+    }
+    json_object_foreach(value, name, member)
+    {
+        json_wipe(member);
+    }
+    json_array_foreach(value, index, member)
+    {
+        json_wipe(member);
+    }
 }

@@ -17,6 +17,8 @@ int json_read(const char *bytes, size_t length, struct problem *problem, json_t 
 json_t *json_id(int64_t id);
 /* An id from JSON: a string of digits or a positive integer. */
 bool json_is_id(const json_t *value, int64_t *ret_id);
+/* Overwrites every text in a value, before its last reference goes. */
+void json_wipe(json_t *value);
 static inline void json_decref_p(json_t **value)
 {
     json_decref(*value);

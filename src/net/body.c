@@ -8,29 +8,68 @@
 
 enum { BODY_FIRST = 1024 };
 
-static int grow(struct request_private *request, size_t needed)
+bool body_is_secret(const struct request_private *request)
 {
-    size_t room = request->body_room != 0 ? request->body_room : BODY_FIRST;
-    if (request->content_length >= 0 && room < (size_t)request->content_length) {
-        /* Trust the announcement only so far: memory follows what really comes. */
-        size_t announced = (size_t)request->content_length;
-        size_t twice = 4 * (needed > room ? needed : room);
-        room = announced < twice ? announced : twice;
+    return request->entry != NULL && (request->entry->row->flags & ROUTE_SECRET_BODY) != 0;
+}
+
+void body_free(struct request_private *request)
+{
+    if (request->body != NULL && body_is_secret(request)) {
+        explicit_bzero(request->body, request->body_length);
     }
-    while (room < needed) {
-        room *= 2;
+    free(request->body);
+    request->body = NULL;
+}
+
+/* As realloc, which may leave a copy behind. */
+static int move(struct request_private *request, size_t room)
+{
+    char *body = malloc(room + 1);
+    if (body == NULL) {
+        return ERR_NO_MEMORY;
     }
-    int error = memory_take(request, room - request->body_room);
-    if (error != 0) {
-        return error;
+    if (request->body_length > 0) {
+        memcpy(body, request->body, request->body_length);
+    }
+    body_free(request);
+    request->body = body;
+    return 0;
+}
+
+static int enlarge(struct request_private *request, size_t room)
+{
+    if (body_is_secret(request)) {
+        return move(request, room);
     }
     char *body = realloc(request->body, room + 1);
     if (body == NULL) {
         return ERR_NO_MEMORY;
     }
     request->body = body;
-    request->body_room = room;
     return 0;
+}
+
+static int grow(struct request_private *request, size_t needed)
+{
+    size_t room = request->body_room != 0 ? request->body_room : BODY_FIRST;
+    if (request->content_length >= 0 && room < (size_t)request->content_length) {
+        /* Trust the announcement only so far: memory follows what really comes. */
+        size_t announced = (size_t)request->content_length;
+        size_t most = 4 * (needed > room ? needed : room);
+        room = announced < most ? announced : most;
+    }
+    while (room < needed) {
+        room *= 2;
+    }
+    int error = memory_take(request, room - request->body_room);
+    if (error == 0) {
+        error = enlarge(request, room);
+    }
+    if (error == 0) {
+        request->body_room = room;
+    }
+    return error;
 }
 
 static enum body_take refuse(struct request_private *request, int error)

@@ -76,9 +76,10 @@ enum route_flag {
         1 << 0,              /* Authorization is not a bearer token here (S3): AUTH passes it on */
     ROUTE_OWN_CORS = 1 << 1, /* the handler answers CORS headers and OPTIONS by itself; errors may
                                 be read from any origin */
-    ROUTE_XML_ERRORS = 1 << 2, /* refusals of the steps themselves are S3's XML */
-    ROUTE_ANY_ORIGIN = 1 << 4, /* pages and players of any origin embed its answers */
-    ROUTE_VITAL = 1 << 3,      /* who watches the process asks: before all else, never shed */
+    ROUTE_XML_ERRORS = 1 << 2,  /* refusals of the steps themselves are S3's XML */
+    ROUTE_ANY_ORIGIN = 1 << 4,  /* pages and players of any origin embed its answers */
+    ROUTE_VITAL = 1 << 3,       /* who watches the process asks: before all else, never shed */
+    ROUTE_SECRET_BODY = 1 << 5, /* may hold a password: overwritten when it is given back */
 };
 
 struct request {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/problem.h"
 #include "net/listen.h"
 #include "net/metrics.h"
@@ -138,10 +139,12 @@ struct request_private *request_acquire(struct http_server *server, struct conne
 
 void request_drop_body(struct request_private *request)
 {
-    free(request->body);
+    if (body_is_secret(request)) {
+        json_wipe(request->json);
+    }
+    body_free(request);
     json_decref(request->json);
     memory_give(request, request->body_room);
-    request->body = NULL;
     request->json = NULL;
     request->body_room = 0;
 }

@@ -289,6 +289,8 @@ void memory_metrics(struct http_server *server);  /* ended by metric_ask_end(ser
 
 /* body.c */
 enum body_take { BODY_TAKEN, BODY_WAIT, BODY_REFUSED };
+bool body_is_secret(const struct request_private *request); /* ROUTE_SECRET_BODY */
+void body_free(struct request_private *request);            /* overwrites it where it is */
 /* Takes what came in of the body. *length becomes what is left over. */
 enum body_take body_take(struct request_private *request, const char *bytes, size_t *length);
 

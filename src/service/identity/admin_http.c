@@ -110,7 +110,6 @@ int handle_user_change(struct request *request)
         error = account_change_rights(request->context, &request->call, user_id, &changes,
                                       any ? REVISION_ANY : revision, &once, &user);
     }
-    body_forget(request, body);
     if (error == 0 && once.replayed) {
         return idempotency_reply(request, &once);
     }

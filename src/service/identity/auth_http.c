@@ -158,7 +158,6 @@ int handle_setup(struct request *request)
     struct visitor visitor = visitor_of(request);
     struct signed_in signed_in = {0};
     error = setup_finish(request->context, &request->call, code, &wanted, &visitor, &signed_in);
-    body_forget(request, body);
     return error != 0 ? error : reply_signed_in(request, 201, &signed_in, cookie);
 }
 
@@ -180,7 +179,6 @@ int handle_register(struct request *request)
     struct visitor visitor = visitor_of(request);
     struct signed_in signed_in = {0};
     error = account_register(request->context, &request->call, &wanted, &visitor, &signed_in);
-    body_forget(request, body);
     return error != 0 ? error : reply_signed_in(request, 201, &signed_in, cookie);
 }
 
@@ -201,7 +199,6 @@ int handle_log_in(struct request *request)
     struct signed_in signed_in = {0};
     error =
         session_log_in(request->context, &request->call, username, password, &visitor, &signed_in);
-    body_forget(request, body);
     return error != 0 ? error : reply_signed_in(request, 200, &signed_in, cookie);
 }
 
@@ -306,6 +303,5 @@ int handle_reset(struct request *request)
         return ERR_INVALID;
     }
     error = recovery_finish(request->context, &request->call, token, password);
-    body_forget(request, body);
     return error != 0 ? error : reply_empty(request, 204);
 }

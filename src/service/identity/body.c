@@ -5,8 +5,6 @@
 #include "service/identity/identity_http.h"
 #include "service/identity/identity_private.h"
 
-#include <sodium.h>
-
 int body_text(struct request *request, const json_t *body, const char *name, const char **ret_text)
 {
     const json_t *value = json_object_get(body, name);
@@ -60,21 +58,4 @@ int revision_seen(struct request *request, const struct idempotency *once, int64
     }
     *ret_seen = present;
     return error;
-}
-
-void body_forget(struct request *request, json_t *body)
-{
-    const char *name;
-    json_t *value;
-    size_t length = 0;
-    void *bytes = (void *)(uintptr_t)request_body(request, &length);
-    if (bytes != NULL) {
-        sodium_memzero(bytes, length);
-    }
-    json_object_foreach(body, name, value)
-    {
-        if (json_is_string(value)) {
-            sodium_memzero((char *)(uintptr_t)json_string_value(value), json_string_length(value));
-        }
-    }
 }

@@ -50,6 +50,3 @@ int body_bool(struct request *request, const json_t *body, const char *name, int
  * the key has been looked up (REVISION_OTHER). ERR_PRECONDITION where there is no key. */
 int revision_seen(struct request *request, const struct idempotency *once, int64_t present,
                   int64_t *ret_seen);
-/* Overwrites a body that held a password, raw and parsed, once it is of no more use. Texts taken
- * from it are empty afterwards. */
-void body_forget(struct request *request, json_t *body);

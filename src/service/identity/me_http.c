@@ -60,7 +60,6 @@ int handle_me_change(struct request *request)
         error = account_change_profile(request->context, &request->call, &changes, revision, &once,
                                        &user);
     }
-    body_forget(request, body);
     if (error == 0 && once.replayed) {
         return idempotency_reply(request, &once);
     }
@@ -93,7 +92,6 @@ int handle_me_password(struct request *request)
         return ERR_INVALID;
     }
     error = account_change_password(request->context, &request->call, current, wanted);
-    body_forget(request, body);
     return error != 0 ? error : reply_empty(request, 204);
 }
 

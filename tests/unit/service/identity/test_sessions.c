@@ -752,6 +752,19 @@ static void grants_add(void **state)
     json_decref(answer);
 }
 
+/* What hashes is given a password, and its body is to be overwritten (net/http.h). */
+static void bodies_with_passwords_are_secret(void **state)
+{
+    (void)state;
+    unsigned count = 0, hashing = 0;
+    const struct route *routes = identity_routes(&count);
+    for (unsigned i = 0; i < count; i++) {
+        hashing += routes[i].run == ROUTE_HASH;
+        assert_true(routes[i].run != ROUTE_HASH || (routes[i].flags & ROUTE_SECRET_BODY) != 0);
+    }
+    assert_int_equal(hashing, 7);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -822,6 +835,7 @@ int main(void)
         cmocka_unit_test(erasure_leaves_a_tombstone),
         cmocka_unit_test(one_admin_stays),
         cmocka_unit_test(grants_add),
+        cmocka_unit_test(bodies_with_passwords_are_secret),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
