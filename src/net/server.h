@@ -147,7 +147,7 @@ struct request_private {
     struct request_spans *spans; /* NULL: its trace is not recorded */
     /* REPLY */
     struct reply reply;
-    bool problem_made, queued, cut;
+    bool queued, cut;
     struct MHD_Response *response;
     struct rate_verdict rate;
     uint64_t sent_bytes; /* of the body of an answer that was sent whole */
@@ -234,7 +234,6 @@ void connection_phase(struct connection *connection, enum phase phase);
 /* To PHASE_WORK or PHASE_SEND. False: it was displaced before, and its client told so: nothing is
  * to be done or said any more. */
 bool connection_goes_on(struct connection *connection, enum phase phase);
-void connections_done(struct http_server *server);
 /* Answers on the socket itself, past libmicrohttpd, and ends the connection: for a body that is cut
  * off while it comes in, for clients that are too slow, and for who is displaced. Where nothing of
  * an answer was sent. */
@@ -243,7 +242,6 @@ void connection_answer(int fd, const char *head, const void *body, size_t length
 /* steps.c: goes on with the request where it stands. */
 enum MHD_Result steps_run(struct request_private *request);
 void steps_finish(struct request_private *request, bool sent);
-void steps_forget_metrics(struct http_server *server);
 
 /* spans.c: the request's part of a trace; nothing where it is not recorded. */
 void spans_begin(struct request_private *request); /* the call has its trace_parent */

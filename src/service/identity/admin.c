@@ -1,6 +1,6 @@
 /* What an admin changes in others: roles, plan, disabling, a password where there is no mail; and
- * what other roles may grant. A change of rights makes the person's tokens of before invalid in
- * this process at once; other processes know within a token's 15 minutes.
+ * what other roles may grant. A change of rights makes the person's tokens of before invalid, in
+ * this process at once and in others as soon as Redis tells them; without it, when they run out.
  */
 #include "base/clock.h"
 #include "base/error.h"

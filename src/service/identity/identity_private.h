@@ -94,11 +94,11 @@ int account_change_profile(struct identity *identity, struct call *call,
                            struct idempotency *once, struct user *ret_user);
 int account_change_password(struct identity *identity, struct call *call, const char *current,
                             const char *wanted);
-/* Sets a password without the old one and ends all sessions. reset: a ticket that is used up by it
- * in the same transaction (ERR_NOT_FOUND when it is no longer good); NULL: an admin's. */
 /* Checks and hashes; ret_hash is the caller's to wipe. */
 int account_hash_password(struct call *call, const struct user *user, const char *field,
                           const char *password, char ret_hash[PASSWORD_HASH_SIZE]);
+/* Sets a password without the old one and ends all sessions. reset: a ticket that is used up by it
+ * in the same transaction (ERR_NOT_FOUND when it is no longer good); NULL: an admin's. */
 int account_set_password(struct identity *identity, struct call *call, int64_t user_id,
                          const struct ticket *reset, const char *password);
 int account_erase(struct identity *identity, struct call *call);
