@@ -3,8 +3,7 @@
  * Every setting is one row of CONFIG_LIST: where it stands in the file (`[section] key = value`),
  * its environment variable (TUTTI_SECTION_KEY), its kind, limits and default. Reading is strict: an
  * unknown section or key, a value out of its limits or a line that is no setting stops the start
- * with the place and with what would be right. Owned by boot; read-only after config_load, but for
- * config_reload on the main thread.
+ * with the place and with what would be right. Owned by boot; read-only after config_load.
  */
 #pragma once
 
@@ -64,7 +63,7 @@ enum config_kind {
       false, "connections in all")                                                                 \
     X(CONFIG_LIMIT_PER_ADDRESS, "limits", "connections_per_address", CONFIG_NUMBER, "256", 1,      \
       1000000, true, "connections from one address")                                               \
-    X(CONFIG_LIMIT_HEADER, "limits", "header_bytes", CONFIG_NUMBER, "8K", 1024, 1048576, true,     \
+    X(CONFIG_LIMIT_HEADER, "limits", "header_bytes", CONFIG_NUMBER, "8K", 1024, 1048576, false,    \
       "size of a request's header")                                                                \
     X(CONFIG_LIMIT_MEMORY, "limits", "request_memory", CONFIG_NUMBER, "256M", 1048576,             \
       1099511627776, true, "memory of bodies, upload buffers and answers of all requests in work") \

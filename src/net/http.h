@@ -206,7 +206,7 @@ struct http_config {
     unsigned pool_threads, pool_queue_max;
     unsigned hash_threads, hash_queue_max; /* of ROUTE_HASH; 0: half the cores, and 64 */
     unsigned connections_max, connections_per_address_max;
-    size_t header_bytes_max;
+    size_t header_bytes_max;    /* of the start; http_server_reload leaves it */
     size_t request_memory_max;  /* of all requests in work together (memory.c) */
     unsigned header_timeout_ms; /* whole request header, from its first byte */
     unsigned body_timeout_ms;   /* to the next byte of a body */

@@ -732,6 +732,8 @@ int http_server_reload(struct http_server *server, const struct http_config *con
     int error = settings_new(config, &settings, NULL);
     if (error == 0) {
         settings->older = atomic_load(&server->settings);
+        /* Each connection's memory for it was given to libmicrohttpd at the start. */
+        settings->config.header_bytes_max = settings->older->config.header_bytes_max;
         atomic_store(&server->settings, settings);
     }
     return error;

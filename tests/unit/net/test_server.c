@@ -706,6 +706,29 @@ static void headers_have_a_limit(void **state)
     http_server_free(server);
 }
 
+/* What a connection holds of a header is given to it at the start: the limit stays what it was. */
+static void the_limit_of_headers_stays(void **state)
+{
+    (void)state;
+    struct http_config config;
+    struct http_server *server = SERVE(basic_rows, NULL, NULL);
+    char request[12000], filler[10000];
+    memset(filler, 'x', sizeof filler);
+    test_config(&config);
+    static const size_t limits[] = {1024, 65536};
+    for (unsigned i = 0; i < 2; i++) {
+        config.header_bytes_max = limits[i];
+        assert_int_equal(http_server_reload(server, &config), 0);
+        (void)snprintf(request, sizeof request,
+                       "GET /a/1 HTTP/1.1\r\nHost: t\r\nX: %.2000s\r\n\r\n", filler);
+        expect(server, request, 200, NULL);
+        (void)snprintf(request, sizeof request,
+                       "GET /a/1 HTTP/1.1\r\nHost: t\r\nX: %.8180s\r\n\r\n", filler);
+        expect(server, request, 431, "8192");
+    }
+    http_server_free(server);
+}
+
 static void many_parts_are_answered(void **state)
 {
     (void)state;
@@ -845,6 +868,7 @@ int main(void)
         cmocka_unit_test(leaving_says_so_and_serves_on),
         cmocka_unit_test(what_came_before_the_end_is_answered),
         cmocka_unit_test(headers_have_a_limit),
+        cmocka_unit_test(the_limit_of_headers_stays),
         cmocka_unit_test(many_parts_are_answered),
         cmocka_unit_test(proxies_are_believed_if_trusted),
         cmocka_unit_test(strangers_words_behind_a_proxy_are_not),
