@@ -3,6 +3,9 @@
  * and holds locks of the metrics: who asked for it all the time would have the pool for themselves.
  * So one request at a time makes the text, in a second at most SCRAPES_PER_SECOND do; all others
  * are given the last one. Who asks every few seconds always has a new one. Pool threads.
+ *
+ * It is for who speaks with the process itself: the world, for whom a trusted proxy asks, is told
+ * that there is nothing.
  */
 #include "net/server.h"
 
@@ -53,10 +56,20 @@ static int make(struct scrape *scrape)
     return error;
 }
 
+static bool is_of_the_world(struct request *request)
+{
+    const struct request_private *self = request_private(request);
+    return self->connection->trusted &&
+           !networks_hold(&self->settings->trusted, &self->remote_address);
+}
+
 int scrape_handle(struct request *request)
 {
     struct http_server *server = request->context;
     struct scrape *scrape = &server->scrape;
+    if (is_of_the_world(request)) {
+        return problem_set(&request->call.problem, ERR_NOT_FOUND, "There is nothing at /metrics");
+    }
     int error = begin(scrape) ? make(scrape) : 0;
     if (error != 0) {
         return error;

@@ -158,8 +158,10 @@ def test_behind_a_proxy_with_tls(proxy, programs, own_server, sounds, tmp_path, 
     assert part.status_code == 206 and len(part.content) == 100
     with requests.Session() as elsewhere:
         elsewhere.mount("https://", FromElsewhere())
-        answer = elsewhere.post(url + "/api/v1/auth/login", json={"username": "anna", "password": PASSWORD}, timeout=10)
+        answer = elsewhere.post(url + "/api/v1/auth/login", json={"username": "anna", "password": PASSWORD}, timeout=10,
+                                headers={"Forwarded": "for=198.51.100.7", "X-Forwarded-For": "198.51.100.8"})
         assert answer.status_code == 200
+        assert elsewhere.get(url + "/metrics", timeout=10).status_code == 404
     addresses = [one["address"] for one in artist.get("/api/v1/me/sessions").json()["items"]]
     mine = [one for one in addresses if one in ("127.0.0.1", "::1")]  # as localhost is here
     assert len(mine) == 1 and sorted([*mine, "127.0.0.2"]) == sorted(addresses), "the clients' addresses, by way of the proxy"

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,15 +51,21 @@ static int64_t scrape(struct http_server *server)
     return value;
 }
 
-static struct http_server *start(void)
+static struct http_server *start_behind(const char *trusted_proxies)
 {
     struct http_config config;
     test_config(&config);
+    config.trusted_proxies = trusted_proxies;
     config.rates[RATE_READ].per_minute = 0;
     config.pool_threads = 2;
     made = held = waits = 0;
     metric_ask("t_scrapes", "Texts made.", "", count, &made);
     return serve(NULL, 0, NULL, &config, NULL);
+}
+
+static struct http_server *start(void)
+{
+    return start_behind("");
 }
 
 static void stop(struct http_server *server)
@@ -134,12 +141,32 @@ static void nobody_waits_for_who_makes_it(void **state)
     stop(server);
 }
 
+/* Whom a proxy speaks for is the world; the proxy's own machine is not. */
+static void the_world_is_told_nothing(void **state)
+{
+    (void)state;
+    struct http_server *server = start_behind("127.0.0.0/8");
+    static const char *const asked_for[] = {"", "X-Forwarded-For: 127.0.0.9\r\n",
+                                            "X-Forwarded-For: 198.51.100.7\r\n"};
+    static const unsigned status[] = {200, 200, 404};
+    for (unsigned i = 0; i < 3; i++) {
+        char text[160];
+        (void)snprintf(text, sizeof text, "GET /metrics HTTP/1.1\r\nHost: t\r\n%s\r\n",
+                       asked_for[i]);
+        struct answer answer = client_ask(server, text);
+        assert_int_equal(answer.status, status[i]);
+        answer_done(&answer);
+    }
+    stop(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_asks_now_and_then_has_a_new_one),
         cmocka_unit_test(a_flood_is_given_the_last_one),
         cmocka_unit_test(nobody_waits_for_who_makes_it),
+        cmocka_unit_test(the_world_is_told_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
