@@ -295,7 +295,7 @@ int catalog_track_fields(struct call *call, const json_t *body, bool create,
 
 /* For ingest, inside its own write. A version's original must be in the store before. */
 struct catalog_source {
-    const char *bucket, *key, *filename;
+    const char *key, *filename; /* of the media bucket; as it was called */
     int64_t bytes;
 };
 /* The track, its version 1, the event track.uploaded. ERR_INVALID, ERR_FORBIDDEN (album). */

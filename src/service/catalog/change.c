@@ -1,6 +1,7 @@
 /* A write asked for by a client (change.h). */
 #include "service/catalog/change.h"
 
+#include "backend/blob/blob.h"
 #include "backend/bus/bus.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -208,4 +209,15 @@ int change_emit(struct db_session *session, enum catalog_kind kind, int64_t id, 
     (void)snprintf(key, sizeof key, "%s:%s", words[kind], id_format(id, digits));
     json_t *payload = json_pack("{s:s}", name, digits);
     return bus_emit(session, type, key, payload);
+}
+
+int change_emit_uploaded(struct db_session *session, const struct version_row *file)
+{
+    char digits[ID_TEXT_SIZE], key[32];
+    (void)snprintf(key, sizeof key, "track:%s", id_format(file->track_id, digits));
+    json_t *payload =
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "trackId", digits, "version",
+                  (json_int_t)file->version, "bucket", BLOB_MEDIA, "key", file->source_key,
+                  "filename", file->filename, "bytes", (json_int_t)file->source_bytes);
+    return bus_emit(session, "track.uploaded", key, payload);
 }

@@ -58,3 +58,5 @@ int change_touch_tracks(struct db_session *session, struct change *change, int64
 int change_touch_artist(struct db_session *session, struct change *change, int64_t artist_id);
 /* bus_emit of {"<kind>Id": id} with the key "<kind>:id". */
 int change_emit(struct db_session *session, enum catalog_kind kind, int64_t id, const char *type);
+/* track.uploaded of a version whose original is in place. */
+int change_emit_uploaded(struct db_session *session, const struct version_row *file);

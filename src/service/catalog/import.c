@@ -7,11 +7,8 @@
  */
 #include "service/catalog/catalog_internal.h"
 
-#include "backend/blob/blob.h"
-#include "backend/bus/bus.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -324,18 +321,6 @@ static int write_words(struct db_session *session, struct call *call, int64_t id
                            : lyrics_put(session, id, text, clock_wall_ms());
 }
 
-static int emit_uploaded(struct db_session *session, int64_t id, int64_t version,
-                         const struct version_row *file)
-{
-    char digits[ID_TEXT_SIZE], key[32];
-    (void)snprintf(key, sizeof key, "track:%s", id_format(id, digits));
-    json_t *payload =
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "trackId", digits, "version",
-                  (json_int_t)version, "bucket", BLOB_MEDIA, "key", file->source_key, "filename",
-                  file->filename, "bytes", (json_int_t)file->source_bytes);
-    return bus_emit(session, "track.uploaded", key, payload);
-}
-
 bool catalog_cut_read(const char *key, int64_t *ret_from, int64_t *ret_to)
 {
     const char *slash = strrchr(key, '/');
@@ -389,9 +374,8 @@ static int add_sound(struct db_session *session, struct call *call, int64_t id, 
     if (error == 0 && !sound->cut) {
         error = rendition_insert(session, id, version, &rendition);
     }
-    return error != 0 || !(sound->at_once || sound->cut)
-               ? error
-               : emit_uploaded(session, id, version, &row);
+    return error != 0 || !(sound->at_once || sound->cut) ? error
+                                                         : change_emit_uploaded(session, &row);
 }
 
 static int owner_of(struct db_session *session, struct call *call, int64_t artist_id,
@@ -550,7 +534,7 @@ static int want_work(struct db_session *session, void *argument)
         return error;
     }
     error = import_working_set(session, row.id);
-    error = error != 0 ? error : emit_uploaded(session, row.id, row.version, &file);
+    error = error != 0 ? error : change_emit_uploaded(session, &file);
     error = error != 0 ? error : album_stale(session, row.album_id);
     error = error != 0 ? error : album_refresh(session, row.album_id);
     return error != 0 ? error : change_emit(session, CATALOG_TRACK, row.id, "track.changed");

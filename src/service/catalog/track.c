@@ -10,10 +10,8 @@
  */
 #include "service/catalog/catalog_internal.h"
 
-#include "backend/bus/bus.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/id.h"
 #include "base/text.h"
 #include "service/catalog/catalog_json.h"
 #include "service/catalog/catalog_rows.h"
@@ -22,7 +20,6 @@
 #include "service/catalog/resource.h"
 #include "service/fields.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const char *track_status_name(enum track_status status)
@@ -126,17 +123,6 @@ static int write_lyrics(struct db_session *session, const struct track_fields *f
                                      : lyrics_delete(session, id);
 }
 
-static int emit_uploaded(struct db_session *session, int64_t id, int64_t version,
-                         const struct catalog_source *source)
-{
-    char digits[ID_TEXT_SIZE], key[32];
-    (void)snprintf(key, sizeof key, "track:%s", id_format(id, digits));
-    json_t *payload = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "trackId", digits, "version",
-                                (json_int_t)version, "bucket", source->bucket, "key", source->key,
-                                "filename", source->filename, "bytes", (json_int_t)source->bytes);
-    return bus_emit(session, "track.uploaded", key, payload);
-}
-
 static int add_version(struct db_session *session, const struct track_row *row, int64_t version,
                        const struct catalog_source *source, int64_t now_ms)
 {
@@ -150,7 +136,7 @@ static int add_version(struct db_session *session, const struct track_row *row, 
         .created_at = now_ms,
     };
     int error = version_insert(session, &file);
-    return error != 0 ? error : emit_uploaded(session, row->id, version, source);
+    return error != 0 ? error : change_emit_uploaded(session, &file);
 }
 
 /* The album's sums follow, both it and the track are told as changed. */

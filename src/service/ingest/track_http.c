@@ -124,8 +124,7 @@ static int copy_object(struct track_write *write)
 
 static struct catalog_source source_of(const struct track_write *write)
 {
-    return (struct catalog_source){.bucket = BLOB_MEDIA,
-                                   .key = write->key,
+    return (struct catalog_source){.key = write->key,
                                    .filename = write->upload.filename,
                                    .bytes = (int64_t)write->object.bytes};
 }

@@ -120,8 +120,7 @@ static struct catalog_source source_for(struct track_make *make)
 {
     static char key[64];
     (void)snprintf(key, sizeof key, "m/%lld/%d/original.flac", (long long)make->id, make->version);
-    return (struct catalog_source){
-        .bucket = BLOB_MEDIA, .key = key, .filename = "x.flac", .bytes = 100};
+    return (struct catalog_source){.key = key, .filename = "x.flac", .bytes = 100};
 }
 
 static int make_track(struct db_session *session, void *argument)
