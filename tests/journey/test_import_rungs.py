@@ -87,3 +87,19 @@ def test_those_played_longest_ago_go_and_are_made_again(library):
     assert former.status_code == 404 or former.content == kept
     answer = library.admin.get(f"/api/v1/tracks/{tracks['c']['id']}/stream").json()
     assert requests.get(answer["trackUrl"], timeout=30).content == paths["c"].read_bytes()
+
+
+def test_those_of_a_ladder_that_failed_go_too(library):
+    library.sound("x/a.flac", {"TITLE": "a", "ARTIST": "A", "ALBUM": "X"}, seconds=3)
+    library.scan()
+    path = f"/api/v1/tracks/{library.tracks()['a']['id']}"
+    assert library.admin.get(f"{path}/stream").ok
+    formats = wait_for_renditions(library.admin, path.rsplit("/", 1)[1])
+    track = until(lambda: library.server.rows("SELECT id FROM track WHERE working = 0"))[0][0]
+    library.server.change(f"UPDATE track SET failure_code = 'crashed', failure_reason = 'x' WHERE id = {track}")
+    library.server.change(f"UPDATE track_version SET complete = 0, completed_at = 0 WHERE track_id = {track}")
+    until(lambda: swept(library, 1, "a"))
+    now = library.admin.get(path).json()
+    assert ("failure" in now, now["status"], len(now["renditions"])) == (False, "ready", 1)
+    assert library.admin.get(f"{path}/stream").ok
+    assert wait_for_renditions(library.admin, str(track)) == formats

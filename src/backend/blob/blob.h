@@ -182,7 +182,8 @@ ssize_t blob_reader_read(struct blob_reader *reader, void *bytes, size_t length,
  * when it fails. */
 int blob_reply(struct request *request, struct blob_source *source, const struct reply_file *how);
 /* Objects that are files outside of the store: where "media" lacks a key, blob_open asks. find
- * gives a read-only descriptor, or ERR_NOT_FOUND. Such an object's ETag is made of the file's size,
+ * gives a read-only descriptor, or ERR_NOT_FOUND; any other error says that the file can't be had
+ * now. Such an object's ETag is made of the file's size,
  * time and number, its Cache-Control is "no-cache", since the file may change; it has no headers,
  * and no call but blob_open sees it. Set once, before the store is used by others; a remote store
  * asks nobody. */

@@ -253,7 +253,7 @@ int catalog_track_missing(struct db_session *session, int64_t id, bool missing);
  * made again. */
 struct catalog_rungs {
     int64_t track_id, version, bytes;
-    int64_t made_ms; /* when the last of them was; 0: not known */
+    int64_t made_ms; /* when all were; 0: not known, or some could not be made */
 };
 /* Those that were made first, at most limit. */
 int catalog_rungs_list(struct catalog *catalog, struct arena *arena, unsigned limit,
@@ -263,6 +263,18 @@ int catalog_rungs_list(struct catalog *catalog, struct arena *arena, unsigned li
  * track has another version by now, or is at work; nothing was done. */
 int catalog_rungs_remove(struct db_session *session, struct call *call,
                          const struct catalog_rungs *rungs, int64_t *ret_version);
+/* Tracks whose file stays outside and whose renditions could not be made for a reason that was not
+ * the file's own (it was away for a moment, the disk was full); after an id, at most limit. */
+struct catalog_failed {
+    int64_t track_id, version;
+};
+int catalog_failed_list(struct db_session *session, struct arena *arena, int64_t after_id,
+                        unsigned limit, struct catalog_failed **ret_list, unsigned *ret_count);
+/* Gives a failed track another try, whatever it failed of: it goes on as another version of the
+ * same file, as by catalog_rungs_remove. at_once: as catalog_sound's. ERR_CONFLICT: it has another
+ * version by now, is at work, or did not fail; nothing was done. */
+int catalog_track_again(struct db_session *session, struct call *call,
+                        const struct catalog_failed *failed, bool at_once, int64_t *ret_version);
 /* Somebody would play renditions that nobody has made: transcode is told, unless it is at it or
  * failed before. For what is there already, and for any track that was uploaded, does nothing. */
 int catalog_track_want(struct catalog *catalog, int64_t track_id);

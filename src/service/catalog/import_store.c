@@ -108,7 +108,7 @@ int import_rendition_bytes(struct db_session *session, int64_t track_id, int64_t
 static int original_again(struct db_session *session, const struct version_row *row,
                           int64_t new_version)
 {
-    return changed_one(db_exec(
+    return changed_any(db_exec(
         session,
         "INSERT INTO rendition (track_id, version, file, format, bitrate, mime, codecs, bytes, "
         "samples, timescale, channels, init_bytes, index_bytes, first_fragment_end, "
@@ -155,7 +155,8 @@ int import_rungs_list(struct db_session *session, struct arena *arena, unsigned 
         "SELECT r.track_id, r.version, CAST(SUM(r.bytes) AS BIGINT), MAX(v.completed_at) "
         "FROM rendition r JOIN track_version v ON v.track_id = r.track_id "
         "AND v.version = r.version JOIN track t ON t.id = r.track_id AND t.version = r.version "
-        "WHERE v.outside = 1 AND v.complete = 1 AND v.removed_at IS NULL AND t.working = 0 "
+        "WHERE v.outside = 1 AND v.removed_at IS NULL AND t.working = 0 "
+        "AND (v.complete = 1 OR t.failure_code <> '') "
         "AND t.deleted_at IS NULL AND r.format <> 'original' AND EXISTS (SELECT 1 FROM rendition o "
         "WHERE o.track_id = r.track_id AND o.version = r.version AND o.format = 'original') "
         "GROUP BY r.track_id, r.version ORDER BY MAX(v.completed_at), r.track_id LIMIT $1",
@@ -163,6 +164,39 @@ int import_rungs_list(struct db_session *session, struct arena *arena, unsigned 
     error = error != 0
                 ? error
                 : rows_collect(rows, arena, limit, sizeof **ret_rows, rungs_read, &list, ret_count);
+    *ret_rows = list;
+    return error;
+}
+
+/* media/failure.h, and what has been tried for hours (transcode's out-of-limits and crashed). */
+#define FILES_OWN                                                                                  \
+    "('not-audio', 'no-samples', 'truncated', 'damaged', 'too-long', 'bad-rate', 'bad-channels', " \
+    "'out-of-limits', 'crashed')"
+
+static int failed_read(struct db_rows *rows, struct arena *arena, void *ret_row)
+{
+    (void)arena;
+    *(struct catalog_failed *)ret_row =
+        (struct catalog_failed){.track_id = db_get_int(rows, 0), .version = db_get_int(rows, 1)};
+    return 0;
+}
+
+int import_failed_list(struct db_session *session, struct arena *arena, int64_t after_id,
+                       unsigned limit, struct catalog_failed **ret_rows, unsigned *ret_count)
+{
+    struct db_rows *rows = NULL;
+    void *list = NULL;
+    int error =
+        db_query(session, &rows,
+                 "SELECT t.id, t.version FROM track t JOIN track_version v ON v.track_id = t.id "
+                 "AND v.version = t.version WHERE t.failure_code <> '' "
+                 "AND t.failure_code NOT IN " FILES_OWN " AND t.working = 0 "
+                 "AND t.deleted_at IS NULL AND v.outside = 1 AND v.complete = 0 "
+                 "AND t.id > $1 ORDER BY t.id LIMIT $2",
+                 DB_BIND(db_int(after_id), db_int(limit)));
+    error = error != 0 ? error
+                       : rows_collect(rows, arena, limit, sizeof **ret_rows, failed_read, &list,
+                                      ret_count);
     *ret_rows = list;
     return error;
 }

@@ -31,9 +31,14 @@ int import_rendition_bytes(struct db_session *session, int64_t track_id, int64_t
 int import_version_again(struct db_session *session, const struct version_row *row,
                          int64_t new_version);
 struct catalog_rungs;
-/* Of versions that are whole and whose file stays outside, and has a rendition of its own. */
+/* Of versions that no work goes on at, and whose file stays outside and has a rendition of its own.
+ */
 int import_rungs_list(struct db_session *session, struct arena *arena, unsigned limit,
                       struct catalog_rungs **ret_rows, unsigned *ret_count);
+struct catalog_failed;
+/* catalog_failed_list */
+int import_failed_list(struct db_session *session, struct arena *arena, int64_t after_id,
+                       unsigned limit, struct catalog_failed **ret_rows, unsigned *ret_count);
 int import_missing_set(struct db_session *session, int64_t track_id, bool missing);
 /* Without a client's write: its answer is stale from here on. */
 int import_working_set(struct db_session *session, int64_t track_id);

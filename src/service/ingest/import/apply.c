@@ -498,6 +498,20 @@ static int add_track(struct db_session *session, struct apply *apply,
     return error != 0 ? error : keep_row(session, apply, &row);
 }
 
+/* A file that is another than it was, if in nothing but its place, gets another try at what could
+ * not be made of it. */
+static int try_again(struct db_session *session, struct apply *apply,
+                     const struct import_file *file, struct file_row *row)
+{
+    const struct ingest_config *config = &apply->run->ingest->config;
+    int error = catalog_track_file(session, &apply->call, row->track_id, (int)row->version,
+                                   file->text, file->bytes);
+    error = error == 0 && file->differs
+                ? import_try_again(session, &apply->call, row, config->import_ahead)
+                : error;
+    return error == ERR_CONFLICT ? 0 : error;
+}
+
 static int follow_track(struct db_session *session, struct apply *apply,
                         const struct import_file *file, const struct catalog_track_facts *facts)
 {
@@ -512,8 +526,7 @@ static int follow_track(struct db_session *session, struct apply *apply,
         row.version = file->version;
         error = catalog_track_sound(session, &apply->call, row.track_id, file->version, &sound);
     } else if (error == 0 && !apply->run->ingest->config.import_copy) {
-        error = catalog_track_file(session, &apply->call, row.track_id, (int)row.version,
-                                   file->text, file->bytes);
+        error = try_again(session, apply, file, &row);
     }
     error = error != 0 ? error : catalog_track_missing(session, row.track_id, false);
     apply->counts.moved += moved;

@@ -225,7 +225,7 @@ int ingest_outside(void *context, const char *key, int *ret_fd)
     const char *path = error == 0 ? import_path_of(outside.arena, &outside.row) : NULL;
     if (path != NULL) {
         *ret_fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        error = *ret_fd >= 0 ? 0 : ERR_NOT_FOUND;
+        error = *ret_fd >= 0 ? 0 : errno == ENOTDIR ? ERR_NOT_FOUND : error_from_errno(errno);
     }
     arena_free(outside.arena);
     return error == 0 && path == NULL ? ERR_NO_MEMORY : error;

@@ -176,11 +176,21 @@ void import_forget(struct import_run *run, const struct import_folder *folder,
 /* Tells whoever asked, at most some times a second, and keeps the row. ERR_CANCELLED: stop. */
 int import_tick(struct import_run *run);
 
+/* Whether the walk has come by the row's file, which was known before. */
+bool import_has_seen(struct import_run *run, const struct file_row *row);
 /* Whether the row's file was there when this run began. */
 bool import_was_present(struct import_run *run, const struct file_row *row);
 
 /* rejoin.c: at the end of a walk; how many have to be looked at again. */
 int import_rejoin(struct import_run *run, int64_t *ret_joined);
+
+/* recover.c: at the end of a walk; tracks whose renditions could not be made, and not for their
+ * file's own sake, get another try if their file was seen. */
+int import_recover(struct import_run *run);
+/* The row's track does, whatever it failed of; the row goes along (catalog_track_again, whose
+ * errors these are). */
+int import_try_again(struct db_session *session, struct call *call, struct file_row *row,
+                     bool at_once);
 
 /* read.c: fills answer, or code and reason, of all files. */
 int import_read(struct import_run *run, struct import_folder *folder);

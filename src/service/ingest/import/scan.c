@@ -123,6 +123,12 @@ static struct known_file *find_known(struct import_run *run, int64_t folder_id, 
                : bsearch(&wanted, run->known, run->known_count, sizeof wanted, compare_known);
 }
 
+bool import_has_seen(struct import_run *run, const struct file_row *row)
+{
+    const struct known_file *known = find_known(run, row->folder_id, row->name);
+    return known != NULL && known->id == row->id && known->seen;
+}
+
 bool import_was_present(struct import_run *run, const struct file_row *row)
 {
     const struct known_file *known = find_known(run, row->folder_id, row->name);
@@ -696,5 +702,6 @@ int import_scan(struct import_run *run, int root_fd)
         int again = walk_again(run, root_fd);
         error = error != 0 ? error : again;
     }
+    error = error != 0 ? error : import_recover(run);
     return error != 0 ? error : import_lists(run, root_fd);
 }
