@@ -155,6 +155,13 @@ static int64_t count(struct db *db, const char *state)
     return call.number;
 }
 
+static int64_t next_due(struct db *db, enum lane lane, int64_t now_ms)
+{
+    struct call_of call = {.what = NEXT_DUE, .lane = lane, .now_ms = now_ms};
+    assert_int_equal(write_call(db, &call), 0);
+    return call.number;
+}
+
 /* Covers, then first rungs in the order of their coming; a ladder only when no first rung waits. */
 static void test_order(void **state)
 {
@@ -207,9 +214,7 @@ static void test_retries_wait(void **state)
     struct job_row job = claim(db, LANE_FIRST, 31, 1000);
     assert_int_equal(with(db, RETRY, &job, 1000, 5000), 0);
     assert_int_equal(claim(db, LANE_FIRST, 32, 4999).id, 0);
-    struct call_of due = {.what = NEXT_DUE, .lane = LANE_FIRST, .now_ms = 1000};
-    assert_int_equal(write_call(db, &due), 0);
-    assert_int_equal(due.number, 5000);
+    assert_int_equal(next_due(db, LANE_FIRST, 1000), 5000);
     job = claim(db, LANE_FIRST, 33, 5000);
     assert_int_equal(job.tries, 1);
     assert_int_equal(with(db, RELEASE, &job, 5000, 0), 0); /* we stop: at once, and no try */
@@ -227,11 +232,20 @@ static void test_a_clock_put_back(void **state)
     struct job_row job = claim(db, LANE_FIRST, 41, 50);
     assert_int_equal(job.subject_id, 7); /* new ones wait for no time at all */
     assert_int_equal(with(db, RETRY, &job, HOURS, HOURS + 5000), 0);
+    assert_int_equal(next_due(db, LANE_FIRST, HOURS), HOURS + 5000);
+    assert_int_equal(next_due(db, LANE_FIRST, 1000), 0); /* who looks takes it now */
     job = claim(db, LANE_FIRST, 42, 1000);
     assert_int_equal(job.subject_id, 7);
     assert_int_equal(with(db, HOLD, &job, HOURS, HOURS + LEASE), 0);
+    assert_int_equal(next_due(db, LANE_FIRST, HOURS), HOURS + LEASE);
+    assert_int_equal(next_due(db, LANE_FIRST, 1000), 0);
     assert_int_equal(claim(db, LANE_FIRST, 43, 1000).subject_id, 7);
     assert_int_equal(with(db, FINISH, &job, 1000, 0), ERR_CANCELLED);
+    insert(db, JOB_LADDER, 8, 1);
+    job = claim(db, LANE_LADDER, 44, 1000);
+    assert_int_equal(with(db, RETRY, &job, HOURS, HOURS + 5000), 0);
+    assert_int_equal(next_due(db, LANE_LADDER, 1000), 0);
+    assert_int_equal(claim(db, LANE_LADDER, 45, 1000).subject_id, 8);
     db_close(db);
 }
 

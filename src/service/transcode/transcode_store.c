@@ -45,19 +45,21 @@ int job_insert(struct db_session *session, const struct job_row *job, int64_t no
 
 #define DUE  "CASE WHEN state = 'waiting' THEN due_at ELSE lease_until END"
 #define OPEN "state IN ('waiting', 'running')"
+/* The next time, $1 being now. */
+#define NEXT_DUE "MIN(CASE WHEN " DUE " - " FAR " > $1 THEN 0 ELSE " DUE " END)"
 
-static int due_first(struct db_session *session, struct db_rows **ret_rows)
+static int due_first(struct db_session *session, struct db_rows **ret_rows, int64_t now_ms)
 {
     return db_query(session, ret_rows,
-                    "SELECT MIN(" DUE ") FROM transcode_job WHERE " OPEN " AND priority < 2",
-                    DB_NO_BIND);
+                    "SELECT " NEXT_DUE " FROM transcode_job WHERE " OPEN " AND priority < 2",
+                    DB_BIND(db_int(now_ms)));
 }
 
 /* While a first rung is due, no ladder is. */
 static int due_ladder(struct db_session *session, struct db_rows **ret_rows, int64_t now_ms)
 {
     return db_query(session, ret_rows,
-                    "SELECT MIN(" DUE ") FROM transcode_job WHERE " OPEN " AND priority = 2"
+                    "SELECT " NEXT_DUE " FROM transcode_job WHERE " OPEN " AND priority = 2"
                     " AND NOT EXISTS (SELECT 1 FROM transcode_job WHERE priority = 1"
                     " AND state = 'waiting' AND due_at <= $1)",
                     DB_BIND(db_int(now_ms)));
@@ -67,7 +69,7 @@ int job_next_due(struct db_session *session, enum lane lane, int64_t now_ms, int
 {
     DB_ROWS rows = NULL;
     int result =
-        lane == LANE_FIRST ? due_first(session, &rows) : due_ladder(session, &rows, now_ms);
+        lane == LANE_FIRST ? due_first(session, &rows, now_ms) : due_ladder(session, &rows, now_ms);
     result = result < 0 ? result : db_next(rows);
     if (result > 0) {
         *ret_due_ms = db_is_null(rows, 0) ? INT64_MAX : db_get_int(rows, 0);

@@ -45,7 +45,8 @@ int job_insert(struct db_session *session, const struct job_row *job, int64_t no
 /* Which jobs a lane of workers takes. */
 enum lane { LANE_FIRST, LANE_LADDER, LANES_ };
 
-/* When the lane's next job is due, ms wall; INT64_MAX: it has none. */
+/* When the lane's next job is due, ms wall; 0: one is that another clock has put off; INT64_MAX: it
+ * has none. */
 int job_next_due(struct db_session *session, enum lane lane, int64_t now_ms, int64_t *ret_due_ms);
 /* Takes the lane's next job. 1 with *ret_job (text from the arena), 0: there is none. */
 int job_claim(struct db_session *session, enum lane lane, struct arena *arena, int64_t lease,
