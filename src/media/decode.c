@@ -477,17 +477,12 @@ int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsig
         return next_block(decoder, ret_planes, ret_frames, failure);
     }
     unsigned frames = 0;
-    while (decoder->frames_out < decoder->cut_to) {
-        int64_t at = decoder->frames_out;
-        int result = next_block(decoder, ret_planes, &frames, failure);
-        if (result <= 0) {
-            return result < 0 ? result : cut_ended(decoder, failure);
-        }
-        *ret_frames = cut_block(decoder, *ret_planes, at, frames);
-        if (*ret_frames > 0) {
-            *ret_planes = decoder->cut_planes;
-            return 1;
-        }
+    int64_t at = decoder->frames_out;
+    int result = at < decoder->cut_to ? next_block(decoder, ret_planes, &frames, failure) : 0;
+    if (result <= 0) {
+        return result < 0 ? result : cut_ended(decoder, failure);
     }
-    return cut_ended(decoder, failure);
+    *ret_frames = cut_block(decoder, *ret_planes, at, frames);
+    *ret_planes = decoder->cut_planes;
+    return 1;
 }

@@ -39,7 +39,8 @@ const struct sound *decoder_sound(const struct decoder *decoder);
 struct AVFormatContext *decoder_container(struct decoder *decoder);
 
 /* The next block: channels × frames, planar, valid to the next call. 1: a block, 0: the end, all
- * is well; negative: failed. */
+ * is well; negative: failed. Blocks before a cut have 0 frames, so that its caller can say that it
+ * goes on: skipping hours may take minutes. */
 int decoder_next(struct decoder *decoder, const float *const **ret_planes, unsigned *ret_frames,
                  struct failure *failure);
 /* Gives out only what lies from `from` to `to` (0: the end), in 75ths of a second, as cue sheets

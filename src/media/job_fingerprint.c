@@ -15,7 +15,7 @@ static int decode_beginning(struct job *job, struct decoder *decoder,
     int result = 1;
     while (result > 0 && !fingerprint_is_full(fingerprint)) {
         result = decoder_next(decoder, &planes, &frames, &job->failure);
-        if (result > 0 && fingerprint_write(fingerprint, planes, frames) != 0) {
+        if (result > 0 && frames > 0 && fingerprint_write(fingerprint, planes, frames) != 0) {
             return failure_no_memory(&job->failure);
         }
         int told = job_tell_progress(job, decoder_progress(decoder));

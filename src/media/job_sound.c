@@ -173,10 +173,10 @@ static int pass_blocks(struct pass *pass, struct decoder *decoder, struct analys
     unsigned frames;
     int result;
     while ((result = decoder_next(decoder, &planes, &frames, &pass->job->failure)) > 0) {
-        if (analysis != NULL) {
+        if (analysis != NULL && frames > 0) {
             analysis_write(analysis, planes, frames);
         }
-        result = ladder_write(ladder, planes, frames, &pass->problem);
+        result = frames > 0 ? ladder_write(ladder, planes, frames, &pass->problem) : 0;
         if (result != 0) {
             return encoding_failed(pass, result);
         }

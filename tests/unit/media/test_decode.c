@@ -295,6 +295,33 @@ static void test_cuts_touch(void **state)
     }
 }
 
+/* Each step of skipping what lies before a cut is told, none is longer than a block. */
+static void test_skipping_is_told(void **state)
+{
+    static const char *const names[] = {"a.flac", "cbr.mp3", "v.ogg", "192k.wav"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int64_t bytes;
+        int fd CLEANUP_CLOSE = support_open(names[i], &bytes);
+        const float *const *planes;
+        unsigned frames = 0, skipped = 0;
+        int former = 0, result = 1;
+        struct failure failure = {0};
+        struct decoder *decoder = NULL;
+        assert_int_equal(decoder_open(fd, bytes, &failure, &decoder), 0);
+        decoder_cut(decoder, 9 * 75, 0);
+        while ((result = decoder_next(decoder, &planes, &frames, &failure)) > 0 && frames == 0) {
+            assert_in_range(decoder_progress(decoder), former, former + 200);
+            former = decoder_progress(decoder);
+            skipped++;
+        }
+        assert_int_equal(result, 1);
+        assert_in_range(skipped, 20, 20000);
+        assert_in_range(former, 500, 1000);
+        decoder_free(decoder);
+    }
+}
+
 static void test_a_cut_behind_the_end(void **state)
 {
     int64_t bytes;
@@ -306,7 +333,11 @@ static void test_a_cut_behind_the_end(void **state)
     (void)state;
     assert_int_equal(decoder_open(fd, bytes, &failure, &decoder), 0);
     decoder_cut(decoder, 75 * 60, 0);
-    assert_true(decoder_next(decoder, &planes, &frames, &failure) < 0);
+    int result;
+    while ((result = decoder_next(decoder, &planes, &frames, &failure)) > 0) {
+        assert_int_equal(frames, 0);
+    }
+    assert_true(result < 0);
     assert_string_equal(failure.code, "no-samples");
     decoder_free(decoder);
 }
@@ -349,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_bad_files_say_why),
         cmocka_unit_test(test_odd_files_are_taken),
         cmocka_unit_test(test_cuts_touch),
+        cmocka_unit_test(test_skipping_is_told),
         cmocka_unit_test(test_a_cut_behind_the_end),
         cmocka_unit_test(test_reads_no_further_than_told),
     };
