@@ -13,6 +13,7 @@
  *   not-image · too-many-pixels     of covers
  *   too-large · unreadable          of tags, when a folder is imported
  *   out-of-limits  memory or CPU time ran out (trying again may help)
+ *   disk-full · io  what was made could not be written (trying again may help)
  *   internal      our own fault (trying again may help)
  */
 #pragma once

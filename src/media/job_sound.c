@@ -162,8 +162,9 @@ static int encoding_failed(struct pass *pass, int result)
     if (result == ERR_CANCELLED) {
         return result;
     }
-    return failure_passing(&pass->job->failure, "internal", "Encoding failed: %s",
-                           pass->problem.detail);
+    bool disk = result == ERR_DISK_FULL || result == ERR_IO;
+    return failure_passing(&pass->job->failure, disk ? error_name(result) : "internal",
+                           "Encoding failed: %s", pass->problem.detail);
 }
 
 static int pass_blocks(struct pass *pass, struct decoder *decoder, struct analysis *analysis,

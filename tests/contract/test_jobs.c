@@ -212,6 +212,7 @@ static void test_retries_wait(void **state)
     struct db *db = open_db(*state);
     insert(db, JOB_FIRST, 6, 1);
     struct job_row job = claim(db, LANE_FIRST, 31, 1000);
+    assert_int_equal(job.created_ms, 100);
     assert_int_equal(with(db, RETRY, &job, 1000, 5000), 0);
     assert_int_equal(claim(db, LANE_FIRST, 32, 4999).id, 0);
     assert_int_equal(next_due(db, LANE_FIRST, 1000), 5000);

@@ -16,10 +16,6 @@ struct rendition;
 enum {
     LEASE_MS = 30000,
     RENEW_MS = 10000,
-    TRIES_MAX = 5,        /* of what makes the media process end */
-    TRIES_LIMITS_MAX = 2, /* of what runs past the limits: it would again, at hours of computing */
-    TRIES_OURS_MAX = 20,  /* of what is our own trouble: disk, database */
-    CLAIMS_MAX = 50,      /* workers that died with it */
     POLL_MS_MAX = 30000,
     FIRST_NICENESS = 3, /* who plays goes before what is made, the first rung before the others */
     LADDER_NICENESS = 10,
@@ -60,6 +56,14 @@ void transcode_metrics_end(struct transcode *transcode);
 void transcode_metrics_workers(unsigned count);
 /* A run of a job is over: done, failed, retried, released, cancelled or abandoned. */
 void transcode_metrics_run(enum job_kind kind, const char *how, int64_t took_ms);
+
+/* How long a job that failed waits for its next try, after so many (patience.c); ms. */
+int64_t patience_wait_ms(int64_t tries);
+/* Whether a job that just failed has had its tries. */
+bool patience_is_over(const struct job_row *job, const struct child_failure *failure,
+                      int64_t now_ms);
+/* Whether it takes the whole process with it, each time. */
+bool patience_with_deaths_is_over(const struct job_row *job);
 
 /* The loop of a worker (worker.c); argument: its struct worker. */
 void *worker_run(void *argument);

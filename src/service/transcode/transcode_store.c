@@ -87,7 +87,7 @@ int job_next_due(struct db_session *session, enum lane lane, int64_t now_ms, int
     " claims = claims + 1, step = '', updated_at = $4 WHERE " FREE
 #define CLAIMED                                                                                    \
     " RETURNING id, priority, subject_id, version, bucket, object_key, tries, claims, lease,"      \
-    " trace"
+    " trace, created_at"
 
 static int claim_first(struct db_session *session, struct db_rows **ret_rows, int64_t lease,
                        const char *owner, int64_t now_ms, int64_t until_ms)
@@ -122,6 +122,7 @@ static int read_job(struct db_rows *rows, struct arena *arena, struct job_row *r
         .claims = db_get_int(rows, 7),
         .lease = db_get_int(rows, 8),
         .trace = arena_strdup(arena, db_get_text(rows, 9)),
+        .created_ms = db_get_int(rows, 10),
     };
     if (job.bucket == NULL || job.key == NULL || job.trace == NULL) {
         return ERR_NO_MEMORY;

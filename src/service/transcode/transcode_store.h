@@ -37,6 +37,7 @@ struct job_row {
     int64_t tries;            /* that failed */
     int64_t claims;
     int64_t lease;
+    int64_t created_ms; /* only read */
 };
 
 /* There is one already: 0, nothing changes. */

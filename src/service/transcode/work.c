@@ -19,7 +19,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,8 +28,6 @@ enum {
     WALL_MS_MAX = 6 * 3600 * 1000,
     CPU_SOUND_S_MAX = 2 * 3600,
     CPU_COVER_S_MAX = 60,
-    BACKOFF_MS = 1000,
-    BACKOFF_MS_MAX = 300000,
 };
 
 static const struct step *const steps_of[] = {
@@ -157,7 +154,7 @@ static int run_step(struct work *work, const struct step *step)
 static int run_steps(struct work *work)
 {
     int result = 0;
-    if (work->job.claims > CLAIMS_MAX) { /* it takes the whole process with it, each time */
+    if (patience_with_deaths_is_over(&work->job)) {
         return work_fail(work, true, "internal", "The file could not be processed.");
     }
     for (const struct step *step = steps_of[work->job.kind]; result == 0 && step->name != NULL;
@@ -173,18 +170,6 @@ static int run_steps(struct work *work)
 
 /* --- how it ends --- */
 
-/* 1 s, 4 s, 16 s … with a quarter of jitter, so that what failed together does not come back
- * together. */
-static int64_t backoff_ms(int64_t tries)
-{
-    int64_t wait_ms = BACKOFF_MS;
-    for (int64_t i = 0; i < tries && wait_ms < BACKOFF_MS_MAX; i++) {
-        wait_ms *= 4;
-    }
-    wait_ms = wait_ms < BACKOFF_MS_MAX ? wait_ms : BACKOFF_MS_MAX;
-    return wait_ms + randombytes_uniform((uint32_t)(wait_ms / 4) + 1);
-}
-
 static int write_failed(struct db_session *session, struct work *work)
 {
     int result = announce_failed(session, work);
@@ -197,7 +182,7 @@ static int write_retry(struct db_session *session, struct work *work)
 {
     int64_t now_ms = clock_wall_ms();
     return job_retry(session, &work->job, work->failure.code, work->failure.reason, now_ms,
-                     now_ms + backoff_ms(work->job.tries));
+                     now_ms + patience_wait_ms(work->job.tries));
 }
 
 static int write_release(struct db_session *session, void *argument)
@@ -218,15 +203,6 @@ static void take_trouble(struct work *work, int result)
     }
 }
 
-/* A file's fault ends soon; a full disk or a database away shall not fail a night's uploads. */
-static int64_t tries_max(const struct child_failure *failure)
-{
-    return failure->final                                ? 1
-           : strcmp(failure->code, "out-of-limits") == 0 ? TRIES_LIMITS_MAX
-           : strcmp(failure->code, "crashed") == 0       ? TRIES_MAX
-                                                         : TRIES_OURS_MAX;
-}
-
 static const char *settle(struct work *work, int result)
 {
     if (result == 0) {
@@ -238,7 +214,7 @@ static const char *settle(struct work *work, int result)
         return stopping ? "released" : "cancelled";
     }
     take_trouble(work, result);
-    bool last = work->job.tries + 1 >= tries_max(&work->failure);
+    bool last = patience_is_over(&work->job, &work->failure, clock_wall_ms());
     result = work_write(work, last ? write_failed : write_retry);
     return result != 0 ? "abandoned" : last ? "failed" : "retried";
 }
