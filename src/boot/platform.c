@@ -273,6 +273,7 @@ static int open_delivery(struct platform *platform, struct problem *problem)
         .blobs = platform->engines.blobs,
         .keys_path = config_text(config, CONFIG_KEYS_STORE),
         .public_url = blob_is_remote(platform->engines.blobs) ? built_in : store_url,
+        .upload_bytes_max = config_number(config, CONFIG_INGEST_UPLOAD_BYTES),
     };
     struct gateway_config gateway = {
         .base_path = config_text(config, CONFIG_SERVER_BASE_PATH),

@@ -66,8 +66,9 @@ int upload_find_url(struct db_session *session, struct arena *arena, const char 
                     int64_t user_id, struct upload_row *ret_row);
 /* From one of the living states to another; ERR_CONFLICT where it is in none any more. */
 int upload_set_state(struct db_session *session, int64_t id, const char *state, int64_t track_id);
-int upload_open_sums(struct db_session *session, int64_t user_id, int64_t *ret_count,
-                     int64_t *ret_bytes);
+/* Of uploads under way; unsaid_bytes: of one whose size was not said. */
+int upload_open_sums(struct db_session *session, int64_t user_id, int64_t unsaid_bytes,
+                     int64_t *ret_count, int64_t *ret_bytes);
 int upload_expired(struct db_session *session, struct arena *arena, int64_t now_ms, unsigned limit,
                    struct upload_row **ret_rows, unsigned *ret_count);
 /* Used and given-up ones that ran out before before_ms; their trackUrl is then one that never was.
@@ -90,6 +91,9 @@ struct upload_wish {
 int upload_begin(struct ingest *ingest, struct call *call, const struct upload_wish *wish,
                  struct upload_row *ret_row);
 int upload_size_check(struct ingest *ingest, struct call *call, int64_t bytes);
+/* What an upload counts for until its file is there: its size, or the most that it may be where
+ * that was not said (0). */
+int64_t upload_counted(const struct ingest *ingest, int64_t bytes);
 int upload_quota_check(struct ingest *ingest, struct db_session *session, struct call *call,
                        int64_t more_bytes);
 int64_t upload_part_bytes(int64_t bytes);

@@ -77,14 +77,15 @@ int upload_set_state(struct db_session *session, int64_t id, const char *state, 
     return changed < 0 ? changed : changed == 0 ? ERR_CONFLICT : 0;
 }
 
-int upload_open_sums(struct db_session *session, int64_t user_id, int64_t *ret_count,
-                     int64_t *ret_bytes)
+int upload_open_sums(struct db_session *session, int64_t user_id, int64_t unsaid_bytes,
+                     int64_t *ret_count, int64_t *ret_bytes)
 {
     DB_ROWS rows = NULL;
     int error = db_query(session, &rows,
-                         "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM upload "
+                         "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN bytes = 0 THEN $2 "
+                         "ELSE bytes END), 0) AS BIGINT) FROM upload "
                          "WHERE user_id = $1 AND state IN ('open', 'complete')",
-                         DB_BIND(db_int(user_id)));
+                         DB_BIND(db_int(user_id), db_int(unsaid_bytes)));
     if (error != 0) {
         return error;
     }

@@ -155,7 +155,8 @@ static int write_ends(struct db_session *session, struct track_write *write, int
 /* Inside the transaction: the upload is used from now on, and within the quota. */
 static int use_upload(struct db_session *session, struct track_write *write)
 {
-    int64_t more_bytes = (int64_t)write->object.bytes - write->upload.bytes;
+    int64_t more_bytes =
+        (int64_t)write->object.bytes - upload_counted(write->ingest, write->upload.bytes);
     int error = upload_quota_check(write->ingest, session, write->call, more_bytes);
     if (error == 0) {
         error = upload_set_state(session, write->upload.id, "used", write->track_id);

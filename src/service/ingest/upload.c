@@ -45,13 +45,19 @@ int upload_size_check(struct ingest *ingest, struct call *call, int64_t bytes)
     return 0;
 }
 
+int64_t upload_counted(const struct ingest *ingest, int64_t bytes)
+{
+    return bytes > 0 ? bytes : ingest->config.upload_bytes_max;
+}
+
 int upload_quota_check(struct ingest *ingest, struct db_session *session, struct call *call,
                        int64_t more_bytes)
 {
     int64_t used = 0, open_count = 0, open_bytes = 0;
     int error = catalog_original_bytes(session, call->actor.user_id, &used);
     if (error == 0) {
-        error = upload_open_sums(session, call->actor.user_id, &open_count, &open_bytes);
+        error = upload_open_sums(session, call->actor.user_id, upload_counted(ingest, 0),
+                                 &open_count, &open_bytes);
     }
     if (error != 0) {
         return error;
@@ -59,8 +65,10 @@ int upload_quota_check(struct ingest *ingest, struct db_session *session, struct
     if (used + open_bytes + more_bytes > ingest->config.quota_bytes) {
         return problem_set(&call->problem, ERR_QUOTA,
                            "Your files hold %" PRId64 " bytes and %" PRId64
-                           " more are on their way; %" PRId64 " are allowed",
-                           used, open_bytes + more_bytes, ingest->config.quota_bytes);
+                           " more are on their way; %" PRId64 " are allowed. An upload whose size "
+                           "is not said counts for %" PRId64,
+                           used, open_bytes + more_bytes, ingest->config.quota_bytes,
+                           upload_counted(ingest, 0));
     }
     return 0;
 }
@@ -98,7 +106,7 @@ static int begin_work(struct db_session *session, void *argument)
         }
     }
     int64_t open_count = 0, open_bytes = 0;
-    int error = upload_open_sums(session, begin->call->actor.user_id, &open_count, &open_bytes);
+    int error = upload_open_sums(session, begin->call->actor.user_id, 0, &open_count, &open_bytes);
     if (error == 0 && open_count >= begin->ingest->config.uploads_open_max) {
         error = problem_set(&begin->call->problem, ERR_QUOTA,
                             "%" PRId64 " uploads are open, and no more than %u may be: finish "
@@ -106,7 +114,8 @@ static int begin_work(struct db_session *session, void *argument)
                             open_count, begin->ingest->config.uploads_open_max);
     }
     if (error == 0) {
-        error = upload_quota_check(begin->ingest, session, begin->call, begin->wish->bytes);
+        error = upload_quota_check(begin->ingest, session, begin->call,
+                                   upload_counted(begin->ingest, begin->wish->bytes));
     }
     if (error == 0) {
         error = upload_insert(session, begin->row);

@@ -29,6 +29,7 @@ int objectstore_open(const struct objectstore_config *config, struct objectstore
         return ERR_NO_MEMORY;
     }
     store->blobs = config->blobs;
+    store->upload_bytes_max = (uint64_t)config->upload_bytes_max;
     keep_public_url(store, config->public_url);
     int error = s3_keys_open(config->keys_path, &store->keys, problem);
     if (error != 0) {

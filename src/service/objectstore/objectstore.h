@@ -12,6 +12,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 struct blob_store;
 struct objectstore;
 struct problem;
@@ -36,7 +38,8 @@ int objectstore_key_add(const char *keys_path, const char *name, struct objectst
 struct objectstore_config {
     struct blob_store *blobs;
     const char *keys_path;
-    const char *public_url; /* blob_config.public_url: its host may be the signed one too */
+    const char *public_url;   /* blob_config.public_url: its host may be the signed one too */
+    int64_t upload_bytes_max; /* of an object or part that comes into "uploads"; 0: as elsewhere */
 };
 int objectstore_open(const struct objectstore_config *config, struct objectstore **ret_store,
                      struct problem *problem);

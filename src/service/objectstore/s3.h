@@ -19,6 +19,7 @@ enum { S3_XML_BODY_BYTES_MAX = 4 * 1024 * 1024, S3_ANSWER_BYTES_MAX = 24 * 1024 
 struct objectstore {
     struct blob_store *blobs;
     struct s3_keys *keys;
+    uint64_t upload_bytes_max;               /* 0: S3_OBJECT_BYTES_MAX */
     char public_host[256], public_path[256]; /* of public_url; "" if none */
 };
 

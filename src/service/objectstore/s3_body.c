@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "service/objectstore/checksum.h"
 
+#include <inttypes.h>
 #include <nettle/md5.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -62,8 +63,19 @@ static int take_payload(void *argument, const void *bytes, size_t length)
     return blob_put_write(body->writer, bytes, length);
 }
 
+/* A URL that was signed without a length would else take any. */
+static int check_upload(struct request *request, const char *bucket, uint64_t length)
+{
+    uint64_t most = s3_store(request)->upload_bytes_max;
+    bool fits = most == 0 || length <= most || strcmp(bucket, BLOB_UPLOADS) != 0;
+    const char *words =
+        fits ? ""
+             : arena_printf(request->call.arena, "An upload has at most %" PRIu64 " bytes", most);
+    return fits ? 0 : words != NULL ? s3_fail_with(request, S3_TOO_LARGE, words) : ERR_NO_MEMORY;
+}
+
 /* How many bytes the object will have: Content-Length, or what aws-chunked says it decodes to. */
-static int read_length(struct request *request, struct s3_body *body)
+static int read_length(struct request *request, const char *bucket, struct s3_body *body)
 {
     int64_t length = request_content_length(request);
     if (sigv4_chunks_wanted(body->access.signature.payload) &&
@@ -78,7 +90,7 @@ static int read_length(struct request *request, struct s3_body *body)
         return s3_fail(request, S3_TOO_LARGE);
     }
     body->expected_bytes = (uint64_t)length;
-    return 0;
+    return check_upload(request, bucket, body->expected_bytes);
 }
 
 static int read_payload_form(struct request *request, struct s3_body *body)
@@ -175,9 +187,9 @@ static int open_writer(struct request *request, const char *bucket, const char *
     return error != 0 ? s3_fail_object(request, bucket, error) : 0;
 }
 
-static int read_header(struct request *request, struct s3_body *body)
+static int read_header(struct request *request, const char *bucket, struct s3_body *body)
 {
-    int error = read_length(request, body);
+    int error = read_length(request, bucket, body);
     error = error != 0 ? error : read_md5(request, body);
     error = error != 0 ? error : read_checksum(request, body);
     return error != 0 ? error : read_payload_form(request, body);
@@ -196,7 +208,7 @@ static int body_open(struct request *request, void **ret_state)
         return error;
     }
     if (request_header(request, "x-amz-copy-source") == NULL) {
-        error = read_header(request, body);
+        error = read_header(request, bucket, body);
         error = error != 0 ? error : open_writer(request, bucket, key, body);
     }
     if (error == 0) {
