@@ -18,6 +18,19 @@ def play(library, track):
     return library.admin.get(f"/api/v1/tracks/{track['id']}/stream", params={"maxBitrate": "160"})
 
 
+def is_told_as_failed(library, track):
+    """Whoever plays it is told so, and not to ask again; its original plays all the same."""
+    answer = play(library, track)
+    assert (answer.status_code, answer.json()["trackStatus"]) == (409, "failed") and "Retry-After" not in answer.headers
+    assert library.admin.get(f"/api/v1/tracks/{track['id']}/stream").json()["hls"] is None
+    return True
+
+
+def is_told_as_under_way(library, track):
+    answer = play(library, track)
+    return (answer.status_code, answer.json()["trackStatus"]) == (409, "processing") and int(answer.headers["Retry-After"]) > 0
+
+
 def failure(library, track):
     return get(library, track).get("failure", {}).get("code")
 
@@ -30,8 +43,9 @@ def test_a_file_that_was_away_for_a_moment(library):
     away = library.folder.parent / "x"
     (library.folder / "x").rename(away)
     for track in tracks.values():
-        assert play(library, track).status_code == 409
+        assert is_told_as_under_way(library, track)
         until(lambda track=track: failure(library, track) == "missing")
+        assert is_told_as_failed(library, track)
     assert counted(library.scan()[0], missing=2, unchanged=1)
     assert all((failure(library, track), get(library, track)["version"]) == ("missing", 1) for track in tracks.values())
     # Back, and seen: the next who plays it has it made, as another version of the same file.
@@ -40,7 +54,7 @@ def test_a_file_that_was_away_for_a_moment(library):
     for title, track in tracks.items():
         now = get(library, track)
         assert ("failure" in now, now["missing"], now["version"], now["source"]) == (False, False, 2, track["source"]), title
-        assert play(library, track).status_code == 409
+        assert is_told_as_under_way(library, track)
         assert wait_for_renditions(library.admin, track["id"]) >= {"aac", "flac", "original"}
         assert play(library, track).json()["hls"]
     assert counted(library.scan()[0], unchanged=3)
@@ -87,6 +101,7 @@ def test_a_damaged_file_waits_for_another(library):
     assert code in ("damaged", "truncated", "not-audio")
     assert counted(library.scan()[0], unchanged=1)
     assert (failure(library, track), get(library, track)["version"]) == (code, 1)
+    assert is_told_as_failed(library, track)
     path.write_bytes(good)  # the same sound to the eye of an import, which looks at its ends
     assert counted(library.scan()[0], changed=1)
     assert failure(library, track) is None

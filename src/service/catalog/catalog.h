@@ -107,6 +107,8 @@ struct playable {
     const char *title, *album_title, *artist_name;
     int64_t duration_ms;
     bool complete; /* the ladder is whole */
+    bool working;  /* renditions are under way */
+    bool failed;   /* none are, since some could not be made */
     struct rendition *renditions;
     unsigned rendition_count;
 };

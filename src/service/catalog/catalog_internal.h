@@ -71,3 +71,7 @@ bool catalog_sees_drafts(const struct actor *actor, const struct sight *sight);
 /* Whether the caller sees the drafts of an artist it may see. */
 int catalog_permit_drafts(struct db_session *session, struct call *call, int64_t artist_id,
                           bool *ret_drafts);
+
+/* Of a playable track in the cache (playable.c), by its id; with the number of its form, since
+ * processes of two versions may share a cache. */
+#define PLAYABLE_KEY "play3:%" PRId64

@@ -516,6 +516,7 @@ int catalog_track_missing(struct db_session *session, int64_t id, bool missing)
 struct want {
     struct arena *arena;
     int64_t track_id;
+    bool told;
 };
 
 static int want_work(struct db_session *session, void *argument)
@@ -523,6 +524,7 @@ static int want_work(struct db_session *session, void *argument)
     struct want *want = argument;
     struct track_row row;
     struct version_row file;
+    want->told = false;
     int error = track_get(session, want->arena, want->track_id, &row);
     bool wanted = error == 0 && !row.working && row.failure_code[0] == '\0' &&
                   strcmp(row.status, track_status_name(TRACK_READY)) == 0;
@@ -533,6 +535,7 @@ static int want_work(struct db_session *session, void *argument)
     if (error != 0 || file.playable || file.complete) {
         return error;
     }
+    want->told = true;
     error = import_working_set(session, row.id);
     error = error != 0 ? error : change_emit_uploaded(session, &file);
     error = error != 0 ? error : album_stale(session, row.album_id);
@@ -545,7 +548,7 @@ int catalog_track_want(struct catalog *catalog, int64_t track_id)
     struct want want = {.arena = arena_new(0), .track_id = track_id};
     int error = want.arena != NULL ? db_write(catalog->db, want_work, &want) : ERR_NO_MEMORY;
     arena_free(want.arena);
-    if (error == 0) {
+    if (error == 0 && want.told) {
         resource_forget(catalog, CATALOG_TRACK, track_id);
     }
     return error;

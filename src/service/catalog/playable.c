@@ -55,6 +55,8 @@ static int load_version(struct db_session *session, struct arena *arena,
         .artist_name = row->artist_name,
         .duration_ms = file.duration_ms,
         .complete = file.complete,
+        .working = row->working,
+        .failed = !row->working && row->failure_code[0] != '\0',
     };
     return rendition_list(session, arena, row->id, row->version, &playable->renditions,
                           &playable->rendition_count);
@@ -190,7 +192,7 @@ int catalog_playable(struct catalog *catalog, struct call *call, int64_t track_i
         return try ? ERR_BUSY : uncached(catalog, call, track_id, ret_playable);
     }
     char key[40];
-    (void)snprintf(key, sizeof key, "play2:%" PRId64, track_id);
+    (void)snprintf(key, sizeof key, PLAYABLE_KEY, track_id);
     struct cache_entry *entry = cache_get(catalog->cache, key);
     if (entry == NULL && try) {
         return ERR_BUSY;

@@ -235,7 +235,7 @@ static unsigned forget_keys(const struct resource_name *name, char keys[2][KEY_M
     if (name->kind != CATALOG_TRACK) {
         return 1;
     }
-    (void)snprintf(keys[1], KEY_MAX, "play2:%" PRId64, name->id);
+    (void)snprintf(keys[1], KEY_MAX, PLAYABLE_KEY, name->id);
     return 2;
 }
 

@@ -162,7 +162,8 @@ const struct rendition *streaming_original(const struct playable *playable,
 
 bool streaming_is_unmade(const struct playable *playable)
 {
-    return playable->status == TRACK_READY && best_aac(playable, MANIFEST_CEILING_LOSSLESS) == NULL;
+    return playable->status == TRACK_READY && !playable->working && !playable->failed &&
+           best_aac(playable, MANIFEST_CEILING_LOSSLESS) == NULL;
 }
 
 bool streaming_is_ready(const struct playable *playable, enum manifest_ceiling ceiling)

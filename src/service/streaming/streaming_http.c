@@ -15,20 +15,31 @@
 
 enum { RETRY_AFTER_S = 2 };
 
+/* An imported track plays by its original alone, while what this ceiling allows is under way, or
+ * could not be made. */
+static enum track_status status_under_ceiling(const struct playable *playable)
+{
+    return playable->status != TRACK_READY ? playable->status
+           : playable->failed              ? TRACK_FAILED
+                                           : TRACK_PROCESSING;
+}
+
 /* Not ready: a problem document that also says where the track's file is on its way. */
 static int reply_not_ready(struct request *request, const struct playable *playable,
                            enum manifest_ceiling ceiling)
 {
-    bool failed = playable->status == TRACK_FAILED;
-    enum track_status status =
-        playable->status == TRACK_READY ? TRACK_PROCESSING : playable->status;
+    enum track_status status = status_under_ceiling(playable);
+    bool failed = status == TRACK_FAILED;
     char instance[64];
     char detail[160];
     (void)snprintf(instance, sizeof instance, "urn:tutti:request:%s", request->call.request_id);
-    (void)snprintf(detail, sizeof detail,
-                   failed ? "The track's file can't be played; it must be replaced"
-                          : "The track can't be played under the ceiling \"%s\" yet; it is %s",
-                   manifest_ceiling_name(ceiling), track_status_name(status));
+    (void)snprintf(
+        detail, sizeof detail,
+        playable->status == TRACK_FAILED ? "The track's file can't be played; it must be replaced"
+        : failed ? "The track can't be played under the ceiling \"%s\": nothing could be "
+                   "made of its file"
+                 : "The track can't be played under the ceiling \"%s\" yet; it is %s",
+        manifest_ceiling_name(ceiling), track_status_name(status));
     json_t *object = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "urn:tutti:error:conflict",
                                "title", error_title(ERR_CONFLICT), "status", 409, "detail", detail,
                                "instance", instance, "trackStatus", track_status_name(status));

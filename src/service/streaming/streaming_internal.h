@@ -48,7 +48,7 @@ bool streaming_is_ready(const struct playable *playable, enum manifest_ceiling c
  * NULL: there is more, or less. */
 const struct rendition *streaming_original(const struct playable *playable,
                                            enum manifest_ceiling ceiling);
-/* Whether it plays, but nothing was made of it yet. */
+/* Whether it plays, but nobody has tried to make anything of it yet. */
 bool streaming_is_unmade(const struct playable *playable);
 /* The answer of GET /tracks/{id}/stream. NULL: out of memory. */
 json_t *streaming_answer(struct streaming *streaming, const struct playable *playable,

@@ -4,6 +4,7 @@
 #include "backend/cache/cache.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "service/catalog/catalog_internal.h"
 #include "service/catalog/loudness.h"
 
 #include <setjmp.h>
@@ -215,6 +216,50 @@ static void no_number_is_below_nought(void **state)
     }
 }
 
+static int add_imported(struct db_session *session, void *argument)
+{
+    struct world *world = argument;
+    const struct catalog_track_facts facts = {
+        .album_id = world->album_id, .artist_id = world->artist_id, .title = "Found"};
+    const struct catalog_sound sound = {.key = "m/77/1/original.flac",
+                                        .filename = "x.flac",
+                                        .codec = "flac",
+                                        .mime = "audio/flac",
+                                        .bytes = 1000,
+                                        .rate = 44100,
+                                        .channels = 2,
+                                        .duration_ms = 5000,
+                                        .outside = true};
+    return catalog_track_add(session, &world->call, 77, &facts, &sound);
+}
+
+static struct playable *play(struct world *world, int64_t id)
+{
+    struct playable *playable = NULL;
+    assert_int_equal(catalog_playable(world->catalog, &world->call, id, false, &playable), 0);
+    return playable;
+}
+
+/* Asking for renditions changes something once; after that no list has to be made anew. */
+static void wanting_changes_something_once(void **state)
+{
+    struct world *world = *state;
+    uint64_t generation = atomic_load(&world->catalog->generation);
+    world_write(world, add_imported, world);
+    assert_false(play(world, 77)->working || play(world, 77)->failed);
+    assert_int_equal(catalog_track_want(world->catalog, 77), 0);
+    assert_true(play(world, 77)->working);
+    assert_int_equal(atomic_load(&world->catalog->generation), ++generation);
+    assert_int_equal(catalog_track_want(world->catalog, 77), 0);
+    assert_int_equal(atomic_load(&world->catalog->generation), generation);
+    world_emit(world, "media.failed", 77,
+               json_pack("{s:i, s:s, s:s}", "version", 1, "code", "damaged", "reason", "Half."));
+    assert_true(play(world, 77)->failed && !play(world, 77)->working);
+    generation = atomic_load(&world->catalog->generation);
+    assert_int_equal(catalog_track_want(world->catalog, 77), 0);
+    assert_int_equal(atomic_load(&world->catalog->generation), generation);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
@@ -226,6 +271,7 @@ int main(void)
         TEST(album_loudness_is_of_all_tracks),
         TEST(playable_has_its_renditions),
         TEST(no_number_is_below_nought),
+        TEST(wanting_changes_something_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,21 @@ static void the_answer_names_nothing_above_the_ceiling(void **state)
     edge_keys_close(streaming.keys);
 }
 
+/* It is asked for once: not while it is under way, nor when it could not be made. */
+static void what_is_unmade_is_asked_for_once(void **state)
+{
+    struct playable playable = playable_of(5);
+    (void)state;
+    assert_false(streaming_is_unmade(&playable));
+    playable.rendition_count = 0;
+    assert_true(streaming_is_unmade(&playable));
+    playable.working = true;
+    assert_false(streaming_is_unmade(&playable));
+    playable.working = false;
+    playable.failed = true;
+    assert_false(streaming_is_unmade(&playable));
+}
+
 static void an_original_is_never_a_page(void **state)
 {
     (void)state;
@@ -158,6 +173,7 @@ int main(void)
         cmocka_unit_test(plans_have_ceilings),
         cmocka_unit_test(ready_means_something_to_hear),
         cmocka_unit_test(the_answer_names_nothing_above_the_ceiling),
+        cmocka_unit_test(what_is_unmade_is_asked_for_once),
         cmocka_unit_test(an_original_is_never_a_page),
         cmocka_unit_test(a_grant_is_for_one_track_and_version),
     };
