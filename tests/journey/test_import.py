@@ -308,6 +308,27 @@ def test_ids_are_kept_from_one_imported_folder_to_another(library):
     assert len(library.items("/api/v1/tracks")) == 2
 
 
+@pytest.mark.skipif(OBJECTS != "file", reason="files are copied into the store")
+def test_tags_that_make_a_file_longer(library):
+    tags = {"TITLE": "One", "ARTIST": "A", "ALBUM": "X"}
+    path = library.sound("x/one.flac", tags, seconds=3)
+    library.scan()
+    track = f"/api/v1/tracks/{library.tracks()['One']['id']}"
+    for made, comment in ((False, "long " * 5000), (True, "short")):
+        if made:
+            assert library.admin.get(f"{track}/stream").ok
+            wait_for_renditions(library.admin, track.rsplit("/", 1)[1])
+        before = library.admin.get(track).json()
+        library.tag(path, {**tags, "COMMENT": comment})
+        bytes_ = path.stat().st_size
+        assert bytes_ != before["source"]["bytes"] and counted(library.scan()[0], changed=1)
+        now = library.admin.get(track).json()
+        sizes = {(file["format"], file["bitrate"]): file["bytes"] for file in now["renditions"]}
+        assert (now["source"]["bytes"], sizes.pop(("original", 0)), len(sizes) > 8) == (bytes_, bytes_, made)
+        assert now["progress"] == before["progress"]
+        assert {name: file["bytes"] for file in before["renditions"] if (name := (file["format"], file["bitrate"])) in sizes} == sizes
+
+
 CUE = """REM DATE 1999
 PERFORMER "Ana"
 TITLE "Nächte"
