@@ -274,7 +274,7 @@ int catalog_failed_list(struct db_session *session, struct arena *arena, int64_t
                         unsigned limit, struct catalog_failed **ret_list, unsigned *ret_count);
 /* Gives a failed track another try, whatever it failed of: it goes on as another version of the
  * same file, as by catalog_rungs_remove. at_once: as catalog_sound's. ERR_CONFLICT: it has another
- * version by now, is at work, or did not fail; nothing was done. */
+ * version by now, is at work, did not fail, or its file is in the store; nothing was done. */
 int catalog_track_again(struct db_session *session, struct call *call,
                         const struct catalog_failed *failed, bool at_once, int64_t *ret_version);
 /* Somebody would play renditions that nobody has made: transcode is told, unless it is at it or

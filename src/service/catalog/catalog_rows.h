@@ -228,6 +228,7 @@ struct version_row {
     const char *source_key, *filename, *codec;
     int64_t source_bytes, rate, channels, samples, duration_ms;
     bool lossless, has_track_lufs, has_true_peak, playable, complete;
+    bool outside; /* only read */
     double track_lufs, true_peak_db;
     const void *histogram;
     size_t histogram_bytes;

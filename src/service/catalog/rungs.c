@@ -158,7 +158,7 @@ int catalog_track_again(struct db_session *session, struct call *call,
         return error;
     }
     bool may = row.failure_code[0] != '\0' && row.version == failed->version && !row.working &&
-               row.pending_version == 0 && !file.complete;
+               row.pending_version == 0 && !file.complete && file.outside;
     error = may ? go_on(session, call, &row, at_once) : ERR_CONFLICT;
     *ret_version = row.version_last;
     return error;

@@ -45,6 +45,7 @@ static int version_read(struct db_rows *rows, struct arena *arena, struct versio
         .playable = db_get_int(rows, 17) != 0,
         .complete = db_get_int(rows, 18) != 0,
         .created_at = db_get_int(rows, 19),
+        .outside = db_get_int(rows, 20) != 0,
     };
     bool whole = row->source_key != NULL && row->filename != NULL && row->codec != NULL &&
                  row->summary != NULL;
@@ -59,7 +60,7 @@ int version_get(struct db_session *session, struct arena *arena, int64_t track_i
         db_query(session, &rows,
                  "SELECT track_id, version, owner_user_id, source_key, source_bytes, filename, "
                  "codec, rate, channels, lossless, samples, duration_ms, track_lufs, "
-                 "true_peak_db, expected, done, summary, playable, complete, created_at "
+                 "true_peak_db, expected, done, summary, playable, complete, created_at, outside "
                  "FROM track_version WHERE track_id = $1 AND version = $2 AND removed_at IS NULL",
                  DB_BIND(db_int(track_id), db_int(version)));
     if (error != 0) {

@@ -260,6 +260,62 @@ static void wanting_changes_something_once(void **state)
     assert_int_equal(atomic_load(&world->catalog->generation), generation);
 }
 
+struct again {
+    struct world *world;
+    int64_t version;
+    int result;
+};
+
+static int try_again(struct db_session *session, void *argument)
+{
+    struct again *again = argument;
+    const struct catalog_failed failed = {.track_id = 77, .version = again->version};
+    again->result =
+        catalog_track_again(session, &again->world->call, &failed, false, &again->version);
+    return 0;
+}
+
+static int forget_outside(struct db_session *session, void *argument)
+{
+    (void)argument;
+    return db_exec(session, "UPDATE track_version SET outside = 0", DB_NO_BIND) > 0 ? 0 : -1;
+}
+
+static void fail_track(struct world *world, int version)
+{
+    world_emit(world, "media.failed", 77,
+               json_pack("{s:i, s:s, s:s}", "version", version, "code", "io", "reason", "Away."));
+}
+
+/* Only what failed, is of that version, and stays outside. */
+static void a_failed_track_gets_another_try(void **state)
+{
+    struct world *world = *state;
+    struct again again = {.world = world, .version = 1};
+    world_write(world, add_imported, world);
+    world_write(world, try_again, &again);
+    assert_int_equal(again.result, ERR_CONFLICT);
+    fail_track(world, 1);
+    again.version = 2;
+    world_write(world, try_again, &again);
+    assert_int_equal(again.result, ERR_CONFLICT);
+    again.version = 1;
+    world_write(world, try_again, &again);
+    assert_int_equal(again.result, 0);
+    struct track_row row = world_track(world, 77);
+    assert_int_equal(row.version, 2);
+    assert_int_equal(again.version, 2);
+    assert_string_equal(row.status, "ready");
+    assert_string_equal(row.failure_code, "");
+    assert_non_null(strstr(row.summary, "original"));
+    fail_track(world, 1); /* late: it is the former version's */
+    assert_string_equal(world_track(world, 77).failure_code, "");
+    fail_track(world, 2);
+    world_write(world, forget_outside, NULL);
+    world_write(world, try_again, &again);
+    assert_int_equal(again.result, ERR_CONFLICT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
@@ -272,6 +328,7 @@ int main(void)
         TEST(playable_has_its_renditions),
         TEST(no_number_is_below_nought),
         TEST(wanting_changes_something_once),
+        TEST(a_failed_track_gets_another_try),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
