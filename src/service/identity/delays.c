@@ -68,7 +68,8 @@ void delays_free(struct delays *delays)
 static uint64_t key_of(const struct delays *delays, enum delay_kind kind, const char *account,
                        const char *address)
 {
-    unsigned char bytes[1 + sizeof(struct address) + 256];
+    enum { ACCOUNT_BYTES = 256 };
+    unsigned char bytes[1 + sizeof(struct address) + ACCOUNT_BYTES];
     size_t length = 0;
     bytes[length++] = (unsigned char)kind;
     if (kind != DELAY_ACCOUNT) {
@@ -77,7 +78,8 @@ static uint64_t key_of(const struct delays *delays, enum delay_kind kind, const 
         length += sizeof owner.bytes;
     }
     if (kind != DELAY_ADDRESS) {
-        size_t account_length = strnlen(account, 256);
+        size_t account_length = strlen(account);
+        account_length = account_length < ACCOUNT_BYTES ? account_length : ACCOUNT_BYTES;
         memcpy(bytes + length, account, account_length);
         length += account_length;
     }
