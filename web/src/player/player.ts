@@ -1,13 +1,14 @@
 // The player: what plays, and every command a person can give it. Views, keys and the system's media
 // controls all call these functions; the two decks do the work.
 import { api } from '../api';
+import { words } from '../problem';
 import { createStore } from '../store';
 import { tell, tellError } from '../toasts';
-import type { Track } from '../types';
+import type { Id, Track } from '../types';
 import type { Deck } from './deck';
 import { at, continued, currentOf, emptyQueue, grown, moved, nextIndex, previousIndex, queueFrom, without, type Queue } from './queue';
 import type { Choice } from './quality';
-import { prefetch } from './sources';
+import { isGone, prefetch } from './sources';
 
 export interface PlayerState {
   queue: Queue;
@@ -30,6 +31,8 @@ const QUALITY = 'tutti.quality';
 const READY_AHEAD_S = 20;
 /** "Previous" goes back to the beginning after this. */
 const RESTART_S = 3;
+/** So many in a row that can't be played are passed over. */
+const PASSED_MAX = 20;
 
 function rememberedVolume(): number {
   const kept = Number(localStorage.getItem(VOLUME) ?? 0.8);
@@ -55,22 +58,31 @@ export const player = createStore<PlayerState>({
 
 let active: Deck | null = null;
 let spare: Deck | null = null;
+/** Raised whenever something else is to play: who waited has no say any more, also where it was for the same track. */
+let turn = 0;
+/** What could not be made ready; it is asked for again when its turn comes. */
+let unready: Id | null = null;
+/** Since there was sound: tracks passed over, and whether it was said that the server is away. */
+let passed = 0;
+let isLossTold = false;
 
 const set = (fields: Partial<PlayerState>) => player.update((state) => ({ ...state, ...fields }));
 export const currentTrack = (): Track | null => currentOf(player.get().queue);
 /** Not so of a queue that was begun elsewhere, until it is played here. */
 const isLoaded = (): boolean => active !== null && active.trackId !== null && active.trackId === currentTrack()?.id;
 /** For the seek bar, which moves more often than the store does. */
-export const positionNow = (): number => (isLoaded() ? active!.audio.currentTime : player.get().position);
+export const positionNow = (): number => (isLoaded() ? active!.position : player.get().position);
 
 function newDeck(make: typeof Deck): Deck {
   const mine = (run: () => void) => () => deck === active && run();
   const deck: Deck = new make({
     time: mine(onTime),
-    state: mine(onState),
+    state: mine(() => set({ waiting: player.get().playing && deck.isSilent })),
+    paused: mine(() => set({ playing: false, waiting: false })),
     ended: mine(() => void skip(1)),
     rung: mine(() => set({ rung: deck.rung })),
-    failed: (error) => (deck === active ? onFailure(error) : deck.unload()),
+    lost: mine(onLoss),
+    failed: (error) => (deck === active ? onFailure(error) : leaveUnready(deck)),
   });
   deck.setChoice(player.get().choice);
   return deck;
@@ -91,33 +103,58 @@ function onTime(): void {
   if (!isLoaded()) {
     return;
   }
-  const { audio } = active!;
+  const { audio, position, isSilent } = active!;
   const known = (currentTrack()?.durationMs ?? 0) / 1000;
   const duration = Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : known;
-  set({ position: audio.currentTime, duration });
-  if (duration > 0 && duration - audio.currentTime < READY_AHEAD_S) {
+  set({ position, duration });
+  if (!isSilent) {
+    passed = 0;
+    isLossTold = false;
+  }
+  if (duration > 0 && duration - position < READY_AHEAD_S) {
     readyNext();
   }
 }
 
-function onState(): void {
-  const { audio } = active!;
-  const { playing } = player.get();
-  set({ waiting: playing && (audio.readyState < 3 || audio.paused) });
-  if (audio.paused && playing && audio.readyState >= 3 && !audio.ended) {
-    set({ playing: false, waiting: false }); // the system paused it: headphones pulled, a call
+function onLoss(): void {
+  if (player.get().playing && !isLossTold) {
+    isLossTold = true;
+    tell('The server doesn’t answer. The sound goes on when it does.', 'error');
   }
 }
 
+/** The place is kept for whoever tries again. What is gone for good is passed over. */
 function onFailure(error: unknown): void {
-  set({ playing: false, waiting: false });
-  tellError(error);
+  const { queue, playing } = player.get();
+  const next = nextIndex(queue);
+  const position = positionNow();
+  active?.unload();
+  if (playing && isGone(error) && next !== null && passed < PASSED_MAX) {
+    passed += 1;
+    tell(`${currentTrack()!.title}: ${words(error)}`, 'error');
+    void playAt(next);
+  } else {
+    set({ playing: false, waiting: false, position });
+    tellError(error);
+  }
+}
+
+function leaveUnready(deck: Deck): void {
+  unready = deck.trackId;
+  deck.unload();
 }
 
 /** Loads a track into the spare deck: it may be wanted next. */
-function poise(trackId: string): void {
+function poise(trackId: Id): void {
+  if (trackId === spare?.trackId || trackId === unready) {
+    return;
+  }
   prefetch(trackId).catch(() => {});
-  openDecks().then(() => spare!.load(trackId)).catch(() => {});
+  openDecks()
+    .then(() => spare!.load(trackId))
+    .catch(() => {
+      unready = trackId;
+    });
 }
 
 const isEnding = () => player.get().playing && player.get().duration - positionNow() < READY_AHEAD_S;
@@ -144,29 +181,37 @@ async function play(queue: Queue, startAt = 0): Promise<void> {
   if (!track) {
     return;
   }
+  turn += 1;
+  const mine = turn;
+  unready = null;
   active?.pause();
   const duration = track.durationMs / 1000;
   set({ queue, playing: true, waiting: true, position: startAt, duration, rung: 0 });
+  await begin(track.id, startAt, mine).catch((error) => mine === turn && onFailure(error));
+  if (queue.growing) {
+    api.albumTracks(track.albumId).then((page) => growQueue(page.items), () => {});
+  }
+}
+
+async function begin(trackId: Id, startAt: number, mine: number): Promise<void> {
   await openDecks();
-  if (currentTrack()?.id !== track.id) {
+  if (mine !== turn) {
     return;
   }
   const left = active!.trackId;
-  if (spare!.trackId === track.id) {
+  if (spare!.trackId === trackId) {
     [active, spare] = [spare!, active!];
   }
   const deck = active!;
-  await deck.load(track.id, startAt);
-  if (currentTrack()?.id === track.id && deck === active) {
+  const loading = deck.load(trackId, startAt);
+  deck.seek(startAt); // it may have been ready at its beginning
+  await loading;
+  if (mine === turn) {
     set({ rung: deck.rung });
-    deck.standAt(startAt);
-    await deck.play();
+    await (player.get().playing ? deck.play() : undefined);
   }
   if (spare!.trackId === left) {
     spare!.unload();
-  }
-  if (queue.growing) {
-    api.albumTracks(track.albumId).then((page) => growQueue(page.items), () => {});
   }
 }
 
@@ -182,16 +227,17 @@ export async function playTracks(tracks: Track[], chosen?: number): Promise<void
     tell('Nothing here can be played yet.');
     return;
   }
-  await play(queue).catch(onFailure);
+  await play(queue);
 }
 
 /** More of a list that plays, from where it was cut. */
 export const continueQueue = (list: Track[], more: Track[]): void => changeQueue(continued(player.get().queue, list, more));
 
-export const playAt = (index: number): Promise<void> => play(at(player.get().queue, index)).catch(onFailure);
+export const playAt = (index: number): Promise<void> => play(at(player.get().queue, index));
 
 /** A queue that was begun elsewhere stands where it was left, silent until somebody plays it. */
 export function offer(tracks: Track[], index: number, position: number): void {
+  turn += 1;
   active?.pause();
   active?.unload();
   const queue = { tracks, index, growing: false };
@@ -215,7 +261,7 @@ export async function toggle(): Promise<void> {
     set({ playing: true });
     await active!.play().catch(onFailure);
   } else {
-    await play(queue, position).catch(onFailure);
+    await play(queue, position);
   }
 }
 
@@ -244,7 +290,7 @@ export function seek(seconds: number): void {
   const { duration } = player.get();
   const position = Math.min(Math.max(0, seconds), Math.max(0, duration - 0.05));
   if (isLoaded()) {
-    active!.audio.currentTime = position;
+    active!.seek(position);
   }
   set({ position });
 }
@@ -283,6 +329,7 @@ export function setChoice(choice: Choice): void {
 
 /** Silence, and nothing left to play: when somebody signs out. */
 export function stopAll(): void {
+  turn += 1;
   active?.pause();
   active?.unload();
   spare?.unload();

@@ -1,6 +1,7 @@
 // Where a track's sound comes from: the play answer and, fetched ahead, the manifests and the first
 // bytes that the player will ask for. A click then waits for nothing but the decoder.
 import { api } from '../api';
+import { Problem } from '../problem';
 import type { Stream } from '../types';
 
 /** A file's beginning, or a whole manifest, as it was fetched. */
@@ -48,10 +49,20 @@ export function source(trackId: string): Promise<Stream> {
         sources.delete(trackId); // there is more the next time
       }
     },
-    () => sources.delete(trackId),
+    () => sources.get(trackId) === entry && sources.delete(trackId),
   );
   return entry.stream;
 }
+
+/** This browser knows no way to play it. */
+export class Unplayable extends Error {}
+
+/** Nothing that this person may hear is there yet, but it will be. */
+export const isBeingMade = (error: unknown): boolean => error instanceof Problem && error.status === 409 && error.retryAfter > 0;
+
+/** There will be nothing: it was taken away, is not for this person, or its file has failed. */
+export const isGone = (error: unknown): boolean =>
+  error instanceof Unplayable || (error instanceof Problem && [403, 404, 409, 410].includes(error.status) && !isBeingMade(error));
 
 /** The URLs no longer work: ask again next time. */
 export function forgetSource(trackId: string): void {
