@@ -77,6 +77,34 @@ async function fail(isMeant, status) {
   return state;
 }
 
+test('one request that fails leaves the chosen quality as it is', async () => {
+  const rungs = [];
+  page.on('request', (request) => rungs.push(...(/aac-\d+(?=\.mp4)/.exec(request.url()) ?? [])));
+  await play(320);
+  const state = await fail((_, { failed }) => failed === 0, 0);
+  rungs.length = 0;
+  await seek(0.62);
+  await sounds(94);
+  assert.equal(state.failed, 1);
+  assert.ok(rungs.length > 2 && rungs.every((rung) => rung === 'aac-320'), rungs.join());
+  assert.equal(await page.textContent('.quality'), 'AAC 320');
+});
+
+test('a rung that is broken does not end the sound, nor the choice', async () => {
+  const rungs = [];
+  page.on('request', (request) => rungs.push(...(/aac-\d+(?=\.mp4)/.exec(request.url()) ?? [])));
+  await play(320);
+  const state = await fail((request) => request.url().includes('aac-320'), 404);
+  await seek(0.62);
+  await sounds(94);
+  state.isOver = true;
+  rungs.length = 0;
+  await seek(0.3);
+  await sounds(47, 80);
+  assert.ok(state.failed > 0);
+  assert.equal(rungs.at(-1), 'aac-320', rungs.join());
+});
+
 test('the server is away for a while: the place stays, and the sound goes on by itself', async () => {
   await play(160);
   line.cut();

@@ -26,6 +26,9 @@ export interface Feed {
 /** `place()` is where it will stand, in seconds, asked for as late as can be. */
 export type OpenFeed = (audio: HTMLAudioElement, stream: Stream, choice: Choice, place: () => number, events: FeedEvents) => Feed;
 
+const { fragLoadPolicy } = Hls.DefaultConfig;
+const { errorRetry } = fragLoadPolicy.default;
+
 const config: Partial<HlsConfig> = {
   loader: WarmLoader,
   autoStartLoad: false,
@@ -37,6 +40,17 @@ const config: Partial<HlsConfig> = {
   maxBufferLength: 3, // until it plays: one fragment
   maxMaxBufferLength: 60,
   backBufferLength: 30,
+  fragLoadPolicy: {
+    default: {
+      ...fragLoadPolicy.default,
+      // A line that breaks is waited for; hls.js would try the other rungs at once, which are behind the same line.
+      errorRetry: errorRetry && {
+        ...errorRetry,
+        shouldRetry: (policy, count, _isTimeout, response, retry) =>
+          retry || (response?.code === 0 && count < (policy?.maxNumRetry ?? 0)),
+      },
+    },
+  },
 };
 
 /** Buffered ahead while it plays. */
@@ -75,6 +89,7 @@ class HlsFeed implements Feed {
         buffer.appendWindowEnd = endOf(stream);
       }
     });
+    hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag }) => frag.sn !== 'initSegment' && this.goBack());
     hls.on(Hls.Events.FRAG_CHANGED, (_, { frag }) => {
       const level = hls.levels[frag.level];
       if (level) {
@@ -109,6 +124,14 @@ class HlsFeed implements Feed {
       this.hls.nextLevel = this.chosenLevel();
     }
     return choice === 'auto' || rungs.length === 0 || rungs.includes(choice);
+  }
+
+  /** A rung that fails makes hls.js choose by itself, for good; for one fragment that is right. (Its option
+   * preserveManualLevelOnError asks for the same bytes without a pause, for ever.) */
+  private goBack(): void {
+    if (this.choice !== 'auto' && this.hls.autoLevelEnabled) {
+      this.hls.loadLevel = this.chosenLevel();
+    }
   }
 
   hurry(): void {
