@@ -1,7 +1,7 @@
 import { audios, server, settled, track, until, type FakeAudio } from './player_page';
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { currentTrack, expect, player, playTracks, positionNow, skip, stopAll, toggle } from '../src/player/player';
+import { currentTrack, expect, player, playTracks, positionNow, setVolume, skip, stopAll, toggle, toggleMute } from '../src/player/player';
 import { dismiss, toasts } from '../src/toasts';
 
 const sounding = (): FakeAudio | undefined => audios.find((audio) => !audio.paused && audio.readyState >= 3);
@@ -133,4 +133,21 @@ test('a track that fails when another plays already leaves that alone', async ()
   await until(() => sounding() !== undefined);
   assert.ok(player.get().playing);
   assert.deepEqual(said(), []);
+});
+
+test('a click on Unmute is heard', () => {
+  setVolume(0.6);
+  toggleMute();
+  assert.ok(player.get().muted);
+  toggleMute();
+  assert.deepEqual([player.get().muted, player.get().volume], [false, 0.6]);
+  setVolume(0.3, false);
+  setVolume(0, false);
+  setVolume(0);
+  toggleMute();
+  assert.deepEqual([player.get().muted, player.get().volume], [false, 0.6]);
+  setVolume(0.05);
+  setVolume(0);
+  toggleMute();
+  assert.equal(player.get().volume, 0.2);
 });

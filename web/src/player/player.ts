@@ -33,6 +33,8 @@ const READY_AHEAD_S = 20;
 const RESTART_S = 3;
 /** So many in a row that can't be played are passed over. */
 const PASSED_MAX = 20;
+/** Where no louder one is known: a click on "Unmute" must be heard. */
+const AUDIBLE_MIN = 0.2;
 
 function rememberedVolume(): number {
   const kept = Number(localStorage.getItem(VOLUME) ?? 0.8);
@@ -65,6 +67,8 @@ let unready: Id | null = null;
 /** Since there was sound: tracks passed over, and whether it was said that the server is away. */
 let passed = 0;
 let isLossTold = false;
+/** Before it was 0. */
+let lastVolume = rememberedVolume();
 
 const set = (fields: Partial<PlayerState>) => player.update((state) => ({ ...state, ...fields }));
 export const currentTrack = (): Track | null => currentOf(player.get().queue);
@@ -308,16 +312,23 @@ function applyVolume(): void {
   }
 }
 
-export function setVolume(volume: number): void {
+/** `isSettled`: not while a pointer still moves it. */
+export function setVolume(volume: number, isSettled = true): void {
   const kept = Math.min(1, Math.max(0, volume));
+  lastVolume = isSettled && kept > 0 ? kept : lastVolume;
   localStorage.setItem(VOLUME, String(kept));
   set({ volume: kept, muted: false });
   applyVolume();
 }
 
 export function toggleMute(): void {
-  set({ muted: !player.get().muted });
-  applyVolume();
+  const { volume, muted } = player.get();
+  if (volume === 0) {
+    setVolume(Math.max(lastVolume, AUDIBLE_MIN));
+  } else {
+    set({ muted: !muted });
+    applyVolume();
+  }
 }
 
 export function setChoice(choice: Choice): void {

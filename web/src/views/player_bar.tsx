@@ -139,7 +139,7 @@ function Volume() {
         max={1}
         step={0.05}
         text={`${Math.round(volume * 100)} %`}
-        onDrag={(value) => value !== null && setVolume(value)}
+        onDrag={(value) => value !== null && setVolume(value, false)}
         onChange={setVolume}
       />
     </div>
