@@ -135,6 +135,26 @@ test('the queue is seen and changed while it plays', async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test('who orders the queue by keys keeps the place at each step', async () => {
+  const page = await device(browser, server, 'one');
+  await page.goto(`${server.url}/album/${album.id}`);
+  await page.click('[aria-label="Play Alpha"]');
+  await page.click('.player [aria-label="Queue"]');
+  const focused = () => page.evaluate(() => document.activeElement.ariaLabel);
+  await page.focus('[aria-label="Move Gamma up"]');
+  await page.keyboard.press('Enter');
+  await shows(page, '.row-title', ['Alpha', 'Gamma', 'Beta']);
+  assert.equal(await focused(), 'Move Gamma up');
+  await page.keyboard.press('Enter');
+  await shows(page, '.row-title', ['Gamma', 'Alpha', 'Beta']);
+  assert.equal(await focused(), 'Move Gamma down', 'it is the first: only down is left');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter');
+  await shows(page, '.row-title', ['Alpha', 'Beta', 'Gamma']);
+  assert.equal(await focused(), 'Move Gamma up');
+  assert.deepEqual(page.wrong, []);
+});
+
 test('another device goes on where the first was left', async () => {
   const laptop = await device(browser, server, 'two');
   const held = () => two.call('GET', '/api/v1/me/queue');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, continued, currentOf, grown, moved, nextIndex, previousIndex, queueFrom, without } from '../src/player/queue';
+import { at, continued, currentOf, entryKeys, grown, moved, nextIndex, previousIndex, queueFrom, without } from '../src/player/queue';
 import { exactEnd, levelFor, rungOf } from '../src/player/quality';
 import { parseWaveform, wavePath } from '../src/player/waveform';
 import { startPlaylist } from '../src/player/sources';
@@ -72,6 +72,15 @@ test('moving and taking out leave what plays as it is', () => {
   for (const same of [moved(four, 9, 0), moved(four, 0, 4), moved(four, 0, -1), without(four, 1), without(four, 4)]) {
     assert.equal(same, four);
   }
+});
+
+test('an entry keeps its name wherever it is moved', () => {
+  const queue = queueFrom([track('1'), track('2'), track('1'), track('3')]);
+  const keys = entryKeys(queue.tracks);
+  assert.equal(new Set(keys).size, 4, 'also of a track that stands there twice');
+  assert.deepEqual(entryKeys(moved(queue, 2, 0).tracks), [keys[2], keys[0], keys[1], keys[3]]);
+  const one = track('1');
+  assert.equal(new Set(entryKeys([one, one])).size, 2);
 });
 
 test('measured bandwidths are named by their rung', () => {

@@ -77,3 +77,21 @@ export function without(queue: Queue, index: number): Queue {
 }
 
 export const at = (queue: Queue, index: number): Queue => ({ ...queue, index });
+
+const entries = new WeakMap<Track, number>();
+let lastEntry = 0;
+
+/** A name for each entry that it keeps wherever it is moved. A list's entries are objects of their own, also where a track
+ * stands there twice; were one object there twice, its place among its likes tells them apart. */
+export function entryKeys(tracks: Track[]): string[] {
+  const seen = new Map<Track, number>();
+  return tracks.map((track) => {
+    if (!entries.has(track)) {
+      lastEntry += 1;
+      entries.set(track, lastEntry);
+    }
+    const before = seen.get(track) ?? 0;
+    seen.set(track, before + 1);
+    return `${entries.get(track)}.${before}`;
+  });
+}

@@ -1,6 +1,7 @@
 // What plays next: to be seen, ordered, thinned out.
 import { clock } from '../format';
 import { moveInQueue, playAt, player, removeFromQueue } from '../player/player';
+import { entryKeys } from '../player/queue';
 import { useStore } from '../store';
 import type { Track } from '../types';
 import { Icon } from '../ui/icons';
@@ -45,6 +46,7 @@ function Row({ track, index, count, current }: RowProps) {
 
 export function QueuePage() {
   const { tracks, index } = useStore(player, (state) => state.queue);
+  const keys = entryKeys(tracks);
   return (
     <main>
       <h1 class="page-title">Queue</h1>
@@ -55,7 +57,7 @@ export function QueuePage() {
       )}
       <ol class="rows" aria-label="Queue">
         {tracks.map((track, i) => (
-          <Row key={`${track.id}-${i}`} track={track} index={i} count={tracks.length} current={i === index} />
+          <Row key={keys[i]} track={track} index={i} count={tracks.length} current={i === index} />
         ))}
       </ol>
     </main>
