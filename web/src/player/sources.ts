@@ -2,6 +2,7 @@
 // bytes that the player will ask for. A click then waits for nothing but the decoder.
 import { api } from '../api';
 import { Problem } from '../problem';
+import { onUserChange } from '../session';
 import type { Stream } from '../types';
 
 /** A file's beginning, or a whole manifest, as it was fetched. */
@@ -23,6 +24,12 @@ const MARGIN_MS = 5 * 60_000;
 
 const sources = new Map<string, Source>();
 const warm = new Map<string, Promise<Warm | null>>();
+
+// What one person may hear is not the next one's.
+onUserChange(() => {
+  sources.clear();
+  warm.clear();
+});
 
 /** Keeps the youngest `most` entries: a Map remembers their order. */
 function bound(map: Map<string, unknown>, most: number): void {
