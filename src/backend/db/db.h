@@ -156,8 +156,9 @@ int64_t db_position(struct db *db);
  * it tells would be passed over. After it moved on the listeners of db_on_commit are woken.
  *   db_place_next     a fresh place, in a write. 0: this engine has one writer, count yourself.
  *   db_place_settled  all writes with places below it have ended, as this session sees it.
- *   db_place_raise    from now on fresh places are above this one, at most once at start: a
- *                     database that was restored elsewhere counts anew. */
+ *   db_place_raise    from now on fresh places are above this one, once at start, before any place
+ *                     is asked for: a database that was restored elsewhere counts anew. Processes
+ *                     that start together count from the same one after it. */
 int db_place_next(struct db_session *session, int64_t *ret_place);
 int db_place_settled(struct db_session *session, int64_t *ret_place);
 int db_place_raise(struct db *db, int64_t above);

@@ -450,42 +450,67 @@ int postgres_place_settled(struct db_session *base, int64_t *ret_place)
 }
 
 struct raise {
-    struct postgres_db *db;
+    const struct postgres_db *db;
     int64_t above;
+    int64_t base; /* what places count from, by this transaction */
 };
 
-/* Row 2 of db_position is what places count from. */
+/* Row 2 of db_position is what places count from. Another process may have raised it since we read
+ * it, and what two processes count must be comparable. */
+static int read_base(struct db_session *session, struct raise *raise, int64_t *ret_settled)
+{
+    DB_ROWS rows = NULL;
+    int r = db_query(session, &rows,
+                     "SELECT COALESCE((SELECT position FROM db_position WHERE id = 2), 0),"
+                     " pg_snapshot_xmin(pg_current_snapshot())",
+                     DB_NO_BIND);
+    if (r < 0 || (r = db_next(rows)) != 1) {
+        return r < 0 ? r : ERR_INTERNAL;
+    }
+    int64_t kept = db_get_int(rows, 0);
+    raise->base = kept > raise->db->place_base ? kept : raise->db->place_base;
+    *ret_settled = raise->base + (db_get_int(rows, 1) << POSTGRES_PLACE_BITS);
+    return 0;
+}
+
 static int raise_base(struct db_session *base, void *argument)
 {
     struct raise *raise = argument;
-    struct postgres_db *db = raise->db;
-    int64_t place = 0;
-    int r = postgres_place_next(base, &place);
-    if (r < 0 || place > raise->above) {
+    int64_t settled;
+    int r = read_base(base, raise, &settled);
+    if (r < 0) {
         return r;
     }
+    int64_t transaction = ((struct postgres_session *)base)->connection->transaction;
+    int64_t place = raise->base + (transaction << POSTGRES_PLACE_BITS);
+    if (place > raise->above) {
+        return 0;
+    }
     int64_t one = INT64_C(1) << POSTGRES_PLACE_BITS;
-    int64_t raised = db->place_base + ((raise->above - place) / one + 1) * one;
+    raise->base += ((raise->above - place) / one + 1) * one;
     r = db_exec(base,
                 "INSERT INTO db_position (id, position) VALUES (2, $1)"
                 " ON CONFLICT (id) DO UPDATE SET position = excluded.position",
-                DB_BIND(db_int(raised)));
-    if (r >= 0) {
-        db->place_base = raised;
-    }
+                DB_BIND(db_int(raise->base)));
     return r < 0 ? r : 0;
 }
 
 static int compare_place(struct db_session *base, void *argument)
 {
-    int64_t settled = 0;
-    int r = postgres_place_settled(base, &settled);
-    return r < 0 ? r : settled <= ((const struct raise *)argument)->above;
+    struct raise *raise = argument;
+    int64_t settled;
+    int r = read_base(base, raise, &settled);
+    return r < 0 ? r : settled <= raise->above;
 }
 
 int postgres_place_raise(struct db *base, int64_t above)
 {
-    struct raise raise = {.db = (struct postgres_db *)base, .above = above};
+    struct postgres_db *db = (struct postgres_db *)base;
+    struct raise raise = {.db = db, .above = above};
     int r = db_read(base, compare_place, &raise);
-    return r <= 0 ? r : postgres_write_alone(base, raise_base, &raise);
+    r = r <= 0 ? r : postgres_write_alone(base, raise_base, &raise);
+    if (r >= 0) {
+        db->place_base = raise.base; /* committed, by us or somebody before */
+    }
+    return r;
 }
