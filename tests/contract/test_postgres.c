@@ -112,12 +112,79 @@ static void a_raise_that_is_run_again_is_kept(void **state)
     db_close(other);
 }
 
+/* ---- Who lives ---- */
+
+/* The first value of a statement's first row, -1 for none. */
+static int64_t ask(PGconn *server, const char *sql)
+{
+    PGresult *result = PQexec(server, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        fail_msg("%s: %s", sql, PQerrorMessage(server));
+    }
+    int64_t value = PQntuples(result) > 0 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
+    PQclear(result);
+    return value;
+}
+
+/* The session that has a mark of this database. */
+#define HOLDER                                                                                     \
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"            \
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"             \
+    " AND pid <> pg_backend_pid()"
+
+/* The watcher's session, when it has looked at the transactions since it came; not that one: */
+#define NEW_SESSION                                                                                \
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"                          \
+    " AND strpos(query, 'SELECT pg_snapshot_xmin') = 1 AND pid <> "
+
+static int64_t wait_for(PGconn *server, const char *sql)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS, found;
+    while ((found = ask(server, sql)) < 0) {
+        if (clock_monotonic_ms() > deadline_ms) {
+            fail_msg("nothing came of: %s", sql);
+        }
+        pause_ms(5);
+    }
+    return found;
+}
+
+/* After a cut in the network a server keeps the session it can't reach, and its locks, for a while.
+ * Here another session stands for that one: it waits for the lock before the first one ends. */
+static void who_was_cut_off_lives_again(void **state)
+{
+    enum { MARK = 4711 };
+    const struct place *place = *state;
+    struct db *db = open_db(place);
+    assert_int_equal(db_alive_mark(db, MARK), 0);
+    PGconn *server = PQconnectdb(place->url), *dead = PQconnectdb(place->url);
+    int64_t first = wait_for(server, HOLDER);
+    char sql[512];
+    assert_int_equal(PQsendQuery(dead, "SELECT pg_advisory_lock(4711)"), 1);
+    (void)wait_for(server, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+    (void)snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%lld)", (long long)first);
+    (void)ask(server, sql);
+    (void)snprintf(sql, sizeof sql, NEW_SESSION "%lld", (long long)first);
+    int64_t second = wait_for(server, sql);
+    assert_int_equal(ask(server, HOLDER), PQbackendPID(dead)); /* the new one was refused */
+    PQfinish(dead);
+    (void)snprintf(sql, sizeof sql, HOLDER " AND pid = %lld", (long long)second);
+    (void)wait_for(server, sql);
+    struct db *other = open_db(place);
+    assert_true(db_is_alive(other, MARK));
+    assert_true(db_in_use(place->url));
+    PQfinish(server);
+    db_close(other);
+    db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_place(who_starts_at_the_same_time_counts_alike),
         in_place(who_need_not_raise_counts_as_who_did),
         in_place(a_raise_that_is_run_again_is_kept),
+        in_place(who_was_cut_off_lives_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,7 +118,10 @@ struct postgres_direct {
     PGconn *handle;
     _Atomic unsigned generation; /* raised with every new session */
     int64_t connected_ms, tried_ms;
-    int64_t marks[POSTGRES_MARKS_MAX];
+    struct postgres_mark {
+        int64_t number;
+        bool held; /* by this session */
+    } marks[POSTGRES_MARKS_MAX];
     unsigned mark_count;
     char seen[64]; /* the server's transactions at the last look */
     int64_t looked_ms, told_ms;

@@ -11,8 +11,10 @@
  *             wakes the listeners once more.
  *   outcome   of a transaction whose COMMIT was not answered (db_postgres_work.c).
  *
- * When the session breaks it is made anew and the marks are taken again. All processes lose theirs
- * when a server ends, so for GRACE_MS after that nobody is called dead.
+ * When the session breaks it is made anew and the marks are taken again. After a cut in the network
+ * the server may keep the dead session, and its locks, for long: what it refuses is asked for every
+ * LOOK_MS until it is ours. All processes lose their marks when a server ends, so for GRACE_MS
+ * after that nobody is called dead.
  */
 #include "backend/db/db_postgres.h"
 
@@ -79,8 +81,22 @@ static int lock_mark(struct postgres_direct *direct, int64_t mark)
     return r < 0 ? r : taken[0] == 't' ? 0 : ERR_EXISTS;
 }
 
-/* Under the lock. A mark that somebody has meanwhile is not taken again: he is the one who lives.
- */
+/* Those that this session does not hold. Who else has one is our own dead session: marks are random
+ * numbers. */
+static int take_marks(struct postgres_direct *direct)
+{
+    int r = 0;
+    for (unsigned i = 0; i < direct->mark_count && r != POSTGRES_LOST; i++) {
+        struct postgres_mark *mark = &direct->marks[i];
+        if (!mark->held) {
+            r = lock_mark(direct, mark->number);
+            mark->held = r == 0;
+        }
+    }
+    return r == POSTGRES_LOST ? r : 0;
+}
+
+/* Under the lock. */
 static int connect_session(struct postgres_db *db)
 {
     struct postgres_direct *direct = &db->direct;
@@ -100,10 +116,10 @@ static int connect_session(struct postgres_db *db)
     }
     direct->generation++;
     direct->connected_ms = clock_monotonic_ms();
-    for (unsigned i = 0; i < direct->mark_count && r != POSTGRES_LOST; i++) {
-        r = lock_mark(direct, direct->marks[i]);
+    for (unsigned i = 0; i < direct->mark_count; i++) {
+        direct->marks[i].held = false;
     }
-    return r == POSTGRES_LOST ? r : 0;
+    return take_marks(direct);
 }
 
 /* ---- The watcher ---- */
@@ -186,6 +202,7 @@ static bool turn(struct postgres_db *db)
         atomic_store(&direct->committed, true);
     }
     if (now_ms - direct->looked_ms >= LOOK_MS) {
+        (void)take_marks(direct);
         wake = has_moved(direct) || wake;
         postgres_pool_trim(&db->primary);
     }
@@ -331,7 +348,7 @@ int postgres_alive_mark(struct db *base, int64_t mark)
     (void)pthread_mutex_lock(&direct->lock);
     int r = direct->mark_count < POSTGRES_MARKS_MAX ? lock_mark(direct, mark) : ERR_BUSY;
     if (r == 0) {
-        direct->marks[direct->mark_count++] = mark;
+        direct->marks[direct->mark_count++] = (struct postgres_mark){.number = mark, .held = true};
     }
     (void)pthread_mutex_unlock(&direct->lock);
     return r == POSTGRES_LOST || r == POSTGRES_AGAIN ? ERR_UNAVAILABLE : r;
