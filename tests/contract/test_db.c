@@ -721,6 +721,60 @@ static void a_snapshot_stays_at_its_moment(void **state)
     db_close(db);
 }
 
+/* More than the log holds before it is to start over, in one commit. */
+static int add_much(struct db_session *session, void *argument)
+{
+    enum { ROWS = 1100, ROW_BYTES = 1 << 16 };
+    static const char row[ROW_BYTES];
+    int r = add_parent(session, argument);
+    for (int64_t i = 0; i < ROWS && r >= 0; i++) {
+        r = db_exec(
+            session, "INSERT INTO child (id, parent_id, size, data) VALUES ($1, $2, 0, $3)",
+            DB_BIND(db_int(i), db_int(((struct parent *)argument)->id), db_blob(row, sizeof row)));
+    }
+    return r;
+}
+
+static int64_t log_bytes(const struct place *place)
+{
+    char path[sizeof place->url + 8];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "%s-wal", place->url + strlen("sqlite:"));
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+static void a_long_read_holds_up_no_writer(void **state)
+{
+    enum { WRITES = 3, ENGINES_WAIT_MS = 10000, LOG_BYTES_KEPT = 16 << 20, TRIES_MAX = 2000 };
+    struct place *place = *state;
+    if (postgres_server() != NULL) {
+        skip(); /* no log that a reader could hold */
+    }
+    struct db *db = open_db(place);
+    struct db_snapshot *snapshot = NULL;
+    assert_int_equal(db_snapshot_take(db, &snapshot, NULL), 0);
+    struct parent parent = {1, "first"};
+    assert_true(db_write(db, add_much, &parent) >= 0);
+    assert_true(log_bytes(place) > LOG_BYTES_KEPT);
+    int64_t began_ms = clock_monotonic_ms();
+    char name[32];
+    for (int i = 2; i < 2 + WRITES; i++) { /* each after the checkpoint of the one before */
+        (void)snprintf(name, sizeof name, "beside %d", i);
+        parent = (struct parent){i, name};
+        assert_int_equal(db_write(db, add_parent, &parent), 1);
+    }
+    assert_true(clock_monotonic_ms() - began_ms < ENGINES_WAIT_MS);
+    db_snapshot_free(snapshot);
+    for (int i = 100; log_bytes(place) > LOG_BYTES_KEPT && i < TRIES_MAX; i++) {
+        (void)snprintf(name, sizeof name, "later %d", i);
+        parent = (struct parent){i, name};
+        assert_int_equal(db_write(db, add_parent, &parent), 1);
+    }
+    assert_true(log_bytes(place) <= LOG_BYTES_KEPT); /* it started over */
+    db_close(db);
+}
+
 static void damage_is_found(void **state)
 {
     struct place *place = *state;
@@ -807,6 +861,7 @@ int main(void)
         in_place(the_database_knows_who_is_alive),
         in_place(a_backup_is_a_database),
         in_place(a_snapshot_stays_at_its_moment),
+        in_place(a_long_read_holds_up_no_writer),
         in_place(damage_is_found),
         in_place(a_database_in_use_is_known),
         cmocka_unit_test(memory_is_a_place_too),

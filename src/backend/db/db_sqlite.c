@@ -69,6 +69,11 @@ static int wait_for_lock(void *argument, int tries)
     return 1;
 }
 
+void sqlite_wait_for_locks(sqlite3 *handle)
+{
+    (void)sqlite3_busy_handler(handle, wait_for_lock, NULL);
+}
+
 /* SQLite asks every so often while a reader's statement runs: not 0 ends it (SQLITE_INTERRUPT). */
 static int is_late(void *argument)
 {
@@ -95,7 +100,7 @@ int sqlite_connect(struct sqlite_db *db, bool for_writing, struct sqlite_connect
     char cache[64];
     (void)snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", SQLITE_CACHE_KIB);
     (void)sqlite3_extended_result_codes(handle, 1);
-    (void)sqlite3_busy_handler(handle, wait_for_lock, NULL);
+    sqlite_wait_for_locks(handle);
     if (!for_writing) {
         sqlite3_progress_handler(handle, STEPS_BETWEEN_LOOKS, is_late, NULL);
     }

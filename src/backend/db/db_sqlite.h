@@ -72,7 +72,8 @@ struct sqlite_writer {
     atomic_bool stopped; /* a commit did not reach the disk */
     struct sqlite_connection connection;
     sqlite3_stmt *begin, *savepoint, *release, *undo, *bump, *commit, *rollback;
-    int wal_pages; /* in the log after the last commit */
+    int wal_pages;     /* in the log after the last commit */
+    int restart_pages; /* as many, and it is to start over */
 };
 
 struct sqlite_db {
@@ -88,6 +89,8 @@ struct sqlite_db {
 /* db_sqlite.c */
 int sqlite_connect(struct sqlite_db *db, bool for_writing, struct sqlite_connection *connection);
 void sqlite_disconnect(struct sqlite_connection *connection);
+/* What this connection finds locked it waits for, up to SQLITE_WAIT_MS_MAX. */
+void sqlite_wait_for_locks(sqlite3 *handle);
 /* Makes the file, if it is not there, for its owner alone; SQLite gives its log the same mode. */
 int sqlite_create_file(const char *path);
 

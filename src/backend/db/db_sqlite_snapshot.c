@@ -1,7 +1,7 @@
 /* Snapshots of a SQLite database (db.h): a connection of its own with an open read transaction. In
- * WAL mode it sees one moment for as long as it lasts, hinders no writer, and the copy never starts
- * over; only the log can't be started over meanwhile, so it grows. Checking is here too. Used by
- * one thread at a time.
+ * WAL mode it sees one moment for as long as it lasts, and the copy never starts over; only the log
+ * can't be started over meanwhile, so it grows, and the writer, who tries that now and then, waits
+ * for some ms each time. Checking is here too. Used by one thread at a time.
  */
 #include "backend/db/db_sqlite.h"
 

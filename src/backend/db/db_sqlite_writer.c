@@ -35,6 +35,7 @@ enum {
     QUEUE_MAX = 4096,
     CHECKPOINT_PAGES = 1000,       /* SQLite's own default */
     CHECKPOINT_HARD_PAGES = 16384, /* 64 MiB: then wait for readers and start the log over */
+    CHECKPOINT_WAIT_MS = 50,       /* … who are that quick; all writes wait meanwhile */
 };
 
 /* The database whose writer this thread is: a write inside of a write would wait for itself. */
@@ -252,17 +253,35 @@ static int note_log(void *argument, sqlite3 *handle, const char *schema, int pag
     return SQLITE_OK;
 }
 
-/* Moves the log's pages into the file, after the callers were told (4). Readers of old moments may
- * leave a part for the next time. */
+/* Moves the log's pages into the file, and starts the log over once the readers of older moments
+ * are through. One that takes long, as a backup's does, is waited for once in CHECKPOINT_PAGES. */
+static int start_log_over(struct sqlite_writer *writer, int pages)
+{
+    sqlite3 *handle = writer->connection.handle;
+    (void)sqlite3_busy_timeout(handle, CHECKPOINT_WAIT_MS);
+    int code = sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    sqlite_wait_for_locks(handle);
+    if ((code & 0xff) == SQLITE_BUSY) {
+        writer->restart_pages = pages + CHECKPOINT_PAGES;
+    }
+    return code;
+}
+
+/* After the callers were told (4). Readers of old moments may leave a part for the next time. */
 static void checkpoint_if_due(struct sqlite_writer *writer)
 {
-    if (writer->wal_pages < CHECKPOINT_PAGES) {
+    int pages = writer->wal_pages;
+    if (pages < CHECKPOINT_PAGES) {
         return;
     }
-    int mode = writer->wal_pages < CHECKPOINT_HARD_PAGES ? SQLITE_CHECKPOINT_PASSIVE
-                                                         : SQLITE_CHECKPOINT_RESTART;
     writer->wal_pages = 0;
-    int code = sqlite3_wal_checkpoint_v2(writer->connection.handle, NULL, mode, NULL, NULL);
+    if (pages < CHECKPOINT_HARD_PAGES) { /* it began anew */
+        writer->restart_pages = CHECKPOINT_HARD_PAGES;
+    }
+    int code = pages < writer->restart_pages
+                   ? sqlite3_wal_checkpoint_v2(writer->connection.handle, NULL,
+                                               SQLITE_CHECKPOINT_PASSIVE, NULL, NULL)
+                   : start_log_over(writer, pages);
     if ((code & 0xff) == SQLITE_IOERR) {
         atomic_store(&writer->stopped, true); /* (2) */
     }
