@@ -371,6 +371,55 @@ static void a_parked_event_can_be_given_up(void **state)
     rig_close(&rig);
 }
 
+struct giving_up {
+    struct rig *rig;
+    struct notes notes;
+    int64_t parked_id; /* is given up while an event of the key b is handled */
+};
+
+static int note_and_give_up(void *context, const struct event *event)
+{
+    struct giving_up *giving_up = context;
+    if (strcmp(event->key, "b") == 0) {
+        int r = bus_parked_drop(giving_up->rig->db, "all", giving_up->parked_id);
+        if (r < 0 && r != ERR_NOT_FOUND) { /* it was, before */
+            return r;
+        }
+    }
+    return note(&giving_up->notes, event);
+}
+
+static int emit_both(struct db_session *session, void *argument)
+{
+    struct emission *both = argument;
+    int r = emit(session, &both[0]);
+    return r < 0 ? r : emit(session, &both[1]);
+}
+
+/* The next of its key was read when there was something to wait for, and is put aside when there is
+ * not. */
+static void an_event_behind_one_that_is_given_up_comes(void **state)
+{
+    struct rig rig = rig_open(*state, quick);
+    struct arena *arena = arena_new(0);
+    struct giving_up giving_up = {.rig = &rig, .notes = fresh};
+    const struct bus_consumer consumer = {
+        .name = "all", .from_start = 1, .handle = note_and_give_up, .context = &giving_up};
+    set_poison(&giving_up.notes, "a", 1);
+    assert_int_equal(bus_subscribe(rig.bus, rig.db, &consumer), 0);
+    assert_int_equal(bus_start(rig.bus), 0);
+    tell(&rig, "x", "a", 1);
+    giving_up.parked_id = parked(&rig, arena, 1)[0].event.id;
+    struct emission both[] = {{"x", "b", 2, 0}, {"x", "a", 3, 0}};
+    assert_int_equal(db_write(rig.db, emit_both, both), 0);
+    wait_for(&giving_up.notes, "b2 a3 ");
+    tell(&rig, "x", "a", 4);
+    wait_for(&giving_up.notes, "b2 a3 a4 ");
+    (void)parked(&rig, arena, 0);
+    arena_free(arena);
+    rig_close(&rig);
+}
+
 /* An effect in the database of the event, that fails after it wrote. */
 static int insert_effect(struct db_session *session, const struct event *event)
 {
@@ -1053,6 +1102,7 @@ int main(int count, char **arguments)
         in_place(a_failing_event_holds_back_its_key_alone),
         in_place(a_poison_event_is_parked_and_shown),
         in_place(a_parked_event_can_be_given_up),
+        in_place(an_event_behind_one_that_is_given_up_comes),
         in_place(effects_inside_happen_once),
         in_place(a_backlog_is_handled_in_runs),
         in_place(a_run_in_the_way_of_others_gets_shorter),

@@ -11,7 +11,8 @@
  * 1. All events up to the position are done, or have a row in bus_waiting.
  * 2. Every write checks in its transaction that the lease (or the lane: bus_group.c) is still ours;
  *    who lost it leaves without a trace, and the new owner starts from what was written.
- * 3. Of one key at most the first waiting event is due; so order holds per key.
+ * 3. Of one key at most the first waiting event is due; so order holds per key. It is or will be,
+ *    unless it is parked: whoever puts one behind others looks whether they are still there.
  */
 #include "backend/bus/bus_engine.h"
 #include "backend/bus/bus_lane_store.h"
@@ -134,7 +135,8 @@ static int64_t position_through(const struct bus_worker *worker, unsigned count,
 static int put_behind(struct db_session *session, struct bus_worker *worker,
                       const struct bus_item *item)
 {
-    return bus_store_put_aside(session, worker->consumer.name, item, 0, BUS_NEVER, NULL);
+    worker->put_aside = true;
+    return bus_store_put_behind(session, worker->consumer.name, item);
 }
 
 /* The effects of the run, in its write. What takes long is cut: nobody shall wait for its locks. */
@@ -172,8 +174,7 @@ static int put_failed_aside(struct db_session *session, const struct record_work
 {
     struct bus_worker *worker = work->worker;
     return bus_store_put_aside(session, worker->consumer.name, &worker->batch.items[work->through],
-                               1, clock_wall_ms() + delay_ms(worker->bus, 1),
-                               error_name(work->error));
+                               clock_wall_ms() + delay_ms(worker->bus, 1), error_name(work->error));
 }
 
 static int record(struct db_session *session, void *argument)

@@ -230,9 +230,8 @@ int bus_store_move(struct db_session *session, const char *consumer, int64_t own
     return r == 0 ? ERR_CANCELLED : r < 0 ? r : 0;
 }
 
-int bus_store_put_aside(struct db_session *session, const char *consumer,
-                        const struct bus_item *item, int64_t tries, int64_t next_at,
-                        const char *error)
+static int put_aside(struct db_session *session, const char *consumer, const struct bus_item *item,
+                     int64_t tries, int64_t next_at, const char *error)
 {
     int r =
         db_exec(session,
@@ -241,6 +240,31 @@ int bus_store_put_aside(struct db_session *session, const char *consumer,
                 DB_BIND(db_text(consumer), db_int(item->sequence), db_text(item->event.key),
                         db_int(tries), db_int(next_at), db_text(error)));
     return r < 0 ? r : 0;
+}
+
+int bus_store_put_aside(struct db_session *session, const char *consumer,
+                        const struct bus_item *item, int64_t next_at, const char *error)
+{
+    return put_aside(session, consumer, item, 1, next_at, error);
+}
+
+/* The first of a key that waits, unless it failed before. */
+static int make_next_due(struct db_session *session, const char *consumer, const char *key)
+{
+    int r = db_exec(session,
+                    "UPDATE bus_waiting SET next_at = 0 WHERE consumer = $1 AND sequence ="
+                    " (SELECT MIN(sequence) FROM bus_waiting WHERE consumer = $1"
+                    "  AND entity_key = $2) AND parked_at IS NULL AND tries = 0",
+                    DB_BIND(db_text(consumer), db_text(key)));
+    return r < 0 ? r : 0;
+}
+
+/* What stood before it may be gone since that was read: a person gave it up. */
+int bus_store_put_behind(struct db_session *session, const char *consumer,
+                         const struct bus_item *item)
+{
+    int r = put_aside(session, consumer, item, 0, BUS_NEVER, NULL);
+    return r < 0 ? r : make_next_due(session, consumer, item->event.key);
 }
 
 int bus_store_try_later(struct db_session *session, const char *consumer, int64_t sequence,
@@ -272,16 +296,6 @@ int bus_store_told(struct db_session *session, const struct bus_letter *letter, 
                     " WHERE consumer = $1 AND sequence = $2 AND parked_at = $3",
                     DB_BIND(db_text(letter->parked.consumer), db_int(letter->sequence),
                             db_int(letter->parked.parked_ms), db_int(now_ms)));
-    return r < 0 ? r : 0;
-}
-
-static int make_next_due(struct db_session *session, const char *consumer, const char *key)
-{
-    int r = db_exec(session,
-                    "UPDATE bus_waiting SET next_at = 0 WHERE consumer = $1 AND sequence ="
-                    " (SELECT MIN(sequence) FROM bus_waiting WHERE consumer = $1"
-                    "  AND entity_key = $2) AND parked_at IS NULL AND tries = 0",
-                    DB_BIND(db_text(consumer), db_text(key)));
     return r < 0 ? r : 0;
 }
 

@@ -73,10 +73,12 @@ int bus_store_release(struct db_session *session, const char *consumer, int64_t 
 /* Moves the position (never back) and the lease's end. ERR_CANCELLED: it is another's by now. */
 int bus_store_move(struct db_session *session, const char *consumer, int64_t owner,
                    int64_t position, int64_t until_ms);
-/* Puts an event aside: tries 0 and BUS_NEVER for one that waits behind another. */
+/* Puts an event aside that failed once, to be tried again at next_at. */
 int bus_store_put_aside(struct db_session *session, const char *consumer,
-                        const struct bus_item *item, int64_t tries, int64_t next_at,
-                        const char *error);
+                        const struct bus_item *item, int64_t next_at, const char *error);
+/* Puts one behind those of its key that wait; where none waits any more it is due. */
+int bus_store_put_behind(struct db_session *session, const char *consumer,
+                         const struct bus_item *item);
 int bus_store_try_later(struct db_session *session, const char *consumer, int64_t sequence,
                         int64_t tries, int64_t next_at, const char *error);
 int bus_store_park(struct db_session *session, const char *consumer, int64_t sequence,
