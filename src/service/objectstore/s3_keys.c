@@ -231,6 +231,7 @@ static void refresh(struct s3_keys *keys)
     struct stat status;
     if (stat(keys->path, &status) != 0) {
         keys->count = 0;
+        keys->read_bytes = -1; /* the same one may come back: it is read then */
         return;
     }
     bool same = status.st_size == keys->read_bytes &&

@@ -66,6 +66,28 @@ static void an_outside_key_counts_at_once(void **state)
     s3_keys_close(keys);
 }
 
+/* As when its file system is unmounted for a moment. */
+static void keys_whose_file_was_away_count_again(void **state)
+{
+    (void)state;
+    struct problem problem = {0};
+    struct s3_keys *keys = NULL;
+    struct objectstore_key added;
+    char secret[SIGV4_SECRET_SIZE], path[128], away[128];
+    bool internal;
+    (void)snprintf(path, sizeof path, "%s/s3-keys", folder);
+    (void)snprintf(away, sizeof away, "%s/away", root);
+    assert_int_equal(s3_keys_open(folder, &keys, &problem), 0);
+    assert_int_equal(objectstore_key_add(folder, "moved", &added, &problem), 0);
+    assert_true(s3_keys_find(keys, added.id, secret, &internal));
+    assert_int_equal(rename(path, away), 0);
+    assert_false(s3_keys_find(keys, added.id, secret, &internal));
+    assert_int_equal(rename(away, path), 0);
+    assert_true(s3_keys_find(keys, added.id, secret, &internal));
+    assert_string_equal(secret, added.secret);
+    s3_keys_close(keys);
+}
+
 static void names_are_checked_and_unique(void **state)
 {
     (void)state;
@@ -85,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_internal_key_stays),
         cmocka_unit_test(an_outside_key_counts_at_once),
+        cmocka_unit_test(keys_whose_file_was_away_count_again),
         cmocka_unit_test(names_are_checked_and_unique),
     };
     if (sodium_init() < 0 || mkdtemp(root) == NULL) {
