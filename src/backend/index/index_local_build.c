@@ -114,19 +114,22 @@ static int write_file(struct local_build *build, const char *path)
     return fclose(out) != 0 && error == 0 ? ERR_IO : error;
 }
 
+/* Mapped before it has its name, which another process may give to a file of its own at any time:
+ * the index goes on from the place of what was built here. */
 int local_build_end(struct index_build *build, struct problem *problem)
 {
     struct local *local = local_of(build->index);
+    struct base base = {.head = NULL};
     char path[PATH_MAX + 32];
     (void)snprintf(path, sizeof path, "%s.%d", local->path, (int)getpid());
     int error = write_file(local_build_of(build), path);
+    error = error != 0 ? error : base_open(path, &base);
     if (error == 0 && rename(path, local->path) != 0) {
         error = error_from_errno(errno);
     }
     error = error != 0 ? error : sync_folder(local->path);
-    struct base base;
-    error = error != 0 ? error : base_open(local->path, &base);
     if (error != 0) {
+        base_close(&base);
         (void)unlink(path);
         return problem_set(problem, error, "%s can't be made", local->path);
     }

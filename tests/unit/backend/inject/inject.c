@@ -62,6 +62,13 @@ void inject_apart(bool apart)
     atomic_store(&apart_now, apart);
 }
 
+static void (*_Atomic after_rename)(void);
+
+void inject_after_rename(void (*meanwhile)(void))
+{
+    atomic_store(&after_rename, meanwhile);
+}
+
 enum inject_kind inject_kind_now(void)
 {
     return last_kind;
@@ -486,7 +493,12 @@ int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to)
 {
-    return fails(INJECT_NAME) ? -1 : __real_rename(from, to);
+    int result = fails(INJECT_NAME) ? -1 : __real_rename(from, to);
+    void (*meanwhile)(void) = result == 0 ? atomic_exchange(&after_rename, NULL) : NULL;
+    if (meanwhile != NULL) {
+        meanwhile();
+    }
+    return result;
 }
 
 int __real_renameat2(int from_folder, const char *from, int to_folder, const char *to,

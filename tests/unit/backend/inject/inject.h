@@ -54,6 +54,9 @@ enum inject_kind inject_kind_now(void); /* of the run that is being checked */
  * failure by itself. */
 void inject_apart(bool apart);
 
+/* What is done right after the next rename, by another process, say. */
+void inject_after_rename(void (*meanwhile)(void));
+
 /* How many names were made (mkdirat, renameat2, linkat) in folders that were not synced since. What
  * is told as done must leave none. */
 unsigned inject_names_unsynced(void);

@@ -193,6 +193,27 @@ static void building(void **state)
     inject_each(&what, 1);
 }
 
+static struct index *others;
+
+static void build_others(void)
+{
+    assert_int_equal(build(others, "other", OLD_PLACE), 0);
+}
+
+/* Of what changed between their places one file knows nothing: each goes on from its own. */
+static void two_builds_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(open_one(&others), 0);
+    inject_after_rename(build_others);
+    assert_int_equal(run_build(), 0);
+    assert_true(is_of(others, "other", OLD_PLACE));
+    assert_true(is_of(names, "new", NEW_PLACE));
+    assert_true(index_look(names)); /* the last one has the name */
+    assert_true(is_of(names, "other", OLD_PLACE));
+    index_close(others);
+}
+
 /* ---- Changes, and searches over them ---- */
 
 static int run_change(void)
@@ -242,6 +263,7 @@ static void changing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {on_disk(opening), on_disk(building), on_disk(changing)};
+    const struct CMUnitTest tests[] = {on_disk(opening), on_disk(building),
+                                       on_disk(two_builds_at_once), on_disk(changing)};
     return cmocka_run_group_tests(tests, inject_install, NULL);
 }
