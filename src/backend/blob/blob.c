@@ -341,24 +341,6 @@ void blob_put_abort(struct blob_writer *writer)
     }
 }
 
-int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
-                 struct blob_stat *ret_stat)
-{
-    struct blob_source source;
-    struct blob_stat stat;
-    int error = blob_open(store, bucket, key, &source, &stat);
-    if (error != 0) {
-        return error;
-    }
-    error = source.sealed ? ERR_UNSUPPORTED : blob_source_local(&source);
-    if (error == 0) {
-        *ret_fd = TAKE_FD(source.fd);
-        *ret_stat = stat;
-    }
-    blob_source_close(&source);
-    return error;
-}
-
 void blob_outside_set(struct blob_store *store, blob_outside *find, void *context)
 {
     store->outside = store->engine->remote ? NULL : find;

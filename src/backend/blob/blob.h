@@ -189,10 +189,6 @@ int blob_reply(struct request *request, struct blob_source *source, const struct
  * asks nobody. */
 typedef int blob_outside(void *context, const char *key, int *ret_fd);
 void blob_outside_set(struct blob_store *store, blob_outside *find, void *context);
-/* The descriptor of an object that is not sealed, positioned at 0; the caller closes it.
- * ERR_UNSUPPORTED: it is sealed. */
-int blob_open_fd(struct blob_store *store, const char *bucket, const char *key, int *ret_fd,
-                 struct blob_stat *ret_stat);
 /* Reads an opened object whole: whether its bytes are still those its ETag was made of, and, of a
  * sealed one, whether its chunks open. Takes the source, also when it fails. ERR_CORRUPT: they
  * aren't. ERR_UNSUPPORTED: nothing tells (see part_bytes), and nothing was read. */

@@ -15,7 +15,8 @@
  *      unlinked file here.
  *   2. What is sent again after an error (blob_s3_call) has the same effect as once: bodies come
  * from memory or a file, conditions carry a mark that tells our own success from another's.
- *   3. Every body that we send has a Content-MD5, so that the store takes no damaged one.
+ *   3. All bytes of an object that is written go with a Content-MD5, whole or in parts, so that the
+ *      store takes no damaged ones; a join names its parts by their ETags.
  *   4. Reading goes by ETag: a range of another object than the one opened is refused, and so are
  * bytes from elsewhere in it than those that were asked for.
  *   5. At most address.connections requests at a time; who waits longer than WAIT_MS gives up.
