@@ -397,24 +397,37 @@ static int put_delta(struct shard *shard, struct living *delta)
     return 0;
 }
 
-/* Changes of one kind, as many as the open part takes. */
+static int keep_all(struct shard *shard, const struct index_doc *const *docs, unsigned count)
+{
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        unkeep(shard, docs[i]->id);
+        if (docs[i]->word_count > 0) {
+            error = keep_document(docs[i], &shard->kept[shard->kept_count]);
+            shard->kept_count += error == 0 ? 1 : 0;
+        }
+    }
+    return error;
+}
+
+/* The next change opens another part. */
+static void close_part(struct shard *shard)
+{
+    shard->open = false;
+    forget_kept(shard);
+}
+
+/* Changes of one kind, as many as the open part takes. After a failure what is kept is not what the
+ * part has: it stays as it was, and the change comes again into another. */
 static int change_shard(struct local *local, struct shard *shard,
                         const struct index_doc *const *docs, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
-        unkeep(shard, docs[i]->id);
-        if (docs[i]->word_count > 0) {
-            int error = keep_document(docs[i], &shard->kept[shard->kept_count]);
-            if (error != 0) {
-                return error;
-            }
-            shard->kept_count++;
-        }
-    }
-    struct living delta;
-    int error = make_delta(shard, &delta);
+    struct living delta = {.memory = NULL};
+    int error = keep_all(shard, docs, count);
+    error = error != 0 ? error : make_delta(shard, &delta);
     if (error != 0) {
         free(delta.memory);
+        close_part(shard);
         return error;
     }
     (void)pthread_rwlock_wrlock(&local->lock);
@@ -422,14 +435,13 @@ static int change_shard(struct local *local, struct shard *shard,
         error = bury(shard, docs[i]->id);
     }
     error = error != 0 ? error : put_delta(shard, &delta);
+    (void)pthread_rwlock_unlock(&local->lock);
     if (error != 0) {
         living_done(&delta);
     }
-    if (shard->kept_count == DELTA_DOCS_MAX) { /* the next change opens another */
-        shard->open = false;
-        forget_kept(shard);
+    if (error != 0 || shard->kept_count == DELTA_DOCS_MAX) {
+        close_part(shard);
     }
-    (void)pthread_rwlock_unlock(&local->lock);
     return error;
 }
 

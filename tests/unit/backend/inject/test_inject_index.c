@@ -259,11 +259,57 @@ static void changing(void **state)
     inject_each(cases, COUNT_OF(cases));
 }
 
+enum { PART_DOCS = 4096 }; /* as many changes are one part in memory (DELTA_DOCS_MAX) */
+
+struct changes {
+    struct index_doc docs[PART_DOCS];
+    unsigned count;
+};
+
+static int take_change(void *argument, const struct index_doc *doc)
+{
+    static const struct index_word words[] = {{.text = "changed"}};
+    struct changes *changes = argument;
+    struct index_doc *taken = &changes->docs[changes->count++];
+    *taken = *doc;
+    taken->id += DOCS;
+    taken->key = "changed";
+    taken->words = words;
+    taken->word_count = COUNT_OF(words);
+    return 0;
+}
+
+/* The change that fills it fails; another one comes before that is brought again. */
+static void a_change_that_fails_fills_nothing(void **state)
+{
+    (void)state;
+    struct changes *changes = calloc(1, sizeof *changes);
+    assert_non_null(changes);
+    for (unsigned i = 0; i < PART_DOCS; i++) {
+        (void)with_doc(i, "new", take_change, changes);
+    }
+    assert_int_equal(index_change(names, changes->docs, PART_DOCS - 1, NEW_PLACE), 0);
+    const struct index_doc *last = &changes->docs[PART_DOCS - 1];
+    inject_start(INJECT_MEMORY, 2, false); /* the first keeps the document */
+    int error = index_change(names, last, 1, NEW_PLACE);
+    assert_int_equal(inject_stop(), 1);
+    assert_int_equal(error, ERR_NO_MEMORY);
+    assert_int_equal(run_change(), 0);
+    assert_int_equal(index_change(names, last, 1, NEW_PLACE), 0);
+    assert_int_equal(count_found(names, "new"), 1);
+    assert_int_equal(count_found(names, "changed"), INDEX_HITS_MAX);
+    struct index_size size;
+    index_size(names, &size);
+    assert_int_equal(size.docs, DOCS + PART_DOCS);
+    free(changes);
+}
+
 #define on_disk(test) cmocka_unit_test_setup_teardown(test, make_index, close_index)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {on_disk(opening), on_disk(building),
-                                       on_disk(two_builds_at_once), on_disk(changing)};
+                                       on_disk(two_builds_at_once), on_disk(changing),
+                                       on_disk(a_change_that_fails_fills_nothing)};
     return cmocka_run_group_tests(tests, inject_install, NULL);
 }
