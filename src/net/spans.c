@@ -8,6 +8,7 @@
 #include "net/server.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/trace.h"
 
 #include <assert.h>
@@ -110,12 +111,26 @@ static void write_path(const char *path, const char *pattern, char out[SPAN_TEXT
     }
 }
 
+/* The method, or what the conventions say for any other: that may be any bytes, and as many names
+ * of spans as somebody likes to send. */
+static const char *known_method(const struct request_private *request, const char *otherwise)
+{
+    static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
+        if (strcmp(request->request.method, known[i]) == 0) {
+            return known[i];
+        }
+    }
+    return otherwise;
+}
+
 static void describe(const struct request_private *request, struct span *span)
 {
     const struct request *public_ = &request->request;
     int status = request->reply.status;
     char text[SPAN_TEXT_SIZE];
-    span_text(span, "http.request.method", public_->method);
+    span_text(span, "http.request.method", known_method(request, "_OTHER"));
     span_text(span, "url.scheme", public_->https ? "https" : "http");
     span_text(span, "client.address", public_->remote);
     span_text(span, "tutti.request_id", public_->call.request_id);
@@ -148,8 +163,8 @@ void spans_end(struct request_private *request, const char *const step_names[])
     struct span span;
     char name[SPAN_NAME_SIZE];
     const char *pattern = request->entry != NULL ? request->entry->row->pattern : NULL;
-    (void)snprintf(name, sizeof name, "%s%s%s", request->request.method, pattern != NULL ? " " : "",
-                   pattern != NULL ? pattern : "");
+    (void)snprintf(name, sizeof name, "%s%s%s", known_method(request, "HTTP"),
+                   pattern != NULL ? " " : "", pattern != NULL ? pattern : "");
     span_begin(&span, request->request.call.trace_parent, SPAN_SERVER, name);
     memcpy(span.self, request->request.call.trace_parent, sizeof span.self);
     memcpy(span.parent, spans->parent, sizeof span.parent);

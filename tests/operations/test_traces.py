@@ -1,6 +1,7 @@
 """Traces: a collector gets the spans of what was asked for, as OTLP says; nothing that is a secret; and a
 collector that hangs delays nobody."""
 import re
+import socket
 import time
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_request_and_its_steps(own_server, collector):
     for step in steps:
         assert span.began <= step.began <= step.ended <= span.ended + 1000, step
     assert "geheim" not in "".join(collector.bodies)
+
+
+def test_a_method_of_no_text_costs_no_other_its_span(own_server, collector):
+    server = traced(own_server, collector)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as one:
+        one.sendall(b"\xff\xfe /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert one.makefile("rb").readline().split()[1] in (b"400", b"405", b"501")
+    requests.get(server.url + "/readyz")
+    server.stop()  # sends what there is, in one batch
+    collector.wait(lambda s: s.name == "GET /readyz", timeout=10)
+    assert collector.wait(lambda s: s.name == "HTTP").attributes["http.request.method"] == "_OTHER"
 
 
 def test_an_upload_and_the_work_that_follows_are_one_trace(own_server, collector, sounds):

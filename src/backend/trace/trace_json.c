@@ -9,14 +9,19 @@
 
 enum { STATUS_ERROR = 2, TRACE_ID_AT = 3, TRACE_ID_LENGTH = 32, SPAN_ID_AT = 36, ID_LENGTH = 16 };
 
-static json_t *text_attribute(const char *name, const char *text)
+/* A text that was cut inside a character is none of UTF-8's: the character goes. */
+static json_t *text_json(const char *text)
 {
-    /* A text that was cut inside a character is none of UTF-8's: the character goes. */
     json_t *value = json_string(text);
     for (size_t length = strlen(text); value == NULL && length > 0; length--) {
         value = json_stringn(text, length - 1);
     }
-    return json_pack("{s:s, s:{s:o}}", "key", name, "value", "stringValue", value);
+    return value;
+}
+
+static json_t *text_attribute(const char *name, const char *text)
+{
+    return json_pack("{s:s, s:{s:o}}", "key", name, "value", "stringValue", text_json(text));
 }
 
 static json_t *number_text(int64_t number)
@@ -43,9 +48,9 @@ static json_t *span_json(const struct span *span, int64_t wall_less_monotonic_us
         }
     }
     json_t *json = json_pack(
-        "{s:s%, s:s%, s:s, s:i, s:o, s:o, s:o}", "traceId", span->self + TRACE_ID_AT,
+        "{s:s%, s:s%, s:o, s:i, s:o, s:o, s:o}", "traceId", span->self + TRACE_ID_AT,
         (size_t)TRACE_ID_LENGTH, "spanId", span->self + SPAN_ID_AT, (size_t)ID_LENGTH, "name",
-        span->name, "kind", (int)span->kind, "startTimeUnixNano",
+        text_json(span->name), "kind", (int)span->kind, "startTimeUnixNano",
         number_text((span->began_us + wall_less_monotonic_us) * 1000), "endTimeUnixNano",
         number_text((span->ended_us + wall_less_monotonic_us) * 1000), "attributes", attributes);
     bool whole = json != NULL;

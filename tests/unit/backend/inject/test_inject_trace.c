@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static unsigned batches_before;
 
@@ -61,6 +63,24 @@ static void check_request(int result)
 {
     assert_true(result == 0 || result == ERR_NO_MEMORY);
     assert_int_equal(run_request(), 0);
+}
+
+/* One span's text is not the others': what is no UTF-8 is left out. */
+static void texts_of_any_bytes(void **state)
+{
+    (void)state;
+    struct span spans[2];
+    make_span(&spans[0]);
+    make_span(&spans[1]);
+    (void)snprintf(spans[0].name, sizeof spans[0].name, "cut \xc3");
+    (void)snprintf(spans[0].attributes[0].text, SPAN_TEXT_SIZE, "\xff\xfe");
+    json_t *request = trace_request(spans, COUNT_OF(spans), "1", 1000000, 2000000);
+    assert_non_null(request);
+    char *text CLEANUP_FREE = json_dumps(request, JSON_COMPACT);
+    json_decref(request);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"name\":\"cut \""));
+    assert_non_null(strstr(text, "\"name\":\"GET /api/v1/tracks\""));
 }
 
 /* ---- The sender, from its start to its end ---- */
@@ -115,6 +135,7 @@ static void sending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_of_any_bytes),
         cmocka_unit_test_setup_teardown(sending, inject_http_setup, inject_http_teardown)};
     return cmocka_run_group_tests(tests, inject_http_install, inject_http_end);
 }
