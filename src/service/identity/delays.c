@@ -68,8 +68,7 @@ void delays_free(struct delays *delays)
 static uint64_t key_of(const struct delays *delays, enum delay_kind kind, const char *account,
                        const char *address)
 {
-    enum { ACCOUNT_BYTES = 256 };
-    unsigned char bytes[1 + sizeof(struct address) + ACCOUNT_BYTES];
+    unsigned char bytes[1 + sizeof(struct address) + 256];
     size_t length = 0;
     bytes[length++] = (unsigned char)kind;
     if (kind != DELAY_ACCOUNT) {
@@ -78,10 +77,9 @@ static uint64_t key_of(const struct delays *delays, enum delay_kind kind, const 
         length += sizeof owner.bytes;
     }
     if (kind != DELAY_ADDRESS) {
-        size_t account_length = strlen(account);
-        account_length = account_length < ACCOUNT_BYTES ? account_length : ACCOUNT_BYTES;
-        memcpy(bytes + length, account, account_length);
-        length += account_length;
+        for (const char *at = account; *at != '\0' && length < sizeof bytes; at++) {
+            bytes[length++] = (unsigned char)*at;
+        }
     }
     uint64_t key;
     (void)crypto_shorthash((unsigned char *)&key, bytes, length, delays->secret);
