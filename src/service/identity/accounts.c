@@ -109,6 +109,7 @@ int account_register(struct identity *identity, struct call *call, const struct 
 {
     bool open = false;
     int error = setup_is_done(identity, &open);
+    ret_signed_in->token_id = 0;
     if (error == 0 && !open) {
         return problem_set(&call->problem, ERR_FORBIDDEN,
                            "Registration opens once the first admin has been set up; the code for"

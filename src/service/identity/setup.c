@@ -240,6 +240,7 @@ int setup_finish(struct identity *identity, struct call *call, const char *code,
         .identity = identity, .call = call, .visitor = visitor, .signed_in = ret_signed_in};
     bool done = false;
     int error = setup_is_done(identity, &done);
+    ret_signed_in->token_id = 0;
     if (error == 0 && done) {
         return already_done(&call->problem);
     }

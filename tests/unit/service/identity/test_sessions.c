@@ -87,6 +87,7 @@ static void sign_up(const char *username, struct signed_in *ret)
 {
     call_again();
     char email[64];
+    memset(ret, 0xff, sizeof *ret); /* whatever lies there */
     (void)snprintf(email, sizeof email, "%s@example.org", username);
     const struct new_user wanted = {
         .username = username, .email = email, .password = PASSWORD, .roles = ROLE_LISTENER};
