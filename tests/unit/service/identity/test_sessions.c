@@ -626,11 +626,12 @@ static void reset_once_within_the_hour(void **state)
     assert_int_equal(refresh(&in, &in), ERR_UNAUTHENTICATED);
 }
 
-static _Atomic bool mails_held;
+static _Atomic bool mails_held, mail_begun;
 
 static void hold_mails(void *argument)
 {
     (void)argument;
+    mail_begun = true;
     while (mails_held) {
         (void)usleep(1000);
     }
@@ -662,6 +663,10 @@ static void a_mail_refused_may_be_asked_for_again(void **state)
         0);
     assert_int_equal(job_pool_new("mail", 1, 2, &identity->mails), 0);
     mails_held = true;
+    assert_int_equal(job_pool_submit(identity->mails, hold_mails, NULL), 0);
+    while (!mail_begun) { /* or it would make room once the queue is full */
+        (void)usleep(1000);
+    }
     while (job_pool_submit(identity->mails, hold_mails, NULL) == 0) {
     }
     assert_int_equal(recovery_begin(identity, &world.call, "asksagain@example.org", &mail),
