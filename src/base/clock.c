@@ -27,6 +27,11 @@ int64_t clock_monotonic_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+struct timespec clock_timespec(int64_t ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
 struct timespec clock_monotonic_after(int64_t ms)
 {
     int64_t us = clock_monotonic_us() + ms * 1000;

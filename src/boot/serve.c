@@ -215,7 +215,7 @@ static int run_until_ended(struct serving *serving, const sigset_t *signals)
 static void give_notice(struct serving *serving, const sigset_t *signals)
 {
     int64_t notice_ms = config_number(serving->line->config, CONFIG_LIMIT_NOTICE);
-    struct timespec notice = {.tv_sec = notice_ms / 1000, .tv_nsec = notice_ms % 1000 * 1000000};
+    const struct timespec notice = clock_timespec(notice_ms);
     if (notice_ms > 0) {
         log_event(LOG_INFO, "server.leaving", log_number("noticeMs", notice_ms));
         http_server_leave(serving->server, "SIGTERM: for limits.notice_ms it goes on serving");

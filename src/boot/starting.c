@@ -3,6 +3,7 @@
 #include "boot/starting.h"
 
 #include "backend/db/db.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/notify.h"
 
@@ -52,10 +53,8 @@ static void tell(void)
 /* Until the next look; false: it ends. Under the lock. */
 static bool wait_for_look(void)
 {
-    struct timespec until;
+    const struct timespec until = clock_monotonic_after(LOOK_EVERY_S * 1000);
     int failure = 0;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOOK_EVERY_S;
     while (!starting.ending && failure != ETIMEDOUT) {
         failure = pthread_cond_clockwait(&starting.wake, &starting.lock, CLOCK_MONOTONIC, &until);
     }

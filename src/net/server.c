@@ -625,7 +625,8 @@ unsigned http_server_port(const struct http_server *server)
 
 static void sleep_ms(long ms)
 {
-    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+    const struct timespec pause = clock_timespec(ms);
+    (void)nanosleep(&pause, NULL);
 }
 
 static int count_running(struct http_server *server)

@@ -183,10 +183,9 @@ ssize_t blob_reader_read(struct blob_reader *reader, void *bytes, size_t length,
 int blob_reply(struct request *request, struct blob_source *source, const struct reply_file *how);
 /* Objects that are files outside of the store: where "media" lacks a key, blob_open asks. find
  * gives a read-only descriptor, or ERR_NOT_FOUND; any other error says that the file can't be had
- * now. Such an object's ETag is made of the file's size,
- * time and number, its Cache-Control is "no-cache", since the file may change; it has no headers,
- * and no call but blob_open sees it. Set once, before the store is used by others; a remote store
- * asks nobody. */
+ * now. Such an object's ETag is made of the file's size, time and number, its Cache-Control is
+ * "no-cache", since the file may change; it has no headers, and no call but blob_open sees it. Set
+ * once, before the store is used by others; a remote store asks nobody. */
 typedef int blob_outside(void *context, const char *key, int *ret_fd);
 void blob_outside_set(struct blob_store *store, blob_outside *find, void *context);
 /* Reads an opened object whole: whether its bytes are still those its ETag was made of, and, of a

@@ -34,8 +34,7 @@ void bus_cond_init(pthread_cond_t *cond)
 
 void bus_wait_until(struct bus *bus, pthread_cond_t *cond, int64_t monotonic_ms)
 {
-    struct timespec until = {.tv_sec = monotonic_ms / 1000,
-                             .tv_nsec = monotonic_ms % 1000 * 1000000};
+    const struct timespec until = clock_timespec(monotonic_ms);
     (void)pthread_cond_timedwait(cond, &bus->lock, &until);
 }
 

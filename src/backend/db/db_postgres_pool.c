@@ -64,8 +64,8 @@ static struct postgres_connection *pop(struct postgres_pool *pool)
 static int take_or_reserve(struct postgres_pool *pool, unsigned wait_ms,
                            struct postgres_connection **ret_connection)
 {
-    int64_t at_ms = clock_monotonic_ms() + (wait_ms > 0 ? call_remaining_ms(wait_ms) : 0);
-    struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+    const struct timespec until =
+        clock_monotonic_after(wait_ms > 0 ? call_remaining_ms(wait_ms) : 0);
     int r = 0;
     (void)pthread_mutex_lock(&pool->lock);
     while (pool->idle == NULL && pool->count == pool->count_max && r == 0) {

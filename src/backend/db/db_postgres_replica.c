@@ -224,8 +224,7 @@ static void *minder_main(void *argument)
         (void)pthread_mutex_unlock(&minder->lock);
         look_at_all(db);
         (void)pthread_mutex_lock(&minder->lock);
-        int64_t at_ms = clock_monotonic_ms() + MIND_MS;
-        struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+        const struct timespec until = clock_monotonic_after(MIND_MS);
         while (!minder->ending &&
                pthread_cond_timedwait(&minder->wake, &minder->lock, &until) == 0) {
         }

@@ -216,8 +216,7 @@ static void *watcher_main(void *argument)
     (void)argument;
     (void)pthread_mutex_lock(&watcher.lock);
     while (watcher.first != NULL) {
-        int64_t at_ms = clock_monotonic_ms() + SQLITE_WATCH_MS;
-        struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+        const struct timespec until = clock_monotonic_after(SQLITE_WATCH_MS);
         (void)pthread_cond_timedwait(&watcher.changed, &watcher.lock, &until);
         watch_all();
     }

@@ -75,17 +75,11 @@ static int open_reader(struct sqlite_db *db, struct sqlite_connection **ret_conn
     return 0;
 }
 
-static struct timespec deadline_in(int64_t ms)
-{
-    int64_t at_ms = clock_monotonic_ms() + ms;
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-}
-
 /* An idle reader, or a place to open one (NULL with 0), or ERR_BUSY after waiting. */
 static int take_or_reserve(struct sqlite_readers *readers,
                            struct sqlite_connection **ret_connection)
 {
-    struct timespec deadline = deadline_in(call_remaining_ms(SQLITE_WAIT_MS_MAX));
+    const struct timespec deadline = clock_monotonic_after(call_remaining_ms(SQLITE_WAIT_MS_MAX));
     int r = 0;
     (void)pthread_mutex_lock(&readers->lock);
     while (readers->idle == NULL && readers->count == readers->count_max && r == 0) {

@@ -308,9 +308,8 @@ static bool wait_for_work(struct sqlite_writer *writer)
             (void)pthread_cond_wait(&writer->asked, &writer->lock);
             continue;
         }
-        int64_t at_ms = clock_monotonic_ms() + SQLITE_IDLE_MS;
-        struct timespec at = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-        if (pthread_cond_timedwait(&writer->asked, &writer->lock, &at) == ETIMEDOUT) {
+        const struct timespec until = clock_monotonic_after(SQLITE_IDLE_MS);
+        if (pthread_cond_timedwait(&writer->asked, &writer->lock, &until) == ETIMEDOUT) {
             (void)pthread_mutex_unlock(&writer->lock);
             sqlite_connection_trim(&writer->connection);
             trimmed = true;

@@ -2,6 +2,7 @@
 #include "backend/http/http_client.h"
 
 #include "base/call.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -62,7 +63,7 @@ void http_pause(unsigned tries)
 {
     uint32_t most_ms = (uint32_t)PAUSE_MS << (tries - 1);
     uint32_t wait_ms = most_ms / 2 + randombytes_uniform(most_ms / 2 + 1);
-    struct timespec pause = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+    struct timespec pause = clock_timespec(wait_ms);
     while (nanosleep(&pause, &pause) != 0 && errno == EINTR) {
     }
 }

@@ -55,8 +55,7 @@ void http_pool_free(struct http_pool *pool)
 /* Under the lock: until one is free. */
 static bool wait_for_one(struct http_pool *pool)
 {
-    int64_t end_ms = clock_monotonic_ms() + WAIT_MS;
-    const struct timespec end = {.tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000};
+    const struct timespec end = clock_monotonic_after(WAIT_MS);
     int error = 0;
     while (pool->used == pool->used_max && error == 0) {
         error = pthread_cond_timedwait(&pool->given, &pool->lock, &end);

@@ -196,7 +196,7 @@ void opensearch_delete_replaced(struct opensearch *engine, bool wait)
         return;
     }
     if (left_ms > 0) {
-        struct timespec pause = {.tv_sec = left_ms / 1000, .tv_nsec = left_ms % 1000 * 1000000};
+        const struct timespec pause = clock_timespec(left_ms);
         (void)nanosleep(&pause, NULL);
     }
     char path[OPENSEARCH_INDEX_SIZE + 2];

@@ -93,7 +93,7 @@ static void give_back(struct node_lease *lease)
 /* Sleeps until a monotonic time or the end; false at the end. */
 static bool sleep_until(struct node_lease *lease, int64_t at_ms)
 {
-    struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+    const struct timespec until = clock_timespec(at_ms);
     (void)pthread_mutex_lock(&lease->lock);
     while (!lease->ending && clock_monotonic_ms() < at_ms) {
         (void)pthread_cond_timedwait(&lease->wake, &lease->lock, &until);

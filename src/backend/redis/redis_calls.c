@@ -47,11 +47,7 @@ static void give_link(struct redis *redis, struct redis_link *link)
  * timeout. */
 static int claim_link(struct redis *redis, struct redis_link **ret_link)
 {
-    struct timespec end;
-    (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += (long)(redis->address.timeout_ms % 1000) * 1000000;
-    end.tv_sec += redis->address.timeout_ms / 1000 + end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
+    const struct timespec end = clock_monotonic_after(redis->address.timeout_ms);
     int error = 0;
     (void)pthread_mutex_lock(&redis->lock);
     while (redis->idle == NULL && redis->link_count >= LINKS_MAX && error == 0) {

@@ -5,6 +5,7 @@
  */
 #include "backend/redis/redis_inside.h"
 #include "base/breaker.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -153,12 +154,7 @@ static int64_t pause_ms(struct redis *redis)
 
 static bool sleep_until_due(struct redis *redis)
 {
-    int64_t ms = pause_ms(redis);
-    struct timespec end;
-    (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += (long)(ms % 1000) * 1000000;
-    end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
+    const struct timespec end = clock_monotonic_after(pause_ms(redis));
     (void)pthread_mutex_lock(&redis->wake_lock);
     int late = 0;
     while (!redis->news && !redis->ending && late == 0) {

@@ -113,11 +113,7 @@ bool ingest_is_ending(struct ingest *ingest)
 
 bool ingest_wait(struct ingest *ingest, int64_t wait_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (wait_ms % 1000) * 1000000;
-    until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    const struct timespec until = clock_monotonic_after(wait_ms);
     (void)pthread_mutex_lock(&ingest->lock);
     while (!ingest->ending &&
            pthread_cond_timedwait(&ingest->wake, &ingest->lock, &until) != ETIMEDOUT) {

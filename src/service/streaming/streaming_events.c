@@ -36,9 +36,8 @@ static void wait_for_age(const struct event *event)
     int64_t left_ms = event->created_ms + AGE_MS - clock_wall_ms();
     if (left_ms > 0) {
         left_ms = left_ms < AGE_MS ? left_ms : AGE_MS; /* whatever the clocks say */
-        (void)nanosleep(
-            &(struct timespec){.tv_sec = left_ms / 1000, .tv_nsec = left_ms % 1000 * 1000000},
-            NULL);
+        const struct timespec pause = clock_timespec(left_ms);
+        (void)nanosleep(&pause, NULL);
     }
 }
 

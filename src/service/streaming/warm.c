@@ -175,7 +175,7 @@ static void write_answers(struct warmer *warmer)
 /* Until it is time, or the end; false: the end. */
 static bool wait_until(struct warmer *warmer, int64_t until_ms)
 {
-    const struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    const struct timespec until = clock_timespec(until_ms);
     (void)pthread_mutex_lock(&warmer->lock);
     while (!warmer->ending &&
            pthread_cond_timedwait(&warmer->wake, &warmer->lock, &until) != ETIMEDOUT) {

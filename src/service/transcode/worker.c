@@ -70,24 +70,11 @@ static int tidy(struct worker *worker, int64_t *tidied_ms)
     return db_write(worker->transcode->db, prune, &before_ms);
 }
 
-static struct timespec in_ms(int64_t wait_ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return until;
-}
-
 /* Until something was committed, the time is over or the role ends. */
 static void sleep_until_wanted(struct worker *worker, int64_t wait_ms)
 {
     struct transcode *transcode = worker->transcode;
-    struct timespec until = in_ms(wait_ms);
+    const struct timespec until = clock_monotonic_after(wait_ms);
     pthread_mutex_lock(&transcode->lock);
     while (!transcode->look[worker->lane] && !atomic_load(&transcode->stopping) &&
            pthread_cond_timedwait(&transcode->wake[worker->lane], &transcode->lock, &until) == 0) {

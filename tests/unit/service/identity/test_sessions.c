@@ -566,6 +566,19 @@ static int mark_disabled(struct db_session *session, void *argument)
     return user_store_update_rights(session, &user, user.disabled_at);
 }
 
+/* What the next access token is refused with, or 0. */
+static int renew(const struct signed_in *in)
+{
+    json_t *answer = json_object();
+    call_again();
+    world.call.actor = (struct actor){.user_id = in->user.user_id, .session_id = in->session_id};
+    int r = identity_token_for(world.identity, &world.call, answer);
+    assert_true((r == 0) == (json_string_value(json_object_get(answer, "accessToken")) != NULL));
+    world.call.actor = (struct actor){0};
+    json_decref(answer);
+    return r;
+}
+
 /* A session that outlived the disabling is no good. */
 static void disabled_is_not_renewed(void **state)
 {
@@ -574,12 +587,7 @@ static void disabled_is_not_renewed(void **state)
     sign_up("disabledsession", &in);
     assert_int_equal(db_write(world.db, mark_disabled, &in), 0);
     assert_int_equal(refresh(&in, &next), ERR_UNAUTHENTICATED);
-    json_t *answer = json_object();
-    call_again();
-    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
-    assert_int_equal(identity_token_for(world.identity, &world.call, answer), ERR_UNAUTHENTICATED);
-    world.call.actor = (struct actor){0};
-    json_decref(answer);
+    assert_int_equal(renew(&in), ERR_UNAUTHENTICATED);
 }
 
 /* An access token is no way to the next one after the session's end. */
@@ -589,12 +597,7 @@ static void ended_session_is_not_renewed(void **state)
     struct signed_in in;
     sign_up("endedsession", &in);
     assert_int_equal(session_log_out(world.identity, in.refresh.text), 0);
-    json_t *answer = json_object();
-    call_again();
-    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
-    assert_int_equal(identity_token_for(world.identity, &world.call, answer), ERR_UNAUTHENTICATED);
-    world.call.actor = (struct actor){0};
-    json_decref(answer);
+    assert_int_equal(renew(&in), ERR_UNAUTHENTICATED);
 }
 
 static void reset_once_within_the_hour(void **state)
@@ -751,11 +754,7 @@ static void grants_add(void **state)
     assert_int_equal(account_find(world.identity, &world.call, in.user.user_id, &user), 0);
     assert_int_equal(user.roles, ROLE_LISTENER | ROLE_ARTIST);
     assert_int_equal(user.revision, 2);
-    json_t *answer = json_object();
-    world.call.actor = (struct actor){.user_id = in.user.user_id, .session_id = in.session_id};
-    assert_int_equal(identity_token_for(world.identity, &world.call, answer), 0);
-    assert_non_null(json_string_value(json_object_get(answer, "accessToken")));
-    json_decref(answer);
+    assert_int_equal(renew(&in), 0);
 }
 
 /* What hashes is given a password, and its body is to be overwritten (net/http.h). */
