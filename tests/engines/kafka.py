@@ -103,6 +103,7 @@ class Kafka:
         ports = ports or maven.free_ports(3 * brokers if secure else 2 * brokers)
         self.ports, self.controllers = ports[:brokers], ports[brokers:2 * brokers]
         self.secure_ports = ports[2 * brokers:3 * brokers]
+        self.doors = self.controllers  # where the controllers are found, if not where they listen
         self.hosts = ["127.0.0.1"] * brokers
         self.processes = [None] * brokers
 
@@ -140,10 +141,10 @@ class Kafka:
                       f" required user_tutti=\"{self.secure['password']}\";",
                       "listener.name.secure.ssl.keystore.type=PEM",
                       f"listener.name.secure.ssl.keystore.location={self.secure['pem']}"]
-        voters = ",".join(f"{i + 1}@{self.hosts[i]}:{port}" for i, port in enumerate(self.controllers))
+        voters = ",".join(f"{i + 1}@{self.hosts[i]}:{port}" for i, port in enumerate(self.doors))
         lines += [f"node.id={n + 1}", f"controller.quorum.voters={voters}", f"log.dirs={data}",
                   "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
-                  "advertised.listeners=" + ",".join(listeners),
+                  "advertised.listeners=" + ",".join(listeners + [f"CONTROLLER://{host}:{self.doors[n]}"]),
                   "listeners=" + ",".join(listeners + [f"CONTROLLER://{host}:{self.controllers[n]}"]),
                   f"default.replication.factor={copies}", f"min.insync.replicas={max(1, copies - 1)}",
                   f"offsets.topic.replication.factor={copies}", f"transaction.state.log.replication.factor={copies}",

@@ -211,10 +211,12 @@ static int64_t poll_ms(const struct bus_worker *worker)
 {
     const struct group *group = worker->engine;
     int64_t wait_ms = POLL_MS_MAX, flush_ms = group_flush_in_ms(worker);
+    int64_t ask_ms = group_ask_in_ms(worker);
     int64_t due_ms = group->due_ms == BUS_NEVER ? INT64_MAX : group->due_ms - clock_wall_ms();
     wait_ms = group->looked_ms == 0 ? 0 : wait_ms; /* something was put aside just now */
     wait_ms = flush_ms < wait_ms ? flush_ms : wait_ms;
     wait_ms = due_ms < wait_ms ? due_ms : wait_ms;
+    wait_ms = ask_ms < wait_ms ? ask_ms : wait_ms;
     if (group->client.error != 0 || group->client.words[0] != '\0') {
         wait_ms = wait_ms < PROBE_MS ? wait_ms : PROBE_MS;
     }
@@ -245,6 +247,9 @@ static int round_once(struct bus_worker *worker)
     if (r == 0) {
         group->looked_ms = 0; /* woken, or it is time */
         probe(worker);
+    }
+    if (r == 0 && group_is_unshared(worker)) {
+        group_leave(worker);
     }
     return r > 0 ? handle_run(worker) : r;
 }

@@ -4,11 +4,14 @@
  *   bus_group.c        the pass: runs are handled, waiting events tried again
  *   bus_group_join.c   joining the group and leaving it, partitions that come and go
  *   bus_group_lanes.c  lanes and their rows, offsets, how far the whole consumer is
+ *   bus_group_share.c  whether the group has shared its partitions out
  *   bus_group_read.c   messages into a run
  */
 #pragma once
 
 #include "backend/bus/bus_kafka.h"
+
+enum { GROUP_NAME_SIZE = BUS_TOPIC_SIZE + BUS_NAME_MAX + 2 };
 
 /* worker->engine */
 struct group {
@@ -23,6 +26,7 @@ struct group {
                            anew to see whether they do now; 0: they let us */
     bool proving;       /* … the latter */
     bool moved;         /* since the last flush */
+    int64_t ask_ms;     /* monotonic: when to ask whether anybody has a partition; 0: no need */
 };
 
 /* bus_group_lanes.c */
@@ -38,9 +42,19 @@ int group_flush(struct bus_worker *worker);
 int64_t group_flush_in_ms(const struct bus_worker *worker);
 
 /* bus_group_join.c */
+void group_name(const struct bus_worker *worker, char ret_name[GROUP_NAME_SIZE]);
 int group_join(struct bus_worker *worker, struct problem *problem);
 /* Commits what is stored and tells the group, if it can be reached. */
 void group_leave(struct bus_worker *worker);
+
+/* bus_group_share.c */
+/* We were given so many partitions. */
+void group_shared(struct bus_worker *worker, int count);
+/* When there is something to ask; INT64_MAX: nothing. */
+int64_t group_ask_in_ms(const struct bus_worker *worker);
+/* Nobody of the group has a partition: it is to be joined anew. Asks the brokers where that is due,
+ * and waits for them. */
+bool group_is_unshared(struct bus_worker *worker);
 
 /* bus_group_read.c */
 /* We read, or have joined for long enough without being refused. */

@@ -23,6 +23,7 @@ static void let_go(struct bus_worker *worker)
         group->held = NULL;
     }
     worker->batch.count = 0;
+    group->ask_ms = 0;
 }
 
 /* From within a poll, on our thread. What is handled is recorded, so a partition can go at once. */
@@ -46,6 +47,7 @@ static void rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t error,
             lane->assigned = true;
         }
     }
+    group_shared(worker, list->cnt);
     group->looked_ms = 0; /* events may wait there */
     (void)rd_kafka_assign(handle, list);
 }
@@ -81,14 +83,19 @@ void group_leave(struct bus_worker *worker)
     bus_client_close(&group->client);
 }
 
+void group_name(const struct bus_worker *worker, char ret_name[GROUP_NAME_SIZE])
+{
+    (void)snprintf(ret_name, GROUP_NAME_SIZE, "%s.%s", worker->source->topic,
+                   worker->consumer.name);
+}
+
 static int open_consumer(struct bus_worker *worker, struct problem *problem)
 {
     struct group *group = worker->engine;
-    char name[BUS_TOPIC_SIZE + BUS_NAME_MAX + 2], session[NUMBER_SIZE], beat[NUMBER_SIZE],
-        most[NUMBER_SIZE];
+    char name[GROUP_NAME_SIZE], session[NUMBER_SIZE], beat[NUMBER_SIZE], most[NUMBER_SIZE];
     int64_t lease_ms = worker->bus->lease_ms;
     int64_t most_ms = lease_ms > HANDLER_MS_MAX ? lease_ms : HANDLER_MS_MAX;
-    (void)snprintf(name, sizeof name, "%s.%s", worker->source->topic, worker->consumer.name);
+    group_name(worker, name);
     (void)snprintf(session, sizeof session, "%" PRId64, lease_ms);
     (void)snprintf(beat, sizeof beat, "%" PRId64, lease_ms / 4 < 3000 ? lease_ms / 4 : 3000);
     (void)snprintf(most, sizeof most, "%" PRId64, most_ms);
