@@ -10,20 +10,20 @@ const [url, username, password, sound] = process.argv.slice(2);
 const READY_MS = 120_000;
 const HEARD_S = 3;
 
+async function describe(request) {
+  const { host, pathname } = new URL(request.url());
+  const [answer, sizes] = [await request.response(), await request.sizes().catch(() => null)];
+  const sent = Number((await request.allHeaders())['content-length'] ?? 0); // sizes() knows no Blob's
+  return { method: request.method(), host, path: pathname, status: answer?.status() ?? 0, sent, received: sizes?.responseBodySize ?? 0 };
+}
+
 const browser = await openBrowser();
 const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
 try {
   page.setDefaultTimeout(30_000);
   const wrong = complaints(page);
-  const requests = [];
-  page.on('requestfinished', async (request) => {
-    const { host, pathname } = new URL(request.url());
-    const entry = { method: request.method(), host, path: pathname, status: 0, sent: 0, received: 0 };
-    requests.push(entry);
-    const [answer, sizes] = [await request.response(), await request.sizes().catch(() => null)];
-    const length = Number((await request.allHeaders())['content-length'] ?? 0); // sizes() knows no Blob's
-    Object.assign(entry, { status: answer?.status() ?? 0, sent: length, received: sizes?.responseBodySize ?? 0 });
-  });
+  const described = [];
+  page.on('requestfinished', (request) => described.push(describe(request)));
 
   await page.goto(url);
   await page.fill('input[name=username]', username);
@@ -46,7 +46,7 @@ try {
   await shoot(page, 'store-playing');
   const heardS = await heard();
   await page.click('.account > button');
-  await sleep(500); // the last sizes are told
+  const requests = await Promise.all(described); // each told whole, however late
   console.log(JSON.stringify({ requests, heardS, wrong }));
 } catch (error) {
   await shoot(page, 'store-failed');
