@@ -20,10 +20,10 @@ static int count_shared(const rd_kafka_ConsumerGroupDescription_t *group)
 {
     int count = 0;
     for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberDescription_t *member =
-            rd_kafka_ConsumerGroupDescription_member(group, i);
-        count += rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(member))
-                     ->cnt;
+        const rd_kafka_topic_partition_list_t *given =
+            rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(
+                rd_kafka_ConsumerGroupDescription_member(group, i)));
+        count += given != NULL ? given->cnt : 0;
     }
     return count;
 }
