@@ -437,13 +437,13 @@ def test_what_is_there_is_kept(stopped, own_server, key_file, tmp_path):
 
 def test_a_backup_appears_whole_or_not_at_all(stopped, key_file, tmp_path):
     path = tmp_path / "backup"
-    path.write_bytes(b"yesterday's")
+    path.write_bytes(b"TUTTIBAK of yesterday")
     process = subprocess.Popen([BINARY, "backup", str(path), "--password-stdin", "--data", str(stopped.data)],
                                stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     process.send_signal(signal.SIGSTOP)
     process.kill()
     process.wait(10)
-    assert path.read_bytes() == b"yesterday's"
+    assert path.read_bytes() == b"TUTTIBAK of yesterday"
     (tmp_path / "backup.part").write_bytes(b"left by a backup that was killed" * 100000)
     (stopped.data / ".backup").mkdir(exist_ok=True)
     (stopped.data / ".backup" / "catalog.db").write_bytes(b"as was this")
@@ -466,6 +466,28 @@ def test_a_backup_that_cannot_be_made_says_why(stopped, key_file, tmp_path):
     assert nameless.returncode == 2 and "--blobs names no folder" in nameless.stderr
     full = backup(stopped.data, pathlib.Path("/dev/full/backup"), key_file, check=False)
     assert full.returncode == 1 and not (stopped.data / ".backup").exists()
+
+
+def test_a_backup_replaces_nothing_but_a_backup(stopped, key_file, tmp_path):
+    """A wrong word, or two in the wrong order, costs no database and no key; nor does root lose /dev/null."""
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    kept = tmp_path / "key"
+    shutil.copy(key_file, kept)
+    named = tmp_path / "named"
+    named.symlink_to(data / "users.db")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    files = (data / "catalog.db", data / "keys" / "seal.key", kept)
+    before = [file.read_bytes() for file in files]
+    for target in (*files, named, pipe):
+        done = backup(data, target, kept, check=False)
+        assert done.returncode == 2 and f"{target} is there, and no backup" in done.stderr, done.stderr
+        assert not (target.parent / f"{target.name}.part").exists()
+    assert [file.read_bytes() for file in files] == before and named.is_symlink() and pipe.is_fifo()
+    for older in (b"", b"TUTTIBAK cut off"):
+        (tmp_path / "backup").write_bytes(older)
+        assert backup(data, tmp_path / "backup", kept).returncode == 0
 
 
 def test_a_damaged_database_is_not_backed_up(stopped, key_file, tmp_path):
