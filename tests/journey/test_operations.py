@@ -52,6 +52,7 @@ def test_a_wrong_file_says_the_line(tmp_path):
     config = tmp_path / "tutti.conf"
     config.write_text("[server]\nlisten = 127.0.0.1:1\nlisen = 3\n")
     assert f"{config}:3" in refused("serve", "--config", str(config))
+    assert f"{tmp_path}: can't be read as configuration: Is a directory" in refused("serve", "--config", str(tmp_path))
     assert "TUTTI_LIMITS_CONNECTIONS" in refused("config", "check", environment={"TUTTI_LIMITS_CONNECTIONS": "-1"})
 
 
@@ -66,6 +67,10 @@ def test_a_wrong_file_says_the_line(tmp_path):
     ("[edge]\nurls = http://10.0.0.21:6081, ftp://10.0.0.22", "edge.urls has \"ftp://10.0.0.22\""),
     pytest.param("[edge]\nurls = " + ", ".join(f"http://10.0.0.{n}" for n in range(1, 66)),
                  "edge.urls has \"http://10.0.0.65\"; it must be at most 64", id="65 edges"),
+    ("[server]\nlisten = music.example.org:4040", "server.listen = music.example.org:4040: must be ADDRESS:PORT"),
+    ("[server]\nlisten = [::1:4040", "server.listen = [::1:4040: must be"),
+    ("[database]\nusers = sqlite::memory:", ":2: database.users is \"sqlite::memory:\"; it must be sqlite:PATH"),
+    ("[database]\ncatalog = sqlite:", ":2: database.catalog is \"sqlite:\"; it must be sqlite:PATH"),
     ("[mail]\nurl = imap://me:hush@one", "mail.url should read"),
     ("[server]\ntrusted_proxies = 10.0.0.2, proxy", "server.trusted_proxies = 10.0.0.2, proxy: must be addresses"),
     ("[server]\nroles = identity,streeming", "there is no role \"streeming\""),
