@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 
-from conftest import BINARY, PASSWORD, PATIENCE_S, Person, database_environment, engine_environment, free_port, run_tutti
+from conftest import BINARY, PASSWORD, PATIENCE_S, Person, database_environment, engine_environment, free_port, run_tutti, until
 
 
 def refused(*arguments, environment=None):
@@ -30,6 +30,9 @@ def refused(*arguments, environment=None):
     (["serve", "--log-level", "loud"], "loud"),
     (["serve", "--colour", "red"], "--colour"),
     (["serve", "--listen"], "needs a value"),
+    (["serve", "--listen="], "--listen needs a value"),
+    (["serve", "--config", ""], "--config needs a value"),
+    (["backup", ""], "one of the words is empty"),
     (["serve", "--config", "/nonexistent/tutti.conf"], "/nonexistent/tutti.conf"),
     (["sing"], "sing"),
     (["events", "bogus"], 'there is no command "events bogus"; there is events parked, events retry, events drop; see'),
@@ -80,6 +83,40 @@ def test_an_address_that_does_not_parse_is_found_before_the_start(tmp_path, sett
     config.write_text(setting + "\n")
     said = refused("config", "check", "--config", str(config))
     assert words in said and "hush" not in said
+
+
+def test_the_version_needs_no_configuration():
+    assert run_tutti("version", environment={"TUTTI_SERVER_LISTEN": "nowhere"}).stdout.startswith("tutti ")
+
+
+def test_an_empty_data_directory_is_not_the_root():
+    assert "--data needs a value" in refused("config", "show", "--data", "")
+
+
+def test_what_is_printed_arrives_or_the_command_failed(tmp_path):
+    """A key that is printed once, and never was read, is not done."""
+    run_tutti("user", "add", "anna", "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n", data=tmp_path)
+    for into, words in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+        for arguments in (["s3", "key", "add", f"key-{len(into)}", "--data", tmp_path], ["config", "show"], ["version"], ["--help"]):
+            done = subprocess.run(["sh", "-c", f'exec "$@" {into}', "sh", BINARY, *arguments], stderr=subprocess.PIPE, text=True)
+            assert done.returncode == 1 and f"standard output can't be written: {words}" in done.stderr, (arguments, into, done)
+
+
+def test_descriptors_that_are_closed_stay_nobodys(tmp_path):
+    """What is opened in the place of standard error would have the log in it."""
+    listen = f"127.0.0.1:{free_port()}"
+    server = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", BINARY, "serve", "--data", tmp_path, "--listen", listen])
+    def answers():
+        try:
+            return requests.get(f"http://{listen}/healthz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+    try:
+        until(answers)
+        assert [os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    finally:
+        server.terminate()
+    assert server.wait(PATIENCE_S) == 0
 
 
 def test_an_unusable_data_directory_stops_the_start(tmp_path):

@@ -459,11 +459,11 @@ def test_a_backup_that_cannot_be_made_says_why(stopped, key_file, tmp_path):
     place = backup(stopped.data, tmp_path / "no" / "folder" / "backup", key_file, check=False)
     assert place.returncode == 1 and "can't be written" in place.stderr
     (tmp_path / "file").touch()
-    for folder, words in (("", "--blobs names no folder"), (str(tmp_path / "file"), f"the folder of --blobs {tmp_path / 'file'} can't be")):
+    for folder, words in (("", "--blobs needs a value"), (str(tmp_path / "file"), f"the folder of --blobs {tmp_path / 'file'} can't be")):
         blobs = backup(stopped.data, tmp_path / "backup", key_file, f"--blobs={folder}", check=False)
         assert blobs.returncode == 2 and words in blobs.stderr, blobs.stderr
     nameless = restore(tmp_path / "data", stopped.backup, key_file, "--blobs=", check=False)
-    assert nameless.returncode == 2 and "--blobs names no folder" in nameless.stderr
+    assert nameless.returncode == 2 and "--blobs needs a value" in nameless.stderr
     full = backup(stopped.data, pathlib.Path("/dev/full/backup"), key_file, check=False)
     assert full.returncode == 1 and not (stopped.data / ".backup").exists()
 
