@@ -1,6 +1,7 @@
 """Backup and restore: on a server that is written to all the while, and with files that are damaged, foreign, or
 somebody else's."""
 import hashlib
+import fcntl
 import os
 import pathlib
 import pty
@@ -488,6 +489,21 @@ def test_a_backup_replaces_nothing_but_a_backup(stopped, key_file, tmp_path):
     for older in (b"", b"TUTTIBAK cut off"):
         (tmp_path / "backup").write_bytes(older)
         assert backup(data, tmp_path / "backup", kept).returncode == 0
+
+
+def test_a_backup_leaves_what_another_works_with(stopped, key_file, tmp_path):
+    """The second of two at a time is refused, and costs the first nothing."""
+    work = stopped.data / ".backup"
+    work.mkdir(mode=0o700)
+    (work / "catalog.db").write_bytes(b"the first one's")
+    first = os.open(work, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    second = backup(stopped.data, tmp_path / "backup", key_file, check=False)
+    assert second.returncode == 1 and "another backup" in second.stderr
+    assert (work / "catalog.db").read_bytes() == b"the first one's" and not (tmp_path / "backup").exists()
+    os.close(first)
+    backup(stopped.data, tmp_path / "backup", key_file)
+    assert not work.exists()
 
 
 def test_a_damaged_database_is_not_backed_up(stopped, key_file, tmp_path):
