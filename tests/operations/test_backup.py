@@ -1,7 +1,7 @@
 """Backup and restore: on a server that is written to all the while, and with files that are damaged, foreign, or
 somebody else's."""
-import hashlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import pty
