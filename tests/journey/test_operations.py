@@ -214,13 +214,15 @@ def test_it_tells_systemd(tmp_path):
         listener.bind(str(path))
         listener.settimeout(20)
         process = subprocess.Popen([BINARY, "serve", "--data", str(tmp_path / "data"), "--listen",
-                                    f"127.0.0.1:{free_port()}"], env={**os.environ, "NOTIFY_SOCKET": str(path)},
-                                   stderr=subprocess.DEVNULL)
+                                    f"127.0.0.1:{free_port()}"], stderr=subprocess.DEVNULL,
+                                   env={**os.environ, "NOTIFY_SOCKET": str(path), "TUTTI_LIMITS_NOTICE_MS": "100", "TUTTI_LIMITS_DRAIN_MS": "70000"})
         while b"READY=1" not in (told := listener.recv(4096)):
             assert b"EXTEND_TIMEOUT_USEC=" in told  # a busy machine
         assert b"STATUS=Serving" in told
         process.send_signal(signal.SIGTERM)
-        assert b"STOPPING=1" in listener.recv(4096)
+        # what the settings allow is longer than the unit's TimeoutStopSec, at whose end requests would be killed
+        assert listener.recv(4096) == b"EXTEND_TIMEOUT_USEC=90100000"
+        assert listener.recv(4096) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=90000000"
         assert process.wait(20) == 0
 
 
