@@ -132,8 +132,8 @@ static bool check_file(const struct doctor *doctor, enum place_database which,
 
 static const char *advice_to_open(const struct place_file *file, int error)
 {
-    bool unread = error == ERR_UNAVAILABLE || error == ERR_DISK_FULL || error == ERR_BUSY ||
-                  error == ERR_NO_MEMORY;
+    bool unread = error == ERR_UNAVAILABLE || error == ERR_DISK_FULL || error == ERR_IO ||
+                  error == ERR_BUSY || error == ERR_NO_MEMORY;
     return file->path == NULL ? "mend the address, the server or the user's rights "
                                 "(docs/operations.md, PostgreSQL)"
            : unread ? "mend what it says: rights, room, or the disk and its mount (dmesg); the "

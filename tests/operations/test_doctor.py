@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -207,6 +208,20 @@ def test_a_disk_that_became_read_only(data):
     for name in ("data", "catalog", "users", "activity"):
         assert found[name]["state"] == "failed" and "Read-only file system" in found[name]["detail"], found[name]
         assert "dmesg" in found[name]["advice"] and "backup" not in found[name]["advice"], found[name]
+
+
+def test_a_disk_that_is_full(data, tmp_path):
+    """Nor for that, though SQLite calls it a disk I/O error."""
+    place = tmp_path / "full"
+    place.mkdir()
+    fill = f'mount -t tmpfs -o size=64m tutti "$1" && cp -a {shlex.quote(str(data))}/. "$1" && (head -c 100M /dev/zero >"$1/fill" || :)'
+    done = subprocess.run(in_own_mounts(fill, str(place), BINARY, "doctor", "--json", "--data", str(place),
+                                        "--listen", f"127.0.0.1:{free_port()}"), text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
+    for name in ("catalog", "users", "activity"):
+        assert found[name]["state"] == "failed" and "No space left on device" in found[name]["detail"], found[name]
+        assert "room" in found[name]["advice"] and "backup" not in found[name]["advice"], found[name]
 
 
 def test_something_else_in_place_of_a_database(data):
