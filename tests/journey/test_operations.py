@@ -89,6 +89,16 @@ def test_the_version_needs_no_configuration():
     assert run_tutti("version", environment={"TUTTI_SERVER_LISTEN": "nowhere"}).stdout.startswith("tutti ")
 
 
+@pytest.mark.parametrize("line", ["a good\0 password\n", "a good\r password\n", "a good password" * 100 + "\n", "a good password\0"],
+                         ids=["zero byte", "carriage return", "long", "zero byte at the end"])
+def test_a_password_is_taken_whole_or_not_at_all(tmp_path, line):
+    """What stands behind a zero byte would be missing from it unseen."""
+    done = run_tutti("user", "add", "anna", "--role", "admin", "--password-stdin", data=tmp_path, stdin=line, check=False)
+    assert done.returncode == 2 and "a password is a line of text" in done.stderr
+    taken = run_tutti("user", "add", "anna", "--role", "admin", "--password-stdin", data=tmp_path, stdin="a good password\r\n", check=False)
+    assert taken.returncode == 0 and taken.stdout.startswith("added anna")
+
+
 def test_an_empty_data_directory_is_not_the_root():
     assert "--data needs a value" in refused("config", "show", "--data", "")
 

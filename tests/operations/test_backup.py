@@ -341,6 +341,8 @@ def test_a_passphrase_seals_too(stopped, tmp_path):
     right = run_tutti("restore", str(tmp_path / "backup"), "--password-stdin", data=tmp_path / "data",
                       stdin="quite a secret\n")
     assert right.returncode == 0 and (tmp_path / "data" / "catalog.db").exists()
+    cut = run_tutti("backup", str(tmp_path / "b2"), "--password-stdin", data=stopped.data, stdin="quite a\0 secret\n", check=False)
+    assert cut.returncode == 2 and "random bytes go into a --key-file" in cut.stderr and not (tmp_path / "b2").exists()
     short = run_tutti("backup", str(tmp_path / "b2"), "--password-stdin", data=stopped.data, stdin="short\n", check=False)
     assert short.returncode == 2 and "at least 8" in short.stderr
 
