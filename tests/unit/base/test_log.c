@@ -47,7 +47,7 @@ static void what_is_no_utf8_is_replaced(void **state)
     (void)state;
     static const char *const rows[][2] = {
         {"G\xffT", "G\xef\xbf\xbdT"},
-        {"caf\xe9", "caf\xef\xbf\xbd"},                 /* cut off at the end */
+        {"caf\xe9", "caf\xef\xbf\xbd"},                               /* cut off at the end */
         {"\xed\xa0\x80 ä", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd ä"}, /* half a pair */
         {"\xc0\xaf\xff\"", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, /* overlong */
     };
