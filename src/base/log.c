@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TAIL_BYTES = 32, SECOND_SIZE = 24 };
+enum { TAIL_BYTES = 32, SECOND_SIZE = 24, UTF8_BYTES_MAX = 4, REPLACEMENT_CHARACTER = 0xfffd };
 
 static _Atomic int wanted_level = LOG_INFO;
 static _Atomic bool as_json = true;
@@ -65,22 +66,38 @@ static void add_text(struct line *line, const char *text)
     add(line, text, strlen(text));
 }
 
+/* The bytes of the character at text that stand in a JSON string as they are; 0: it is escaped. */
+static size_t plain_step(const char *text)
+{
+    unsigned char byte = (unsigned char)*text;
+    if (byte >= 0x80) {
+        return text_utf8_step(text, strnlen(text, UTF8_BYTES_MAX));
+    }
+    return byte >= 0x20 && byte != 0x7f && byte != '"' && byte != '\\' ? 1 : 0;
+}
+
+/* What is no UTF-8 becomes the replacement character: a reader of JSON refuses the line else. */
+static void add_escaped(struct line *line, unsigned char byte)
+{
+    char escaped[8];
+    (void)snprintf(escaped, sizeof escaped, byte == '"' || byte == '\\' ? "\\%c" : "\\u%04x",
+                   byte < 0x80 ? byte : REPLACEMENT_CHARACTER);
+    add_text(line, escaped);
+}
+
 /* A JSON string (RFC 8259 section 7); in plain text form the quotes are the same. */
 static void add_quoted(struct line *line, const char *text)
 {
     add(line, "\"", 1);
     const char *plain = text; /* from here on nothing needed escaping */
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte >= 0x20 && byte != 0x7f && byte != '"' && byte != '\\') {
-            continue;
+    while (*text != '\0') {
+        size_t step = plain_step(text);
+        if (step == 0) {
+            add(line, plain, (size_t)(text - plain));
+            add_escaped(line, (unsigned char)*text);
+            plain = text + 1;
         }
-        char escaped[8];
-        (void)snprintf(escaped, sizeof escaped, byte == '"' || byte == '\\' ? "\\%c" : "\\u%04x",
-                       byte);
-        add(line, plain, (size_t)(text - plain));
-        add_text(line, escaped);
-        plain = text + 1;
+        text += step > 0 ? step : 1;
     }
     add(line, plain, (size_t)(text - plain));
     add(line, "\"", 1);

@@ -9,22 +9,25 @@
 #include <string.h>
 #include <utf8proc.h>
 
+size_t text_utf8_step(const char *bytes, size_t length)
+{
+    if (length > 0 && (unsigned char)*bytes < 0x80) {
+        return 1;
+    }
+    utf8proc_int32_t point;
+    utf8proc_ssize_t step =
+        utf8proc_iterate((const utf8proc_uint8_t *)bytes, (utf8proc_ssize_t)length, &point);
+    return step > 0 ? (size_t)step : 0;
+}
+
 bool text_is_utf8(const char *bytes, size_t length)
 {
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)bytes;
-    while (length > 0) {
-        if (*at < 0x80) {
-            at++;
-            length--;
-            continue;
-        }
-        utf8proc_int32_t point;
-        utf8proc_ssize_t step = utf8proc_iterate(at, (utf8proc_ssize_t)length, &point);
-        if (step <= 0) {
+    size_t step;
+    for (; length > 0; bytes += step, length -= step) {
+        step = text_utf8_step(bytes, length);
+        if (step == 0) {
             return false;
         }
-        at += step;
-        length -= (size_t)step;
     }
     return true;
 }

@@ -9,7 +9,10 @@
 
 struct problem;
 
-/* Well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates), of exactly length bytes. */
+/* The bytes of the character of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates) that
+ * the length bytes begin with; 0: they begin with none. */
+size_t text_utf8_step(const char *bytes, size_t length);
+/* Well-formed UTF-8, of exactly length bytes. */
 bool text_is_utf8(const char *bytes, size_t length);
 /* What people typed, made storable: NFC, outer white space cut, control characters refused
  * (newlines and tabs allowed if lines), 1 (or 0 if empty_ok) to characters_max code points. 0 with

@@ -1,5 +1,5 @@
-/* What of a configuration only its readers understand (addresses.h): engines' addresses, edges,
- * mail, proxies, roles. The start finds the same, one by one. */
+/* What of a configuration only its readers understand (addresses.h): where to listen, engines'
+ * addresses, edges, mail, proxies, roles. The start finds the same, one by one. */
 #include "boot/addresses.h"
 
 #include "backend/blob/blob.h"
@@ -15,6 +15,7 @@
 #include "boot/place.h"
 #include "boot/platform.h"
 #include "net/http.h"
+#include "net/listen.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -86,7 +87,8 @@ static int check_roles(const struct config *config, struct problem *problem)
 
 int addresses_check(const struct config *config, struct problem *problem)
 {
-    int error = blob_url_check(config_text(config, CONFIG_BLOB_STORE), problem);
+    int error = listen_check(config_text(config, CONFIG_SERVER_LISTEN), problem);
+    error = error != 0 ? error : blob_url_check(config_text(config, CONFIG_BLOB_STORE), problem);
     error = error != 0 ? error : check_bus(config, problem);
     error = error != 0 ? error : index_url_check(config_text(config, CONFIG_SEARCH_STORE), problem);
     error = error != 0 ? error : check_all_databases(config, problem);

@@ -6,6 +6,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char magic[8] = {'T', 'U', 'T', 'T', 'I', 'B', 'A', 'K'};
 
@@ -67,6 +68,13 @@ void archive_head_seal(struct archive_head *head, const unsigned char *key)
 {
     key_check(head, key, head->key_check);
     checksum(head, head->checksum);
+}
+
+bool archive_head_begins(int fd)
+{
+    char bytes[sizeof magic];
+    return pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
+           memcmp(bytes, magic, sizeof magic) == 0;
 }
 
 int archive_head_check(const struct archive_head *head, const char *path, struct problem *problem)

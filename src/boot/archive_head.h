@@ -32,6 +32,8 @@ int archive_head_make(struct archive_head *head, const struct archive_secret *se
                       unsigned char ret_key[crypto_secretstream_xchacha20poly1305_KEYBYTES]);
 /* Fills in the checks, once all else is there. */
 void archive_head_seal(struct archive_head *head, const unsigned char *key);
+/* Whether the file begins as an archive does, of whatever version and however damaged. */
+bool archive_head_begins(int fd);
 /* ERR_CORRUPT or ERR_VERSION, in words that name the file. */
 int archive_head_check(const struct archive_head *head, const char *path, struct problem *problem);
 /* The key of a checked head. ERR_FORBIDDEN: the secret is another. */

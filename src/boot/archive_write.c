@@ -84,13 +84,35 @@ static int flush(struct archive_writer *writer, bool final)
     return put(writer, writer->sealed, (size_t)sealed);
 }
 
+/* Only an older archive, or an empty file, gives its name to the new one. Else a wrong word in the
+ * command line would put it in the place of a database, or of the key that opens it. */
+static int check_replaced(const struct archive_writer *writer, struct problem *problem)
+{
+    struct stat status;
+    if (fstatat(writer->folder, writer->name, &status, 0) != 0 ||
+        (S_ISREG(status.st_mode) && status.st_size == 0)) {
+        return 0;
+    }
+    if (S_ISDIR(status.st_mode)) {
+        return problem_set(problem, ERR_INVALID, "%s is a directory; name a file in it",
+                           writer->path);
+    }
+    int fd CLEANUP_CLOSE =
+        S_ISREG(status.st_mode) ? openat(writer->folder, writer->name, O_RDONLY | O_CLOEXEC) : -1;
+    return fd >= 0 && archive_head_begins(fd)
+               ? 0
+               : problem_set(problem, ERR_INVALID,
+                             "%s is there, and no backup that could be replaced; name another "
+                             "file, or remove that one",
+                             writer->path);
+}
+
 /* Opens PATH.part, locked; what a killed backup left there is written over. */
 static int open_part(struct archive_writer *writer, struct problem *problem)
 {
-    struct stat status;
-    if (fstatat(writer->folder, writer->name, &status, 0) == 0 && S_ISDIR(status.st_mode)) {
-        return problem_set(problem, ERR_INVALID, "%s is a directory; name a file in it",
-                           writer->path);
+    int error = check_replaced(writer, problem);
+    if (error != 0) {
+        return error;
     }
     writer->fd =
         openat(writer->folder, writer->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -55,7 +55,7 @@ struct backup {
     struct db_snapshot *snapshots[PLACE_DATABASES_];
     struct blob_store *objects, *copies; /* NULL without --blobs */
     struct backup_objects sums;
-    int work_fd;         /* of the folder of copies, locked while we work */
+    int work_fd;         /* of the folder of copies, locked while we work; -1: not ours */
     char work[PATH_MAX]; /* DATA/.backup */
     struct archive_writer *writer;
 };
@@ -75,20 +75,42 @@ static void remove_copies(const struct backup *backup)
     }
 }
 
-static int open_work(struct backup *backup)
+/* The folder of copies, made and locked. 1: its owner removed it as we came, so there is another to
+ * be made; ERR_BUSY: another backup has it. */
+static int lock_work(struct backup *backup)
 {
-    (void)snprintf(backup->work, sizeof backup->work, "%s/.backup", backup->place.data);
+    struct stat status;
     if (mkdir(backup->work, 0700) != 0 && errno != EEXIST) {
         return problem_set(&backup->problem, error_from_errno(errno), "%s can't be made: %s",
                            backup->work, strerror(errno));
     }
-    backup->work_fd = open(backup->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (backup->work_fd < 0 || flock(backup->work_fd, LOCK_EX | LOCK_NB) != 0) {
+    int fd CLEANUP_CLOSE = open(backup->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT) {
+        return problem_set(&backup->problem, error_from_errno(errno), "%s can't be opened: %s",
+                           backup->work, strerror(errno));
+    }
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         return problem_set(&backup->problem, ERR_BUSY, "another backup of %s runs right now",
                            backup->place.data);
     }
-    remove_copies(backup); /* of a backup that was killed */
+    if (fd < 0 || fstat(fd, &status) != 0 || status.st_nlink == 0) {
+        return 1;
+    }
+    backup->work_fd = TAKE_FD(fd);
     return 0;
+}
+
+static int open_work(struct backup *backup)
+{
+    (void)snprintf(backup->work, sizeof backup->work, "%s/.backup", backup->place.data);
+    int error;
+    do {
+        error = lock_work(backup);
+    } while (error == 1);
+    if (error == 0) {
+        remove_copies(backup); /* of a backup that was killed */
+    }
+    return error;
 }
 
 /* Before anybody is asked for a passphrase. */

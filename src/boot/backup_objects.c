@@ -99,13 +99,9 @@ static bool is_inside(int folder, int other)
 
 int backup_check_copies(const struct place *place, const char *folder, struct problem *problem)
 {
-    if (folder == NULL) {
-        return 0;
-    }
-    if (folder[0] == '\0') {
-        return problem_set(problem, ERR_INVALID, "--blobs names no folder");
-    }
-    return place->objects != NULL ? backup_check_apart(place->objects, folder, problem) : 0;
+    return folder != NULL && place->objects != NULL
+               ? backup_check_apart(place->objects, folder, problem)
+               : 0;
 }
 
 int backup_check_apart(const char *from, const char *to, struct problem *problem)

@@ -63,9 +63,10 @@ static const struct option_row option_rows[OPTIONS_] = {
 
 /* What a command wants of the data directory before it runs. */
 enum {
-    NEEDS_NO_RESTORE = 1u << 0,   /* that none is at work in it */
-    NEEDS_OWNER = 1u << 1,        /* to work as its owner */
-    NEEDS_INSTALLATION = 1u << 2, /* that there is one: of a mistyped --data none is made */
+    NEEDS_NO_RESTORE = 1u << 0,       /* that none is at work in it */
+    NEEDS_OWNER = 1u << 1,            /* to work as its owner */
+    NEEDS_INSTALLATION = 1u << 2,     /* that there is one: of a mistyped --data none is made */
+    BEARS_NO_CONFIGURATION = 1u << 3, /* not of the directory: it runs where that can't be read */
 };
 #define NEEDS_NOTHING 0u /* it opens none, or sees to it itself */
 #define OPENS_DATA    (NEEDS_NO_RESTORE | NEEDS_OWNER)
@@ -139,13 +140,13 @@ static const struct command commands[] = {
     {"restore", "FILE", COMMON | SEALED | BIT(OPTION_REPLACE), 0, NEEDS_OWNER, command_restore,
      "a data directory from a backup"},
     {"doctor", "", COMMON | BIT(OPTION_JSON) | BIT(OPTION_DEEP) | BIT(OPTION_LISTEN), 0,
-     NEEDS_NOTHING, command_doctor, "look at the installation, and say what to do"},
+     BEARS_NO_CONFIGURATION, command_doctor, "look at the installation, and say what to do"},
     {"migrate", "", COMMON | BIT(OPTION_FROM) | BIT(OPTION_TO) | BIT(OPTION_VERIFY), 0, OPENS_DATA,
      command_migrate, "bring the databases to this version, or move what is in other engines"},
     {"config check", "", COMMON, 0, NEEDS_NOTHING, run_config_check, "check the configuration"},
     {"config show", "", COMMON | BIT(OPTION_SECTION), 0, NEEDS_NOTHING, run_config_show,
      "print the configuration, secrets masked"},
-    {"version", "", BIT(OPTION_HELP), 0, NEEDS_NOTHING, run_version, "print the version"},
+    {"version", "", BIT(OPTION_HELP), 0, BEARS_NO_CONFIGURATION, run_version, "print the version"},
 };
 
 static void print_option(unsigned option)
@@ -210,11 +211,11 @@ static int take_option(struct command_line *line, char **arguments, int count, i
             line->options[option] = "";
             return equals != NULL ? usage("--%s takes no value", row->name) : EXIT_DONE;
         }
-        if (equals == NULL && (*at + 1 >= count || strncmp(arguments[*at + 1], "--", 2) == 0)) {
-            return usage("--%s needs a value", row->name);
-        }
-        line->options[option] = equals != NULL ? equals + 1 : arguments[++*at];
-        return EXIT_DONE;
+        const char *value = equals != NULL ? equals + 1 : *at + 1 < count ? arguments[++*at] : "";
+        line->options[option] = value;
+        return value[0] != '\0' && (equals != NULL || strncmp(value, "--", 2) != 0)
+                   ? EXIT_DONE
+                   : usage("--%s needs a value", row->name);
     }
     return usage("there is no option %s", arguments[*at]);
 }
@@ -229,6 +230,8 @@ static int parse(struct command_line *line, int count, char **arguments)
             }
         } else if (strcmp(arguments[at], "-h") == 0) {
             line->options[OPTION_HELP] = "";
+        } else if (arguments[at][0] == '\0') { /* a variable of a script that was not set */
+            return usage("one of the words is empty");
         } else if (line->word_count == COUNT_OF(line->words)) {
             return usage("\"%s\" is one word too many", arguments[at]);
         } else {
@@ -343,7 +346,7 @@ static int run(const struct command *command, struct command_line *line)
     struct problem problem = {0};
     struct config *config = NULL;
     int error = command_configure(line, &config, &problem);
-    if (error != 0 && command->run != command_doctor) { /* which tells it among other things */
+    if (error != 0 && (command->needs & BEARS_NO_CONFIGURATION) == 0) {
         (void)command_complain(&problem, error);
         return EXIT_USAGE;
     }

@@ -15,6 +15,7 @@
 #include "boot/platform.h"
 #include "boot/restoring.h"
 #include "boot/schemas.h"
+#include "boot/secret.h"
 #include "service/identity/identity.h"
 #include "service/ingest/ingest.h"
 #include "service/objectstore/objectstore.h"
@@ -54,12 +55,15 @@ int errand_end(struct errand *errand, int error)
 /* The first line of standard input. */
 static int read_password(char password[PASSWORD_MAX])
 {
-    if (fgets(password, PASSWORD_MAX, stdin) == NULL) {
+    bool whole;
+    if (!secret_read_line(stdin, password, PASSWORD_MAX, &whole)) {
         (void)fputs("tutti: standard input is empty; it must hold the password\n", stderr);
         return EXIT_USAGE;
     }
-    password[strcspn(password, "\r\n")] = '\0';
-    return EXIT_DONE;
+    if (!whole) {
+        (void)fputs("tutti: a password is a line of text of at most 256 characters\n", stderr);
+    }
+    return whole ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int parse_role(const char *word, unsigned *ret_roles)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     FILE_BYTES_MAX = 256 * 1024,
@@ -276,7 +277,7 @@ static int read_whole(const char *path, char **ret_text)
     }
     char *text = malloc(FILE_BYTES_MAX + 1);
     size_t length = text != NULL ? fread(text, 1, FILE_BYTES_MAX, file) : 0;
-    int error = text == NULL ? -ENOMEM : ferror(file) != 0 ? -EIO : feof(file) == 0 ? -EFBIG : 0;
+    int error = text == NULL ? -ENOMEM : ferror(file) != 0 ? -errno : feof(file) == 0 ? -EFBIG : 0;
     (void)fclose(file);
     if (error == 0 && memchr(text, '\0', length) != NULL) {
         error = -EILSEQ;
@@ -484,6 +485,20 @@ static int check_cache(const struct config *config, struct problem *problem)
                                     slot->origin, why.detail);
 }
 
+/* ":memory:" and no name at all are SQLite's for a database that is gone with the process. */
+static int check_sqlite(const struct config *config, enum config_setting setting,
+                        struct problem *problem)
+{
+    const struct slot *slot = &config->slots[setting];
+    return strcmp(slot->text, "sqlite:") != 0 && strcmp(slot->text, "sqlite::memory:") != 0
+               ? 0
+               : problem_set(
+                     problem, ERR_INVALID,
+                     "%s: database.%s is \"%s\"; it must be sqlite:PATH, with the path of a "
+                     "file, or postgresql://…",
+                     slot->origin, rows[setting].key, slot->text);
+}
+
 /* A file of this process's own would take plays that no other process knows of. */
 static int check_activity(const struct config *config, struct problem *problem)
 {
@@ -533,6 +548,9 @@ static int check_all(const struct config *config, struct problem *problem)
     error = error != 0 ? error : check_ratio(config, problem);
     error = error != 0 ? error : check_host(config, CONFIG_BLOB_S3_HOST, problem);
     error = error != 0 ? error : check_cache(config, problem);
+    error = error != 0 ? error : check_sqlite(config, CONFIG_DATABASE_CATALOG, problem);
+    error = error != 0 ? error : check_sqlite(config, CONFIG_DATABASE_USERS, problem);
+    error = error != 0 ? error : check_sqlite(config, CONFIG_DATABASE_ACTIVITY, problem);
     error = error != 0 ? error : check_activity(config, problem);
     error = error != 0 ? error : check_import(config, problem);
     const char *base = config_text(config, CONFIG_SERVER_BASE_PATH);
@@ -648,9 +666,19 @@ void config_free(struct config *config)
     free(config);
 }
 
-static bool is_option(const char *text, const char *name)
+/* An option as password=, sslpassword= or upload_secret= says a secret. */
+static bool says_secret(const char *option, size_t length)
 {
-    return strncmp(text, name, strlen(name)) == 0;
+    static const char *const ends[] = {"password=", "secret="};
+    const char *value = memchr(option, '=', length);
+    size_t name = value != NULL ? (size_t)(value + 1 - option) : 0;
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        size_t end = strlen(ends[i]);
+        if (name >= end && strncasecmp(option + name - end, ends[i], end) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* "smtp://user:secret@host" → "smtp://user:***@host". One URL of at most length bytes: what stands
@@ -669,9 +697,8 @@ static void write_masked_one(const char *url, size_t length, FILE *out)
     while (url < end) {
         size_t option = strcspn(url, "?& ") + 1;
         option = option < (size_t)(end - url) ? option : (size_t)(end - url);
-        const char *value = strchr(url, '=');
-        bool secret = is_option(url, "password=") || is_option(url, "upload_secret=");
-        if (secret) {
+        if (says_secret(url, option)) {
+            const char *value = strchr(url, '=');
             (void)fprintf(out, "%.*s***", (int)(value + 1 - url), url);
             url = value + 1 + strcspn(value + 1, "& ");
         } else {

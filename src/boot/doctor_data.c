@@ -18,6 +18,7 @@
 #include "service/streaming/streaming.h"
 #include "service/transcode/transcode.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,24 +83,77 @@ static void close_if_empty(struct db **db)
     }
 }
 
+/* The file of another database that holds something; NULL: there is no installation yet. */
+static const char *filled_beside(const struct place *place, enum place_database which)
+{
+    struct stat status;
+    for (unsigned i = 0; i < PLACE_DATABASES_; i++) {
+        const struct place_file *file = &place->databases[i];
+        if (i != which && !file->younger && file->path != NULL && stat(file->path, &status) == 0 &&
+            status.st_size > 0) {
+            return file->path;
+        }
+    }
+    return NULL;
+}
+
+/* Whether an installation has this database for sure: those of older versions lack the younger one
+ * until the first start of this one. */
+static bool is_due(const struct doctor *doctor, enum place_database which)
+{
+    struct problem problem = {0};
+    unsigned pending = 0;
+    struct db *catalog = doctor->databases[PLACE_CATALOG];
+    return !doctor->place.databases[which].younger ||
+           (catalog != NULL && schemas_pending(catalog, PLACE_CATALOG, &pending, &problem) == 0 &&
+            pending == 0);
+}
+
+/* Whether the file holds a database. What an installation had, and lacks, was lost: the next start
+ * would make an empty one, and go on with that. */
+static bool check_file(const struct doctor *doctor, enum place_database which,
+                       const struct stat *status, int cause, struct finding *finding)
+{
+    const char *path = doctor->place.databases[which].path;
+    const char *other = filled_beside(&doctor->place, which);
+    if (cause != 0 && cause != ENOENT) {
+        finding_fail(finding, "run as the user that owns the data directory",
+                     "%s can't be looked at: %s", path, strerror(cause));
+    } else if ((cause != 0 || status->st_size == 0) && other != NULL && is_due(doctor, which)) {
+        finding_fail(
+            finding,
+            "restore the last backup (docs/operations.md); a start would make an empty one",
+            "%s %s, but %s is there", path, cause != 0 ? "isn't there" : "is empty", other);
+    } else if (cause != 0) {
+        finding_warn(finding, "start the server once, or check --data", "%s isn't there", path);
+    }
+    return cause == 0;
+}
+
+static const char *advice_to_open(const struct place_file *file, int error)
+{
+    bool unread = error == ERR_UNAVAILABLE || error == ERR_DISK_FULL || error == ERR_IO ||
+                  error == ERR_BUSY || error == ERR_NO_MEMORY;
+    return file->path == NULL ? "mend the address, the server or the user's rights "
+                                "(docs/operations.md, PostgreSQL)"
+           : unread ? "mend what it says: rights, room, or the disk and its mount (dmesg); the "
+                      "database may well be whole"
+                    : "restore the last backup (docs/operations.md)";
+}
+
 static void check_database(struct doctor *doctor, enum place_database which,
                            struct finding *finding)
 {
     const struct place_file *file = &doctor->place.databases[which];
     struct problem problem = {0};
     struct stat status = {.st_size = 0};
-    if (file->path != NULL && stat(file->path, &status) != 0) {
-        finding_warn(finding, "start the server once, or check --data", "%s isn't there",
-                     file->path);
+    int cause = file->path != NULL && stat(file->path, &status) != 0 ? errno : 0;
+    if (file->path != NULL && !check_file(doctor, which, &status, cause, finding)) {
         return;
     }
     int error = place_open_database(file, &doctor->databases[which], &problem);
     if (error != 0) {
-        finding_fail(finding,
-                     file->path != NULL ? "restore the last backup (docs/operations.md)"
-                                        : "mend the address, the server or the user's rights "
-                                          "(docs/operations.md, PostgreSQL)",
-                     "%s", finding_words(&problem, error));
+        finding_fail(finding, advice_to_open(file, error), "%s", finding_words(&problem, error));
         return;
     }
     char bytes[PROGRESS_BYTES_SIZE], size[PROGRESS_BYTES_SIZE + 4] = "";
@@ -268,6 +322,35 @@ static int visit_needed(void *argument, const char *key, int64_t bytes)
     return 0;
 }
 
+static int count_needed(void *argument, const char *key, int64_t bytes)
+{
+    (void)key;
+    (void)bytes;
+    *(uint64_t *)argument += 1;
+    return 0;
+}
+
+/* Before the first start there is no folder, and nothing that a row would need of it. */
+static void tell_no_folder(const struct doctor *doctor, int cause, struct finding *finding)
+{
+    const char *path = doctor->place.objects;
+    uint64_t needed = 0;
+    (void)catalog_objects_walk(doctor->databases[PLACE_CATALOG], false, count_needed, &needed);
+    if (cause != ENOENT) {
+        finding_fail(finding, "run as the user that owns the data directory", "%s: %s", path,
+                     strerror(cause));
+    } else if (needed > 0) {
+        finding_fail(
+            finding,
+            "mount the disk that it is on, or bring them back from a backup: tutti migrate "
+            "--from file:COPIES (docs/operations.md, Backup)",
+            "%s isn't there, nor any of the %" PRIu64 " objects that tracks and pictures need",
+            path, needed);
+    } else {
+        finding_warn(finding, "the first start makes it", "%s isn't there", path);
+    }
+}
+
 static bool open_objects(struct doctor *doctor, struct finding *finding)
 {
     struct problem problem = {0};
@@ -279,8 +362,8 @@ static bool open_objects(struct doctor *doctor, struct finding *finding)
         finding_fail(finding, "see the line \"s3\"", "the object store can't be used");
         return false;
     }
-    if (doctor->place.objects != NULL && stat(doctor->place.objects, &status) != 0) {
-        finding_warn(finding, "the first start makes it", "%s isn't there", doctor->place.objects);
+    if (stat(doctor->place.objects, &status) != 0) {
+        tell_no_folder(doctor, errno, finding);
         return false;
     }
     int error = backup_store_open(doctor->place.objects_url, doctor->place.keys, &doctor->objects,

@@ -104,8 +104,11 @@ void doctor_check_data(struct doctor *doctor, struct finding *finding)
     }
     finding_ok(finding, "%s is private and ours", data);
     if (access(data, R_OK | W_OK | X_OK) != 0) {
-        finding_fail(finding, "run as the user that owns it", "%s can't be used: %s", data,
-                     strerror(errno));
+        finding_fail(finding,
+                     errno == EROFS
+                         ? "look at the disk (dmesg), then mount it so that it is written"
+                         : "run as the user that owns it",
+                     "%s can't be used: %s", data, strerror(errno));
     }
     check_private(finding, data, status.st_uid);
     static const char *const suffixes[] = {"", "-wal", "-shm", "-peers"};
@@ -119,17 +122,38 @@ void doctor_check_data(struct doctor *doctor, struct finding *finding)
     }
 }
 
+/* No keys, by errno, or an empty folder of them (0). An installation had some: its folder of
+ * objects was made in the same start. */
+static void tell_no_keys(const struct doctor *doctor, int cause, struct finding *finding)
+{
+    const struct place *place = &doctor->place;
+    const char *words = cause != 0 ? strerror(cause) : "there is nothing in it";
+    struct stat status;
+    if (cause != 0 && cause != ENOENT) {
+        finding_fail(finding, "run as the user that owns the data directory", "%s: %s", place->keys,
+                     words);
+    } else if (place->databases[PLACE_USERS].path == NULL) {
+        finding_warn(finding,
+                     "copy those of the processes that are there already; the first start makes "
+                     "new ones, which the others refuse",
+                     "%s: %s", place->keys, words);
+    } else if (place->objects != NULL && stat(place->objects, &status) == 0) {
+        finding_fail(finding,
+                     "restore the last backup (docs/operations.md); a start would make others, "
+                     "which open nothing that these sealed",
+                     "%s: %s, but %s is there", place->keys, words, place->objects);
+    } else {
+        finding_warn(finding, "the first start makes them", "%s: %s", place->keys, words);
+    }
+}
+
 void doctor_check_keys(struct doctor *doctor, struct finding *finding)
 {
     const char *keys = doctor->place.keys;
     struct stat status;
     DIR *folder = opendir(keys);
-    bool shared = doctor->place.databases[PLACE_USERS].path == NULL;
-    const char *advice = shared ? "copy those of the processes that are there already; the first "
-                                  "start makes new ones, which the others refuse"
-                                : "the first start makes them";
     if (folder == NULL || fstat(dirfd(folder), &status) != 0) {
-        finding_warn(finding, advice, "%s: %s", keys, strerror(errno));
+        tell_no_keys(doctor, errno, finding);
         return;
     }
     unsigned count = 0;
@@ -144,7 +168,7 @@ void doctor_check_keys(struct doctor *doctor, struct finding *finding)
     (void)closedir(folder);
     check_private(finding, keys, status.st_uid);
     if (count == 0) {
-        finding_warn(finding, advice, "%s is empty", keys);
+        tell_no_keys(doctor, 0, finding);
     }
     finding_ok(finding, "%u files in %s, for their owner alone", count, keys);
 }

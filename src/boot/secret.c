@@ -39,20 +39,40 @@ static int read_key_file(const char *path, struct archive_secret *secret)
     return EXIT_DONE;
 }
 
-/* A line without its end. */
-static int read_line(FILE *file, struct archive_secret *secret)
+/* What fgets(3) left as it was tells a zero byte of the line from the one that ends it. */
+bool secret_read_line(FILE *file, char *line, size_t size, bool *ret_whole)
 {
-    if (fgets((char *)secret->bytes, sizeof secret->bytes, file) == NULL) {
+    memset(line, '\n', size);
+    if (fgets(line, (int)size, file) == NULL) {
+        return false;
+    }
+    size_t read = strlen(line), length = strcspn(line, "\r\n");
+    bool ended = length + strspn(line + length, "\r\n") == read &&
+                 memchr(line + read + 1, '\0', size - read - 1) == NULL;
+    *ret_whole = ended && (length < read || feof(file) != 0);
+    line[length] = '\0';
+    return true;
+}
+
+/* making: for a backup that is made now. One that was made is opened by what it was sealed with. */
+static int read_line(FILE *file, bool making, struct archive_secret *secret)
+{
+    bool whole;
+    if (!secret_read_line(file, (char *)secret->bytes, sizeof secret->bytes, &whole)) {
         return refuse("there is no passphrase: the input is empty", "");
     }
-    secret->length = strcspn((const char *)secret->bytes, "\r\n");
+    if (making && !whole) {
+        return refuse("a passphrase is a line of text; random bytes go into a --key-file", "");
+    }
+    secret->length = strlen((const char *)secret->bytes);
     if (secret->length < ARCHIVE_SECRET_MIN) {
         return refuse("a passphrase has at least 8 characters", "");
     }
     return EXIT_DONE;
 }
 
-static int read_unseen(FILE *terminal, const char *prompt, struct archive_secret *secret)
+static int read_unseen(FILE *terminal, const char *prompt, bool making,
+                       struct archive_secret *secret)
 {
     struct termios before, unseen;
     bool hidden = tcgetattr(fileno(terminal), &before) == 0;
@@ -63,7 +83,7 @@ static int read_unseen(FILE *terminal, const char *prompt, struct archive_secret
     }
     (void)fputs(prompt, terminal);
     (void)fflush(terminal);
-    int status = read_line(terminal, secret);
+    int status = read_line(terminal, making, secret);
     if (hidden) {
         (void)tcsetattr(fileno(terminal), TCSAFLUSH, &before);
     }
@@ -71,16 +91,16 @@ static int read_unseen(FILE *terminal, const char *prompt, struct archive_secret
     return status;
 }
 
-static int ask_terminal(bool twice, struct archive_secret *secret)
+static int ask_terminal(bool making, struct archive_secret *secret)
 {
     FILE *terminal = fopen("/dev/tty", "w+ce");
     if (terminal == NULL) {
         return refuse("a backup is sealed: give --key-file FILE, or --password-stdin", "");
     }
-    int status = read_unseen(terminal, "Passphrase of the backup: ", secret);
-    if (status == EXIT_DONE && twice) {
+    int status = read_unseen(terminal, "Passphrase of the backup: ", making, secret);
+    if (status == EXIT_DONE && making) {
         struct archive_secret again = {.length = 0};
-        status = read_unseen(terminal, "Again: ", &again);
+        status = read_unseen(terminal, "Again: ", making, &again);
         if (status == EXIT_DONE && (again.length != secret->length ||
                                     sodium_memcmp(again.bytes, secret->bytes, again.length) != 0)) {
             status = refuse("the two are not the same", "");
@@ -91,12 +111,12 @@ static int ask_terminal(bool twice, struct archive_secret *secret)
     return status;
 }
 
-int secret_ask(const struct command_line *line, bool twice, struct archive_secret *ret_secret)
+int secret_ask(const struct command_line *line, bool making, struct archive_secret *ret_secret)
 {
     *ret_secret = (struct archive_secret){.length = 0};
     if (line->options[OPTION_KEY_FILE] != NULL) {
         return read_key_file(line->options[OPTION_KEY_FILE], ret_secret);
     }
-    return line->options[OPTION_PASSWORD_STDIN] != NULL ? read_line(stdin, ret_secret)
-                                                        : ask_terminal(twice, ret_secret);
+    return line->options[OPTION_PASSWORD_STDIN] != NULL ? read_line(stdin, making, ret_secret)
+                                                        : ask_terminal(making, ret_secret);
 }

@@ -25,6 +25,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,8 @@
 
 /* glibc gives each thread an arena of its own; two keep a process of many threads small. */
 enum { MALLOC_ARENAS = 2, MALLOC_TRIM_BYTES = 256 * 1024 };
+/* For what is closed once nothing is sent any more. */
+enum { CLOSE_MS = 20000 };
 
 struct serving {
     const struct command_line *line;
@@ -41,6 +44,7 @@ struct serving {
     struct http_server *server;
     struct trace_sender *traces;
     unsigned roles;
+    int64_t drain_ms; /* limits.drain_ms, as it was read last */
 };
 
 static int open_traces(const struct config *config, struct trace_sender **ret_traces,
@@ -185,6 +189,7 @@ static void reread(struct serving *serving)
         struct http_config http;
         fill_http(config, &http);
         error = http_server_reload(serving->server, &http);
+        serving->drain_ms = http.drain_timeout_ms;
         log_level_set((enum log_level)log_level_parse(config_text(config, CONFIG_LOG_LEVEL)));
     }
     config_free(config);
@@ -211,12 +216,22 @@ static int run_until_ended(struct serving *serving, const sigset_t *signals)
     }
 }
 
+/* The service manager's patience ends with TimeoutStopSec=, ours with what the settings allow. */
+static void tell_ending(const char *state, int64_t within_ms)
+{
+    char text[96];
+    (void)snprintf(text, sizeof text, "%sEXTEND_TIMEOUT_USEC=%" PRId64, state,
+                   (within_ms + CLOSE_MS) * 1000);
+    notify_state(text);
+}
+
 /* So that proxies look elsewhere before nothing is taken any more. Another signal cuts it short. */
 static void give_notice(struct serving *serving, const sigset_t *signals)
 {
     int64_t notice_ms = config_number(serving->line->config, CONFIG_LIMIT_NOTICE);
     const struct timespec notice = clock_timespec(notice_ms);
     if (notice_ms > 0) {
+        tell_ending("", notice_ms + serving->drain_ms);
         log_event(LOG_INFO, "server.leaving", log_number("noticeMs", notice_ms));
         http_server_leave(serving->server, "SIGTERM: for limits.notice_ms it goes on serving");
         (void)sigtimedwait(signals, NULL, &notice);
@@ -225,7 +240,7 @@ static void give_notice(struct serving *serving, const sigset_t *signals)
 
 static void stop(struct serving *serving)
 {
-    notify_state("STOPPING=1");
+    tell_ending("STOPPING=1\n", serving->drain_ms);
     if (serving->server != NULL) {
         http_server_drain(serving->server);
     }
@@ -252,7 +267,8 @@ int serve_run(const struct command_line *line)
     (void)mallopt(M_TRIM_THRESHOLD, MALLOC_TRIM_BYTES);
     set_up_log(line->config);
     breaker_on_change(log_breaker);
-    struct serving serving = {.line = line};
+    struct serving serving = {.line = line,
+                              .drain_ms = config_number(line->config, CONFIG_LIMIT_DRAIN)};
     struct problem problem = {0};
     int error = start(&serving, &problem);
     if (error != 0) {

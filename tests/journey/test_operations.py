@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 
-from conftest import BINARY, PASSWORD, PATIENCE_S, Person, database_environment, engine_environment, free_port, run_tutti
+from conftest import BINARY, PASSWORD, PATIENCE_S, Person, database_environment, engine_environment, free_port, run_tutti, until
 
 
 def refused(*arguments, environment=None):
@@ -30,6 +30,9 @@ def refused(*arguments, environment=None):
     (["serve", "--log-level", "loud"], "loud"),
     (["serve", "--colour", "red"], "--colour"),
     (["serve", "--listen"], "needs a value"),
+    (["serve", "--listen="], "--listen needs a value"),
+    (["serve", "--config", ""], "--config needs a value"),
+    (["backup", ""], "one of the words is empty"),
     (["serve", "--config", "/nonexistent/tutti.conf"], "/nonexistent/tutti.conf"),
     (["sing"], "sing"),
     (["events", "bogus"], 'there is no command "events bogus"; there is events parked, events retry, events drop; see'),
@@ -52,6 +55,7 @@ def test_a_wrong_file_says_the_line(tmp_path):
     config = tmp_path / "tutti.conf"
     config.write_text("[server]\nlisten = 127.0.0.1:1\nlisen = 3\n")
     assert f"{config}:3" in refused("serve", "--config", str(config))
+    assert f"{tmp_path}: can't be read as configuration: Is a directory" in refused("serve", "--config", str(tmp_path))
     assert "TUTTI_LIMITS_CONNECTIONS" in refused("config", "check", environment={"TUTTI_LIMITS_CONNECTIONS": "-1"})
 
 
@@ -66,6 +70,10 @@ def test_a_wrong_file_says_the_line(tmp_path):
     ("[edge]\nurls = http://10.0.0.21:6081, ftp://10.0.0.22", "edge.urls has \"ftp://10.0.0.22\""),
     pytest.param("[edge]\nurls = " + ", ".join(f"http://10.0.0.{n}" for n in range(1, 66)),
                  "edge.urls has \"http://10.0.0.65\"; it must be at most 64", id="65 edges"),
+    ("[server]\nlisten = music.example.org:4040", "server.listen = music.example.org:4040: must be ADDRESS:PORT"),
+    ("[server]\nlisten = [::1:4040", "server.listen = [::1:4040: must be"),
+    ("[database]\nusers = sqlite::memory:", ":2: database.users is \"sqlite::memory:\"; it must be sqlite:PATH"),
+    ("[database]\ncatalog = sqlite:", ":2: database.catalog is \"sqlite:\"; it must be sqlite:PATH"),
     ("[mail]\nurl = imap://me:hush@one", "mail.url should read"),
     ("[server]\ntrusted_proxies = 10.0.0.2, proxy", "server.trusted_proxies = 10.0.0.2, proxy: must be addresses"),
     ("[server]\nroles = identity,streeming", "there is no role \"streeming\""),
@@ -75,6 +83,50 @@ def test_an_address_that_does_not_parse_is_found_before_the_start(tmp_path, sett
     config.write_text(setting + "\n")
     said = refused("config", "check", "--config", str(config))
     assert words in said and "hush" not in said
+
+
+def test_the_version_needs_no_configuration():
+    assert run_tutti("version", environment={"TUTTI_SERVER_LISTEN": "nowhere"}).stdout.startswith("tutti ")
+
+
+@pytest.mark.parametrize("line", ["a good\0 password\n", "a good\r password\n", "a good password" * 100 + "\n", "a good password\0"],
+                         ids=["zero byte", "carriage return", "long", "zero byte at the end"])
+def test_a_password_is_taken_whole_or_not_at_all(tmp_path, line):
+    """What stands behind a zero byte would be missing from it unseen."""
+    done = run_tutti("user", "add", "anna", "--role", "admin", "--password-stdin", data=tmp_path, stdin=line, check=False)
+    assert done.returncode == 2 and "a password is a line of text" in done.stderr
+    taken = run_tutti("user", "add", "anna", "--role", "admin", "--password-stdin", data=tmp_path, stdin="a good password\r\n", check=False)
+    assert taken.returncode == 0 and taken.stdout.startswith("added anna")
+
+
+def test_an_empty_data_directory_is_not_the_root():
+    assert "--data needs a value" in refused("config", "show", "--data", "")
+
+
+def test_what_is_printed_arrives_or_the_command_failed(tmp_path):
+    """A key that is printed once, and never was read, is not done."""
+    run_tutti("user", "add", "anna", "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n", data=tmp_path)
+    for into, words in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+        for arguments in (["s3", "key", "add", f"key-{len(into)}", "--data", tmp_path], ["config", "show"], ["version"], ["--help"]):
+            done = subprocess.run(["sh", "-c", f'exec "$@" {into}', "sh", BINARY, *arguments], stderr=subprocess.PIPE, text=True)
+            assert done.returncode == 1 and f"standard output can't be written: {words}" in done.stderr, (arguments, into, done)
+
+
+def test_descriptors_that_are_closed_stay_nobodys(tmp_path):
+    """What is opened in the place of standard error would have the log in it."""
+    listen = f"127.0.0.1:{free_port()}"
+    server = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", BINARY, "serve", "--data", tmp_path, "--listen", listen])
+    def answers():
+        try:
+            return requests.get(f"http://{listen}/healthz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+    try:
+        until(answers)
+        assert [os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    finally:
+        server.terminate()
+    assert server.wait(PATIENCE_S) == 0
 
 
 def test_an_unusable_data_directory_stops_the_start(tmp_path):
@@ -172,13 +224,15 @@ def test_it_tells_systemd(tmp_path):
         listener.bind(str(path))
         listener.settimeout(20)
         process = subprocess.Popen([BINARY, "serve", "--data", str(tmp_path / "data"), "--listen",
-                                    f"127.0.0.1:{free_port()}"], env={**os.environ, "NOTIFY_SOCKET": str(path)},
-                                   stderr=subprocess.DEVNULL)
+                                    f"127.0.0.1:{free_port()}"], stderr=subprocess.DEVNULL,
+                                   env={**os.environ, "NOTIFY_SOCKET": str(path), "TUTTI_LIMITS_NOTICE_MS": "100", "TUTTI_LIMITS_DRAIN_MS": "70000"})
         while b"READY=1" not in (told := listener.recv(4096)):
             assert b"EXTEND_TIMEOUT_USEC=" in told  # a busy machine
         assert b"STATUS=Serving" in told
         process.send_signal(signal.SIGTERM)
-        assert b"STOPPING=1" in listener.recv(4096)
+        # what the settings allow is longer than the unit's TimeoutStopSec, at whose end requests would be killed
+        assert listener.recv(4096) == b"EXTEND_TIMEOUT_USEC=90100000"
+        assert listener.recv(4096) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=90000000"
         assert process.wait(20) == 0
 
 
@@ -187,7 +241,7 @@ def test_what_lies_on_disk_is_private_and_holds_no_password(tmp_path, own_server
     one.add_user("anna", "listener")
     Person(one.url, "anna")
     assert one.stop() == 0
-    for path in [tmp_path / "keys", *(tmp_path / "keys").rglob("*")]:
+    for path in set(tmp_path.rglob("*")) - {tmp_path / "server.log"}:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     for path in tmp_path.rglob("*"):
         if path.is_file():

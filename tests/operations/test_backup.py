@@ -1,5 +1,6 @@
 """Backup and restore: on a server that is written to all the while, and with files that are damaged, foreign, or
 somebody else's."""
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -340,6 +341,8 @@ def test_a_passphrase_seals_too(stopped, tmp_path):
     right = run_tutti("restore", str(tmp_path / "backup"), "--password-stdin", data=tmp_path / "data",
                       stdin="quite a secret\n")
     assert right.returncode == 0 and (tmp_path / "data" / "catalog.db").exists()
+    cut = run_tutti("backup", str(tmp_path / "b2"), "--password-stdin", data=stopped.data, stdin="quite a\0 secret\n", check=False)
+    assert cut.returncode == 2 and "random bytes go into a --key-file" in cut.stderr and not (tmp_path / "b2").exists()
     short = run_tutti("backup", str(tmp_path / "b2"), "--password-stdin", data=stopped.data, stdin="short\n", check=False)
     assert short.returncode == 2 and "at least 8" in short.stderr
 
@@ -437,13 +440,13 @@ def test_what_is_there_is_kept(stopped, own_server, key_file, tmp_path):
 
 def test_a_backup_appears_whole_or_not_at_all(stopped, key_file, tmp_path):
     path = tmp_path / "backup"
-    path.write_bytes(b"yesterday's")
+    path.write_bytes(b"TUTTIBAK of yesterday")
     process = subprocess.Popen([BINARY, "backup", str(path), "--password-stdin", "--data", str(stopped.data)],
                                stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     process.send_signal(signal.SIGSTOP)
     process.kill()
     process.wait(10)
-    assert path.read_bytes() == b"yesterday's"
+    assert path.read_bytes() == b"TUTTIBAK of yesterday"
     (tmp_path / "backup.part").write_bytes(b"left by a backup that was killed" * 100000)
     (stopped.data / ".backup").mkdir(exist_ok=True)
     (stopped.data / ".backup" / "catalog.db").write_bytes(b"as was this")
@@ -459,13 +462,50 @@ def test_a_backup_that_cannot_be_made_says_why(stopped, key_file, tmp_path):
     place = backup(stopped.data, tmp_path / "no" / "folder" / "backup", key_file, check=False)
     assert place.returncode == 1 and "can't be written" in place.stderr
     (tmp_path / "file").touch()
-    for folder, words in (("", "--blobs names no folder"), (str(tmp_path / "file"), f"the folder of --blobs {tmp_path / 'file'} can't be")):
+    for folder, words in (("", "--blobs needs a value"), (str(tmp_path / "file"), f"the folder of --blobs {tmp_path / 'file'} can't be")):
         blobs = backup(stopped.data, tmp_path / "backup", key_file, f"--blobs={folder}", check=False)
         assert blobs.returncode == 2 and words in blobs.stderr, blobs.stderr
     nameless = restore(tmp_path / "data", stopped.backup, key_file, "--blobs=", check=False)
-    assert nameless.returncode == 2 and "--blobs names no folder" in nameless.stderr
+    assert nameless.returncode == 2 and "--blobs needs a value" in nameless.stderr
     full = backup(stopped.data, pathlib.Path("/dev/full/backup"), key_file, check=False)
     assert full.returncode == 1 and not (stopped.data / ".backup").exists()
+
+
+def test_a_backup_replaces_nothing_but_a_backup(stopped, key_file, tmp_path):
+    """A wrong word, or two in the wrong order, costs no database and no key; nor does root lose /dev/null."""
+    data = tmp_path / "data"
+    shutil.copytree(stopped.data, data)
+    kept = tmp_path / "key"
+    shutil.copy(key_file, kept)
+    named = tmp_path / "named"
+    named.symlink_to(data / "users.db")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    files = (data / "catalog.db", data / "keys" / "seal.key", kept)
+    before = [file.read_bytes() for file in files]
+    for target in (*files, named, pipe):
+        done = backup(data, target, kept, check=False)
+        assert done.returncode == 2 and f"{target} is there, and no backup" in done.stderr, done.stderr
+        assert not (target.parent / f"{target.name}.part").exists()
+    assert [file.read_bytes() for file in files] == before and named.is_symlink() and pipe.is_fifo()
+    for older in (b"", b"TUTTIBAK cut off"):
+        (tmp_path / "backup").write_bytes(older)
+        assert backup(data, tmp_path / "backup", kept).returncode == 0
+
+
+def test_a_backup_leaves_what_another_works_with(stopped, key_file, tmp_path):
+    """The second of two at a time is refused, and costs the first nothing."""
+    work = stopped.data / ".backup"
+    work.mkdir(mode=0o700)
+    (work / "catalog.db").write_bytes(b"the first one's")
+    first = os.open(work, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    second = backup(stopped.data, tmp_path / "backup", key_file, check=False)
+    assert second.returncode == 1 and "another backup" in second.stderr
+    assert (work / "catalog.db").read_bytes() == b"the first one's" and not (tmp_path / "backup").exists()
+    os.close(first)
+    backup(stopped.data, tmp_path / "backup", key_file)
+    assert not work.exists()
 
 
 def test_a_damaged_database_is_not_backed_up(stopped, key_file, tmp_path):

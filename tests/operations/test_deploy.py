@@ -70,6 +70,8 @@ def test_a_deployment_has_all_that_it_needs(name):
     container = pod["containers"][0]
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
     assert container["readinessProbe"]["httpGet"]["path"].split("?")[0] == "/readyz" and container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    start = container["startupProbe"]  # nothing is answered while a migration runs, and one that is killed begins anew
+    assert start["periodSeconds"] * start["failureThreshold"] >= 3600
     assert "memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"]
     assert of_kind("Deployment")[name]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     labels = of_kind("Deployment")[name]["spec"]["template"]["metadata"]["labels"]

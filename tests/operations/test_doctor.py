@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from journey import BINARY, Person, free_port, run_tutti, wait_for
+from programs import in_own_mounts
 
 CHECKS = ["configuration", "data", "keys", "disk", "catalog", "users", "activity", "events", "bus", "jobs", "s3", "objects", "store", "redis", "search",
           "media", "server", "edges", "mail", "clock", "limits"]
@@ -166,6 +168,62 @@ def test_a_damaged_database(data):
     assert "backup" in found["users"]["advice"] and found["catalog"]["state"] == "ok"
 
 
+@pytest.mark.parametrize("name", ["catalog", "users", "activity"])
+def test_a_database_that_is_lost(data, name):
+    """A start would make an empty one; that is not what to do."""
+    file, other = data / f"{name}.db", data / ("users.db" if name == "catalog" else "catalog.db")
+    file.write_bytes(b"")
+    for suffix in ("-wal", "-shm"):
+        (data / f"{name}.db{suffix}").unlink(missing_ok=True)
+    for words in ("is empty", "isn't there"):
+        found = doctor(data)
+        assert found[name]["state"] == "failed" and f"{file} {words}, but {other} is there" in found[name]["detail"], found[name]
+        assert "restore the last backup" in found[name]["advice"]
+        file.unlink(missing_ok=True)
+
+
+def test_a_database_that_came_with_a_later_version(first_release):
+    """Its absence is no loss before this version was started."""
+    data = first_release()
+    (data / "activity.db").unlink(missing_ok=True)
+    assert doctor(data)["activity"]["state"] == "warning"
+
+
+def test_keys_that_are_lost(data):
+    shutil.move(data / "keys", data.parent / "keys-elsewhere")
+    found = doctor(data)
+    assert found["keys"]["state"] == "failed" and "restore the last backup" in found["keys"]["advice"]
+    (data / "keys").mkdir(mode=0o700)
+    found = doctor(data)
+    assert found["keys"]["state"] == "failed" and "there is nothing in it" in found["keys"]["detail"]
+
+
+def test_a_disk_that_became_read_only(data):
+    """Nothing of it is damaged for that, so no backup need be restored."""
+    done = subprocess.run(in_own_mounts('mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"', str(data), BINARY, "doctor", "--json",
+                                        "--data", str(data), "--listen", f"127.0.0.1:{free_port()}"),
+                          text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
+    for name in ("data", "catalog", "users", "activity"):
+        assert found[name]["state"] == "failed" and "Read-only file system" in found[name]["detail"], found[name]
+        assert "dmesg" in found[name]["advice"] and "backup" not in found[name]["advice"], found[name]
+
+
+def test_a_disk_that_is_full(data, tmp_path):
+    """Nor for that, though SQLite calls it a disk I/O error."""
+    place = tmp_path / "full"
+    place.mkdir()
+    fill = f'mount -t tmpfs -o size=64m tutti "$1" && cp -a {shlex.quote(str(data))}/. "$1" && (head -c 100M /dev/zero >"$1/fill" || :)'
+    done = subprocess.run(in_own_mounts(fill, str(place), BINARY, "doctor", "--json", "--data", str(place),
+                                        "--listen", f"127.0.0.1:{free_port()}"), text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
+    for name in ("catalog", "users", "activity"):
+        assert found[name]["state"] == "failed" and "No space left on device" in found[name]["detail"], found[name]
+        assert "room" in found[name]["advice"] and "backup" not in found[name]["advice"], found[name]
+
+
 def test_something_else_in_place_of_a_database(data):
     (data / "catalog.db").write_bytes(b"these are no rows\n" * 1000)
     found = doctor(data)
@@ -254,6 +312,13 @@ def test_objects_that_are_missing(data):
     found = doctor(data)
     assert_found(found, "objects", "failed", "objects that tracks and pictures need are missing", "backup")
     assert found["objects"]["detail"].startswith("2 of ") and "aac-320.mp4" in found["objects"]["detail"]
+
+
+def test_objects_whose_disk_is_not_there(data):
+    shutil.move(data / "objects", data.parent / "objects-elsewhere")
+    found = doctor(data)
+    assert found["objects"]["state"] == "failed" and "isn't there, nor any of the" in found["objects"]["detail"], found["objects"]
+    assert "mount the disk" in found["objects"]["advice"]
 
 
 def test_an_object_of_another_length(data):

@@ -38,6 +38,14 @@ def test_the_unit_is_hardened():
     assert complaints == []
 
 
+@pytest.mark.parametrize("name", ["tutti.service", "tutti@.service"])
+def test_no_number_of_ends_is_the_last(name):
+    """A database that comes a minute after us, as after a power cut, finds us trying: systemd gives up after five starts in ten seconds."""
+    lines = (UNIT.parent / name).read_text().splitlines()
+    head = lines[lines.index("[Unit]"):lines.index("[Service]")]
+    assert "StartLimitIntervalSec=0" in head and {"Restart=on-failure", "RestartSec=1"} <= set(lines)
+
+
 @pytest.mark.parametrize("page", ["docs/man/tutti.1", "docs/man/tutti-media.1", "build/tutti.conf.5"])
 def test_man_pages_are_read_without_a_warning(page):
     done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(ROOT / page)], text=True,

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,9 @@ int sqlite_error(sqlite3 *handle, int code)
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_ROWID:
         return ERR_EXISTS;
+    case SQLITE_IOERR_SHMSIZE: /* one byte at the end of a file that is to be longer */
+        db_words_set(strerror(ENOSPC));
+        return ERR_DISK_FULL;
     default:
         break;
     }

@@ -95,11 +95,15 @@ static int sync_folder(const char *path)
     return fd < 0 || fsync(fd) != 0 ? error_from_errno(errno) : 0;
 }
 
+/* For its owner alone: it names what is not published, too. */
 static int write_file(struct local_build *build, const char *path)
 {
-    FILE *out = fopen(path, "wbe");
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *out = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (out == NULL) {
-        return error_from_errno(errno);
+        int error = error_from_errno(errno);
+        (void)(fd >= 0 && close(fd));
+        return error;
     }
     char *buffer CLEANUP_FREE = malloc(WRITE_BUFFER);
     if (buffer != NULL) {

@@ -41,6 +41,24 @@ static void lines_are_json(void **state)
     }
 }
 
+/* A reader of JSON refuses a line of which one byte is no UTF-8, and all its fields with it. */
+static void what_is_no_utf8_is_replaced(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"G\xffT", "G\xef\xbf\xbdT"},
+        {"caf\xe9", "caf\xef\xbf\xbd"},                               /* cut off at the end */
+        {"\xed\xa0\x80 ä", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd ä"}, /* half a pair */
+        {"\xc0\xaf\xff\"", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, /* overlong */
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct log_field fields[] = {log_text("text", rows[i][0])};
+        json_t *object = line_of(fields, 1);
+        assert_string_equal(json_string_value(json_object_get(object, "text")), rows[i][1]);
+        json_decref(object);
+    }
+}
+
 static void long_lines_are_cut_and_say_so(void **state)
 {
     (void)state;
@@ -59,6 +77,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_json),
+        cmocka_unit_test(what_is_no_utf8_is_replaced),
         cmocka_unit_test(long_lines_are_cut_and_say_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

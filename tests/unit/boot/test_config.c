@@ -174,7 +174,8 @@ static void shown_without_secrets(void **state)
     assert_int_equal(
         config_read_text(config, "f",
                          "[database]\ncatalog_replicas = postgresql://me:hunter2@a:5432/x"
-                         "  postgresql://me@b/x?password=hunter2&sslmode=require\n"
+                         "  postgresql://me@b/x?password=hunter2&sslmode=require"
+                         " postgresql://me@b/y?sslkey=k&sslpassword=hunter2\n"
                          "users = postgresql://me:hun@ter2@c/x\n"
                          "activity = postgresql://me:hun/t#er2@d/x\n",
                          NULL),
@@ -194,7 +195,8 @@ static void shown_without_secrets(void **state)
     assert_non_null(strstr(text, "s3://K:***@h/music?upload_key=U&upload_secret=***&tls=no\n"));
     assert_null(strstr(text, "ter2"));
     assert_non_null(strstr(text, "postgresql://me:***@a:5432/x"
-                                 "  postgresql://me@b/x?password=***&sslmode=require"));
+                                 "  postgresql://me@b/x?password=***&sslmode=require"
+                                 " postgresql://me@b/y?sslkey=k&sslpassword=***"));
     assert_non_null(strstr(text, "postgresql://me:***@c/x"));
     assert_non_null(strstr(text, "postgresql://me:***@d/x"));
     assert_non_null(strstr(text, "smtp://me:***@mail.example:25"));
