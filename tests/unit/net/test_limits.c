@@ -97,6 +97,12 @@ static const struct route rows[] = {
      .rate = RATE_UPLOAD,
      .handle = answer_at_once},
     {.method = "GET",
+     .pattern = "/artists-only",
+     .roles = ROLE_ARTIST,
+     .run = ROUTE_LOOP,
+     .rate = RATE_UPLOAD,
+     .handle = answer_at_once},
+    {.method = "GET",
      .pattern = "/login",
      .run = ROUTE_LOOP,
      .rate = RATE_LOGIN,
@@ -211,13 +217,13 @@ static void a_network_of_ipv6_shares_a_bucket(void **state)
     http_server_free(server);
 }
 
-/* The bearer is the user's number. */
+/* The bearer is the user's number; 0 is nobody's. */
 static int authenticate(void *context, struct request *request, const char *bearer)
 {
     (void)context;
     request->call.actor.user_id = atoi(bearer);
     request->call.actor.roles = ROLE_LISTENER;
-    return 0;
+    return request->call.actor.user_id != 0 ? 0 : ERR_UNAUTHENTICATED;
 }
 
 static void a_user_has_a_bucket_of_its_own(void **state)
@@ -248,6 +254,29 @@ static void paths_that_lead_nowhere_count_as_reads(void **state)
         ask(server, "POST /read HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n", NULL), 405);
     assert_int_equal(ask(server, GET("/nowhere/else"), NULL), 429);
     assert_int_equal(ask(server, GET("/read"), NULL), 429);
+    http_server_free(server);
+}
+
+/* Who has no token, a wrong one or no role asks no more often than others. */
+static void who_is_refused_pays_too(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_UPLOAD, 2);
+    struct http_hooks hooks = {.authenticate = authenticate};
+    struct http_server *server = SERVE(&config, &hooks);
+    static const char no_token[] = GET("/artists-only"), no_role[] = GET_AS("7", "/artists-only"),
+                      bad_token[] = GET_AS("0", "/artists-only");
+    assert_int_equal(ask_from(server, 1, no_token), 401);
+    assert_int_equal(ask_from(server, 1, bad_token), 401);
+    assert_int_equal(ask_from(server, 1, no_token), 429);
+    assert_int_equal(ask_from(server, 1, bad_token), 429);
+    assert_int_equal(ask_from(server, 1, no_role), 403); /* a bucket of the user's own */
+    assert_int_equal(ask_from(server, 2, no_role), 403);
+    assert_int_equal(ask_from(server, 3, no_role), 429);
+    assert_int_equal(ask_from(server, 3, no_token), 401);
+    assert_int_equal(ask(server, no_role, "RateLimit-Remaining"), 0);
+    assert_true(ask(server, no_role, "Retry-After") > 0);
     http_server_free(server);
 }
 
@@ -681,6 +710,7 @@ int main(void)
         cmocka_unit_test(a_network_of_ipv6_shares_a_bucket),
         cmocka_unit_test(a_user_has_a_bucket_of_its_own),
         cmocka_unit_test(paths_that_lead_nowhere_count_as_reads),
+        cmocka_unit_test(who_is_refused_pays_too),
         cmocka_unit_test(the_object_store_asks_to_slow_down),
         cmocka_unit_test(rates_tighten_while_work_waits),
         cmocka_unit_test(connections_have_a_limit),
