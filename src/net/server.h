@@ -191,7 +191,8 @@ struct http_server {
     unsigned connection_count, told_count, shut_count; /* all; of those, leaving */
     struct connection *hand, *watched;                 /* where make_room and the deadlines go on */
 
-    unsigned connections_most; /* since memory was given back; of the deadline thread */
+    /* Since memory was given back; of the deadline thread. */
+    size_t connections_most, memory_most;
     pthread_t deadline_thread;
     pthread_mutex_t deadline_lock;
     pthread_cond_t deadline_wake;
