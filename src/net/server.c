@@ -232,7 +232,8 @@ static enum MHD_Result answer_now(struct request_private *request)
     const char *head = reply_head_text(request);
     if (head != NULL) {
         const struct reply *reply = &request->reply;
-        connection_answer(request->connection->fd, head, reply->bytes, (size_t)reply->length);
+        size_t length = request->head_only ? 0 : (size_t)reply->length;
+        connection_answer(request->connection->fd, head, reply->bytes, length);
         request->connection->lingers = true;
     }
     return MHD_NO;

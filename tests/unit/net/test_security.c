@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -145,6 +147,16 @@ static void an_answer_in_the_middle_of_a_body_has_them(void **state)
     expect(server, request, "Content-Security-Policy", "default-src 'none'");
     expect(server, request, "Cross-Origin-Resource-Policy", "same-origin");
     expect(server, request, "Access-Control-Allow-Origin", "http://app");
+
+    int fd = client_connect(server);
+    client_say(fd,
+               "HEAD /plain HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    answer = client_read(fd, true);
+    assert_int_equal(answer.status, 413);
+    answer_done(&answer);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), 0); /* and no body */
+    (void)close(fd);
     http_server_free(server);
 }
 
