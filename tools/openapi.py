@@ -29,6 +29,11 @@ RATE_HEADERS = {f"RateLimit-{name}": {"$ref": f"#/components/headers/RateLimit{n
                 for name in ("Limit", "Remaining", "Reset")}
 
 
+# What the steps before a route's handler (src/net/README.md) may answer to any request; S3's errors are one default.
+REFUSALS = ("400", "408", "413", "414", "429", "431", "503", "504")
+PROBLEM = {"$ref": "#/components/responses/Problem"}
+
+
 class Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data):
         return True
@@ -52,15 +57,20 @@ def join():
                 target[name] = entry
     whole["paths"] = dict(sorted(whole["paths"].items()))
     describe_rates(whole)
+    describe_refusals(whole)
     describe_security(whole)
     return "# Made of docs/api/paths/*.yaml by tools/openapi.py.\n" + yaml.dump(
         whole, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+def operations(document):
+    """All of them; what else a path's item has is parameters and words."""
+    return (entry for item in document["paths"].values() for entry in item.values() if isinstance(entry, dict))
+
+
 def describe_rates(document):
-    methods = (entry for item in document["paths"].values() for entry in item.values())
-    for operation in methods:
-        responses = operation["responses"] if isinstance(operation, dict) else {}  # else: parameters of all
+    for operation in operations(document):
+        responses = operation["responses"]
         if "429" not in responses:
             continue
         for response in responses.values():
@@ -69,13 +79,21 @@ def describe_rates(document):
             response["headers"] = {**response.get("headers", {}), **RATE_HEADERS}
 
 
+def describe_refusals(document):
+    """After the rates: even where there is no limit of rates an address may have too many connections."""
+    for operation in operations(document):
+        responses = operation["responses"]
+        if "default" not in responses:
+            refusals = {status: PROBLEM for status in (*REFUSALS, *(["415"] if "requestBody" in operation else []))}
+            operation["responses"] = dict(sorted({**refusals, **responses}.items()))
+
+
 def describe_security(document):
-    for item in document["paths"].values():
-        for operation in (entry for entry in item.values() if isinstance(entry, dict)):
-            for response in operation["responses"].values():
-                name = response.get("$ref", "").rpartition("/")[2]
-                response = document["components"]["responses"][name] if name else response
-                response["headers"] = {**response.get("headers", {}), **SECURITY_HEADERS}
+    for operation in operations(document):
+        for response in operation["responses"].values():
+            name = response.get("$ref", "").rpartition("/")[2]
+            response = document["components"]["responses"][name] if name else response
+            response["headers"] = {**response.get("headers", {}), **SECURITY_HEADERS}
 
 
 def main():

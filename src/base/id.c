@@ -57,7 +57,7 @@ int64_t id_time_ms(int64_t id)
 bool id_parse(const char *text, int64_t *ret_id)
 {
     size_t length = text != NULL ? strnlen(text, 20) : 0;
-    if (length == 0 || length > 19) {
+    if (length == 0 || length > 19 || text[0] == '0') {
         return false;
     }
     uint64_t value = 0;
@@ -67,7 +67,7 @@ bool id_parse(const char *text, int64_t *ret_id)
         }
         value = value * 10 + (uint64_t)(text[i] - '0');
     }
-    if (value == 0 || value > INT64_MAX) {
+    if (value > INT64_MAX) {
         return false;
     }
     *ret_id = (int64_t)value;

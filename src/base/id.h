@@ -16,7 +16,8 @@ void id_init(unsigned node, int64_t floor_id);
 int64_t id_next(void);
 /* The wall time in which an id was made, ms UTC. */
 int64_t id_time_ms(int64_t id);
-/* Parses 1 to 19 digits, value 1 … 2^63-1; false for anything else. */
+/* Parses 1 to 19 digits, value 1 … 2^63-1; false for anything else. A leading 0 is none, so that an
+ * id has one spelling, as what is kept by its address (edges, browsers) supposes. */
 bool id_parse(const char *text, int64_t *ret_id);
 /* Writes the digits into out[ID_TEXT_SIZE]; returns out. */
 const char *id_format(int64_t id, char out[ID_TEXT_SIZE]);

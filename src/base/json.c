@@ -8,34 +8,79 @@
 
 #include <string.h>
 
-static bool depth_within_limit(const char *bytes, size_t length)
+/* What a text holds, outside of its strings. */
+struct marks {
+    size_t strings, commas, colons, arrays, objects, empty;
+    unsigned depth, deepest;
+    bool just_opened; /* an array or object, of which nothing came yet */
+};
+
+static void note(struct marks *marks, char byte)
 {
-    unsigned depth = 0;
+    switch (byte) {
+    case '{':
+    case '[':
+        *(byte == '{' ? &marks->objects : &marks->arrays) += 1;
+        marks->depth++;
+        marks->deepest = marks->depth > marks->deepest ? marks->depth : marks->deepest;
+        marks->just_opened = true;
+        return;
+    case '}':
+    case ']':
+        marks->depth -= marks->depth > 0;
+        marks->empty += marks->just_opened;
+        break;
+    case ',':
+        marks->commas++;
+        break;
+    case ':':
+        marks->colons++;
+        break;
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+        return;
+    default:
+        break;
+    }
+    marks->just_opened = false;
+}
+
+static struct marks count_marks(const char *bytes, size_t length)
+{
+    struct marks marks = {.depth = 0};
     bool in_string = false;
     for (size_t i = 0; i < length; i++) {
-        char byte = bytes[i];
-        if (in_string) {
-            if (byte == '\\') {
-                i++;
-            } else if (byte == '"') {
-                in_string = false;
-            }
-        } else if (byte == '"') {
-            in_string = true;
-        } else if (byte == '{' || byte == '[') {
-            if (++depth > JSON_DEPTH_MAX) {
-                return false;
-            }
-        } else if ((byte == '}' || byte == ']') && depth > 0) {
-            depth--;
+        if (bytes[i] == '"') {
+            marks.strings += !in_string;
+            marks.just_opened = false;
+            in_string = !in_string;
+        } else if (!in_string) {
+            note(&marks, bytes[i]);
+        } else if (bytes[i] == '\\') {
+            i++;
         }
     }
-    return true;
+    return marks;
+}
+
+/* By jansson 2.14's structs and glibc's blocks: a value with its slot in what holds it, a text
+ * beside its letters, an object's pair, the eight slots that an array and an object begin with. */
+struct json_weight json_weigh(const char *bytes, size_t length)
+{
+    enum { VALUE = 48, STRING = 48, PAIR = 56, ARRAY = 96, OBJECT = 192 };
+    struct marks marks = count_marks(bytes, length);
+    size_t values = marks.commas + marks.arrays + marks.objects - marks.empty + 1;
+    return (struct json_weight){.depth = marks.deepest,
+                                .bytes = values * VALUE + marks.strings * STRING +
+                                         marks.colons * PAIR + marks.arrays * ARRAY +
+                                         marks.objects * OBJECT + length};
 }
 
 int json_read(const char *bytes, size_t length, struct problem *problem, json_t **ret_value)
 {
-    if (!depth_within_limit(bytes, length)) {
+    if (json_weigh(bytes, length).depth > JSON_DEPTH_MAX) {
         return problem_set(problem, ERR_MALFORMED, "The JSON is nested deeper than %d levels",
                            JSON_DEPTH_MAX);
     }

@@ -10,6 +10,13 @@ struct problem;
 
 enum { JSON_DEPTH_MAX = 32 };
 
+/* What reading a text would take, counted without reading it. A text of 1 MB may become 100 MB of
+ * values, so who reads what strangers sent weighs it first. */
+struct json_weight {
+    unsigned depth; /* levels of arrays and objects */
+    size_t bytes;   /* of jansson's values on glibc's heap: rather more than less */
+};
+struct json_weight json_weigh(const char *bytes, size_t length);
 /* Reads one JSON value: UTF-8, no duplicate keys, depth ≤ JSON_DEPTH_MAX, nothing behind it. The
  * reference is the caller's. ERR_MALFORMED with line and column in problem. */
 int json_read(const char *bytes, size_t length, struct problem *problem, json_t **ret_value);

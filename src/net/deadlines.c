@@ -32,6 +32,7 @@ enum {
     WATCHED_A_TURN = 64,
     PAUSE_US = 50,
     TRIMMED_FROM = 500, /* connections */
+    TRIMMED_FROM_BYTES = 32 << 20,
     ASK_MS = 1000,
     RATE_WINDOW_MS = 10 * 1000,
     REFUSED_MS = 500,
@@ -228,12 +229,23 @@ static void watch_some(struct http_server *server, const struct http_config *con
     }
 }
 
+/* Whether what there was most of is over by half. */
+static bool has_ebbed(size_t *most, size_t now, size_t from)
+{
+    *most = now > *most ? now : *most;
+    if (*most <= from || now >= *most / 2) {
+        return false;
+    }
+    *most = now;
+    return true;
+}
+
 /* Gives back to the system what a flood that is over has left in malloc's hands. */
 static void trim(struct http_server *server, unsigned count)
 {
-    server->connections_most = count > server->connections_most ? count : server->connections_most;
-    if (server->connections_most > TRIMMED_FROM && count < server->connections_most / 2) {
-        server->connections_most = count;
+    bool fewer = has_ebbed(&server->connections_most, count, TRIMMED_FROM);
+    if (has_ebbed(&server->memory_most, atomic_load(&server->memory.used), TRIMMED_FROM_BYTES) ||
+        fewer) {
         (void)malloc_trim(0);
     }
 }

@@ -107,12 +107,31 @@ static void note_framing(struct request_private *request, const char *name, cons
     }
 }
 
+static bool in_token(char byte)
+{
+    char lower = (char)(byte | 0x20);
+    return (lower >= 'a' && lower <= 'z') || byte == '-' || (byte >= '0' && byte <= '9') ||
+           (byte != '\0' && strchr("!#$%&'*+.^_`|~", byte) != NULL);
+}
+
+/* RFC 9110 section 5.1. libmicrohttpd lets other names pass, that of "Content-Length : 5" among
+ * them, and who stands in front of us may have taken it for the length. */
+static bool is_token(const char *name)
+{
+    const char *at = name;
+    while (in_token(*at)) {
+        at++;
+    }
+    return at != name && *at == '\0';
+}
+
 static enum MHD_Result collect(void *argument, enum MHD_ValueKind kind, const char *name,
                                const char *value)
 {
     (void)kind;
     struct request_private *request = argument;
     value = value != NULL ? value : "";
+    request->field_bad |= !is_token(name);
     if (add_field(request, name, value) != 0) {
         return MHD_NO;
     }
@@ -185,6 +204,13 @@ static void resolve_remote(struct request_private *request)
 static int check_framing(struct request_private *request)
 {
     struct problem *problem = &request->request.call.problem;
+    if (request->field_bad) {
+        request->cut = true;
+        return problem_set(
+            problem, ERR_MALFORMED,
+            "The name of a header is not right: it must be letters, digits and '-', and "
+            "the colon right behind it");
+    }
     if (request->framing_bad || (request->chunked && request->content_length_count > 0)) {
         request->cut = true; /* where the next request would begin is anybody's guess */
         return problem_set(problem, ERR_MALFORMED,

@@ -97,6 +97,8 @@ struct request {
     struct request_private *private_;
 };
 
+enum { JSON_WEIGHT_MAX = 32 << 20 };
+
 /* What came in. Text is borrowed, valid while the request lives. NULL where there is none. */
 const char *request_header(struct request *request, const char *name);
 const char *request_query(struct request *request,
@@ -117,9 +119,13 @@ int request_query_number(struct request *request, const char *name, int64_t min,
 /* What was collected in memory: nothing where a sink took it. */
 const void *request_body(struct request *request, size_t *ret_length);
 int64_t request_content_length(struct request *request); /* -1 if none or chunked */
-/* The body as a JSON object: UTF-8, no duplicate keys, depth ≤ 32. Owned by the request (freed at
- * its end). ERR_MEDIA_TYPE, ERR_MALFORMED (says line and column). */
+/* The body as a JSON object: UTF-8, no duplicate keys, depth ≤ 32, at most JSON_WEIGHT_MAX of
+ * memory (json_weigh), which counts as request_memory says. Owned by the request (freed at its
+ * end). ERR_MEDIA_TYPE, ERR_TOO_LARGE, ERR_BUSY, ERR_MALFORMED (says line and column). */
 int request_json(struct request *request, json_t **ret_object);
+/* Memory that the work takes beside the request's arena, counted until the request's end with what
+ * all requests hold (memory.c). ERR_BUSY where that is too much now. */
+int request_memory(struct request *request, size_t bytes);
 void *request_sink_state(struct request *request);
 /* True on the pool, false on a loop thread. */
 bool request_may_block(struct request *request);

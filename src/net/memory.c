@@ -1,8 +1,9 @@
-/* The memory that requests hold while clients keep them waiting: bodies that come in, buffers of
- * uploads and streams, answers that are being sent. All of it together is at most
- * http_config.request_memory_max, of one address a quarter of that (not of trusted proxies, which
- * stand for many); what would go past it is refused with 503. Answers are counted, but never
- * refused; while they take it all, nothing but plays and media is let in (memory_full).
+/* The memory that requests hold while clients keep them waiting: bodies that come in, what they
+ * become when they are read (request_memory), buffers of uploads and streams, answers that are
+ * being sent. All of it together is at most http_config.request_memory_max, of one address a
+ * quarter of that (not of trusted proxies, which stand for many); what would go past it is refused
+ * with 503. Answers are counted, but never refused; while they take it all, nothing but plays and
+ * media is let in (memory_full).
  *
  * Counted by address is in a table of counters, by hash: who shares one with a greedy address is
  * limited with it, and nothing is ever looked up or freed. Any thread.

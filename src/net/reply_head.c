@@ -11,7 +11,9 @@
  */
 #include "net/server.h"
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "net/header.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -137,12 +139,14 @@ static void mend_ends_of_lines(char *text)
     }
 }
 
-int reply_head(struct request_private *request, struct MHD_Response *response)
+/* All fields, from the value of own_name on, with marks for the ends of lines. NULL: out of memory.
+ */
+static char *write_fields(struct request_private *request)
 {
     const struct call *call = &request->request.call;
     char *text = arena_alloc(call->arena, bytes_max(request));
     if (text == NULL) {
-        return ERR_NO_MEMORY;
+        return NULL;
     }
     struct head head = {.at = text};
     put_text(&head, call->request_id);
@@ -153,7 +157,13 @@ int reply_head(struct request_private *request, struct MHD_Response *response)
     put_rates(&head, &request->rate);
     put_security(&head, request);
     *head.at = '\0';
-    if (MHD_add_response_header(response, own_name, text) != MHD_YES) {
+    return text;
+}
+
+int reply_head(struct request_private *request, struct MHD_Response *response)
+{
+    const char *text = write_fields(request);
+    if (text == NULL || MHD_add_response_header(response, own_name, text) != MHD_YES) {
         return ERR_NO_MEMORY;
     }
     mend_ends_of_lines((char *)MHD_get_response_header(response, own_name));
@@ -162,4 +172,20 @@ int reply_head(struct request_private *request, struct MHD_Response *response)
         (void)MHD_add_response_header(response, "Connection", "close");
     }
     return 0;
+}
+
+const char *reply_head_text(struct request_private *request)
+{
+    const struct reply *reply = &request->reply;
+    char *fields = write_fields(request), date[HEADER_DATE_SIZE];
+    if (fields == NULL) {
+        return NULL;
+    }
+    mend_ends_of_lines(fields);
+    header_date_format(clock_wall_ms(), date);
+    return arena_printf(request->request.call.arena,
+                        "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n"
+                        "Content-Length: %llu\r\n%s: %s\r\n\r\n",
+                        reply->status, MHD_get_reason_phrase_for((unsigned)reply->status), date,
+                        (unsigned long long)reply->length, own_name, fields);
 }

@@ -119,24 +119,41 @@ static bool is_json_type(const char *type)
            (length > 17 && strncasecmp(type + length - 5, "+json", 5) == 0);
 }
 
-int request_json(struct request *request, json_t **ret_object)
+int request_memory(struct request *request, size_t bytes)
+{
+    return memory_take(request_private(request), bytes);
+}
+
+static int read_json(struct request *request)
 {
     struct request_private *private_ = request_private(request);
     struct problem *problem = &request->call.problem;
-    if (private_->json == NULL) {
-        if (private_->content_type == NULL || !is_json_type(private_->content_type)) {
-            return problem_set(problem, ERR_MEDIA_TYPE,
-                               "The body must be JSON, sent as Content-Type: application/json");
-        }
-        size_t length;
-        const char *body = request_body(request, &length);
-        int error = json_read(body, length, problem, &private_->json);
-        if (error != 0) {
-            return error;
-        }
+    if (private_->content_type == NULL || !is_json_type(private_->content_type)) {
+        return problem_set(problem, ERR_MEDIA_TYPE,
+                           "The body must be JSON, sent as Content-Type: application/json");
+    }
+    size_t length;
+    const char *body = request_body(request, &length);
+    size_t bytes = json_weigh(body, length).bytes;
+    if (bytes > JSON_WEIGHT_MAX) {
+        return problem_set(problem, ERR_TOO_LARGE,
+                           "The JSON holds too many values: they would take %zu bytes of memory, "
+                           "at most %d are allowed",
+                           bytes, JSON_WEIGHT_MAX);
+    }
+    int error = request_memory(request, bytes);
+    return error != 0 ? error : json_read(body, length, problem, &private_->json);
+}
+
+int request_json(struct request *request, json_t **ret_object)
+{
+    struct request_private *private_ = request_private(request);
+    int error = private_->json == NULL ? read_json(request) : 0;
+    if (error != 0) {
+        return error;
     }
     if (!json_is_object(private_->json)) {
-        return problem_set(problem, ERR_MALFORMED, "The body must be a JSON object");
+        return problem_set(&request->call.problem, ERR_MALFORMED, "The body must be a JSON object");
     }
     *ret_object = private_->json;
     return 0;

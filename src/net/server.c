@@ -228,18 +228,14 @@ static void *on_target(void *argument, const char *target, struct MHD_Connection
 static enum MHD_Result answer_now(struct request_private *request)
 {
     reply_problem(request, request->job_result);
-    struct reply *reply = &request->reply;
-    char head[512];
-    const char *retry_after = reply_header_get(request, "Retry-After");
-    (void)snprintf(head, sizeof head,
-                   "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %llu\r\n"
-                   "X-Request-Id: %s\r\n%s%s%sConnection: close\r\n\r\n",
-                   reply->status, reply_header_get(request, "Content-Type"),
-                   (unsigned long long)reply->length, request->request.call.request_id,
-                   retry_after != NULL ? "Retry-After: " : "",
-                   retry_after != NULL ? retry_after : "", retry_after != NULL ? "\r\n" : "");
-    connection_answer(request->connection->fd, head, reply->bytes, (size_t)reply->length);
-    request->connection->lingers = true;
+    cors_reply(request);
+    const char *head = reply_head_text(request);
+    if (head != NULL) {
+        const struct reply *reply = &request->reply;
+        size_t length = request->head_only ? 0 : (size_t)reply->length;
+        connection_answer(request->connection->fd, head, reply->bytes, length);
+        request->connection->lingers = true;
+    }
     return MHD_NO;
 }
 

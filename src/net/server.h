@@ -122,7 +122,7 @@ struct request_private {
     const char *authorization, *origin, *expect, *content_type, *if_none_match;
     const char *trace_parent, *timeout;
     unsigned content_length_count, host_count;
-    bool chunked, framing_bad, head_only;
+    bool chunked, framing_bad, field_bad, head_only;
     int64_t content_length, asked_ms; /* asked_ms: by Tutti-Timeout-Ms; 0: not */
     struct target_path path;
     struct target_query query;
@@ -191,7 +191,8 @@ struct http_server {
     unsigned connection_count, told_count, shut_count; /* all; of those, leaving */
     struct connection *hand, *watched;                 /* where make_room and the deadlines go on */
 
-    unsigned connections_most; /* since memory was given back; of the deadline thread */
+    /* Since memory was given back; of the deadline thread. */
+    size_t connections_most, memory_most;
     pthread_t deadline_thread;
     pthread_mutex_t deadline_lock;
     pthread_cond_t deadline_wake;
@@ -315,6 +316,9 @@ void stream_discard(struct stream *stream);
 /* reply_head.c */
 void security_settings(struct settings *settings); /* what follows from its configuration */
 int reply_head(struct request_private *request, struct MHD_Response *response);
+/* The whole head as it goes over the wire, in the arena, of an answer that libmicrohttpd does not
+ * give: the connection ends behind it. NULL: out of memory. */
+const char *reply_head_text(struct request_private *request);
 
 /* cors.c */
 void cors_reply(struct request_private *request);

@@ -153,22 +153,27 @@ static int step_route(struct request_private *request)
     return copy_params(request, &match);
 }
 
-static int step_auth(struct request_private *request)
+/* Who asks, by the bearer token if there is one. */
+static int authenticate(struct request_private *request)
+{
+    struct http_hooks *hooks = &request->server->hooks;
+    if (request->authorization == NULL ||
+        (request->entry->row->flags & ROUTE_NO_AUTH_HEADER) != 0 ||
+        strncasecmp(request->authorization, "Bearer", 6) != 0) {
+        return 0;
+    }
+    const char *bearer = header_bearer(request->authorization);
+    if (bearer == NULL || hooks->authenticate == NULL) {
+        return problem_set(&request->request.call.problem, ERR_UNAUTHENTICATED,
+                           "The token is malformed");
+    }
+    return hooks->authenticate(hooks->context, &request->request, bearer);
+}
+
+static int check_role(struct request_private *request)
 {
     const struct route *row = request->entry->row;
     struct call *call = &request->request.call;
-    if (request->authorization != NULL && (row->flags & ROUTE_NO_AUTH_HEADER) == 0 &&
-        strncasecmp(request->authorization, "Bearer", 6) == 0) {
-        const char *bearer = header_bearer(request->authorization);
-        if (bearer == NULL || request->server->hooks.authenticate == NULL) {
-            return problem_set(&call->problem, ERR_UNAUTHENTICATED, "The token is malformed");
-        }
-        struct http_hooks *hooks = &request->server->hooks;
-        int error = hooks->authenticate(hooks->context, &request->request, bearer);
-        if (error != 0) {
-            return error;
-        }
-    }
     if (row->roles == 0 || (call->actor.roles & row->roles) != 0) {
         return 0;
     }
@@ -177,6 +182,18 @@ static int step_auth(struct request_private *request)
                            "This needs Authorization: Bearer with an access token");
     }
     return problem_set(&call->problem, ERR_FORBIDDEN, "Your role does not allow this");
+}
+
+/* Who is refused here pays as well: asking without a token or a role is no way around the rates. */
+static int step_auth(struct request_private *request)
+{
+    int error = authenticate(request);
+    error = error != 0 ? error : check_role(request);
+    if (error == 0 || error == ERR_RATE_LIMITED) {
+        return error;
+    }
+    int limited = limit_rate(request, request->entry->row->rate);
+    return limited != 0 ? limited : error;
 }
 
 static int step_limit(struct request_private *request)

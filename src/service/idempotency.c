@@ -23,13 +23,15 @@ int idempotency_from_request(struct request *request, struct idempotency *ret_on
     }
     size_t length;
     const void *body = request_body(request, &length);
+    const char *query = strchrnul(request->target, '?');
     crypto_generichash_state hash;
     (void)crypto_generichash_init(&hash, NULL, 0, sizeof ret_once->hash);
-    /* With their NULs, so that no two different pairs are alike. */
+    /* With NULs between, so that what stands in another part is another request. */
     (void)crypto_generichash_update(&hash, (const unsigned char *)request->method,
                                     strlen(request->method) + 1);
     (void)crypto_generichash_update(&hash, (const unsigned char *)request->path,
-                                    strlen(request->path) + 1);
+                                    strlen(request->path));
+    (void)crypto_generichash_update(&hash, (const unsigned char *)query, strlen(query) + 1);
     (void)crypto_generichash_update(&hash, body, length);
     (void)crypto_generichash_final(&hash, ret_once->hash, sizeof ret_once->hash);
     ret_once->key = key;

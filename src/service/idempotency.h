@@ -22,7 +22,7 @@
 struct idempotency {
     const char *key; /* NULL: the client sent none (or nobody is signed in): nothing is kept */
     int64_t user_id, now_ms;
-    unsigned char hash[32]; /* of method, path, body and what was added */
+    unsigned char hash[32]; /* of method, path, query, body and what was added */
     bool replayed;          /* set by begin: the write is done already, this is its answer */
     int status;
     int64_t revision;

@@ -236,6 +236,14 @@ def fat_bodies(scene, size):
             slow(tracks, body, size // 20, len(tracks[0]) + len(body) - 100, interval_ms=5000, ramp_s=8)]
 
 
+def swelling_bodies(scene, size):
+    """JSON of nothing but empty lists, three bytes each, which takes fifty times that once it is read."""
+    lists = '{"playlist":{"track":[' + "[]," * 200_000 + "0]}}"
+    requests = [request("POST", path, lists, Content_Type="application/json", **scene.token(one)) for one in scene.crowd
+                for path in ("/api/v1/tracks", "/api/v1/playlists/import?format=jspf")]
+    return [paced(requests, size, share=0.1, addresses=4)]
+
+
 def slow_readers(scene, size):
     path = urllib.parse.urlsplit(scene.audio["url"]).path
     return [{"requests": [request("GET", target)], "mode": "read", "connections": size // 2, "addresses": 64,
@@ -331,6 +339,7 @@ FLOODS = {
     slow_headers: ({408, 429, 503}, {408}),
     slow_bodies: ({408, 429, 503}, {408, 429, 503}),
     fat_bodies: ({408, 429, 503}, {503}),
+    swelling_bodies: ({400, 422, 429, 503}, {429}),
     slow_readers: ({200, 429, 503}, {200}),
     many_from_few: ({200, 429}, {200, 429}),
     pipelined: ({200, 429}, {200, 429}),

@@ -44,9 +44,7 @@ class Specification:
             raise Undocumented(f"{method} {target} is not in the description")
         if answer.status_code in (429, 503) and not answer.headers.get("Retry-After", "").isdigit():
             raise Undocumented(f"{method} {pattern} answered {answer.status_code} without saying when to come again")
-        response = operation["responses"].get(str(answer.status_code))
-        if response is None and answer.status_code in (304, 408, 412, 413, 414, 429, 431, 503, 504):
-            return  # refusals of the steps, described once for all routes
+        response = operation["responses"].get(str(answer.status_code)) or operation["responses"].get("default")
         if response is None:
             raise Undocumented(f"{method} {pattern} answered {answer.status_code}, which is not described:"
                                f" {answer.text[:500]}")

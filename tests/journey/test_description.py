@@ -3,9 +3,10 @@ test_strangers.py, test_schemathesis.py) is all there is. The routes are asked o
 a figure of its own in /metrics before the first request."""
 import re
 
+import pytest
 import requests
 
-from conftest import OBJECTS
+from conftest import OBJECTS, specification
 from test_roles import operations
 
 UNDESCRIBED = {  # registered, and no part of the API
@@ -31,3 +32,21 @@ def test_the_routes_are_those_of_the_description(own_server):
     assert routes - described == set(UNDESCRIBED), "describe what is new in docs/api/paths, so that it is walked, too"
     unknown = described - routes
     assert not unknown or (OBJECTS != "file" and all(pattern.startswith("/s3") for _, pattern in unknown)), unknown
+
+
+# What is refused before a route is asked, whatever the route: (status, what makes a request so).
+REFUSED_EVERYWHERE = [(400, {"params": b"x=%ff"}), (431, {"headers": {"X-Large": "x" * 9000}}), (413, {"data": b"x"})]
+
+
+@pytest.mark.parametrize("status, options", REFUSED_EVERYWHERE)
+def test_what_any_request_may_hear_is_described(server, people, status, options):
+    """So who walks the description with a tool of their own meets nothing that is not in it."""
+    for method, pattern, operation in operations():
+        if pattern.startswith("/s3") or (status == 413 and method != "GET"):
+            continue  # S3's errors are XML, and one default; what may have a body
+        path = re.sub(r"{[^}]*}", "1", pattern)
+        roles = operation.get("x-roles") or ["listener"]
+        headers = {**getattr(people, roles[0]).headers, **options.get("headers", {})}
+        answer = requests.request(method, server.url + path, **{**options, "headers": headers}, timeout=30)
+        specification.check(method, path, answer)
+        assert answer.status_code == status, (method, path, answer.text)

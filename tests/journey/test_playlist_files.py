@@ -1,5 +1,7 @@
 """Playlists in and out: M3U, XSPF and JSPF, to this server and from others; what fits, what does not, and what is no playlist."""
 import json
+import pathlib
+import re
 import time
 import uuid
 import xml.etree.ElementTree
@@ -7,6 +9,7 @@ import xml.etree.ElementTree
 import pytest
 import requests
 
+from conftest import SANITIZED, People, until
 from test_playlists import add, items_of, join, make, ok
 
 TYPES = {"m3u8": "application/vnd.apple.mpegurl", "m3u": "audio/x-mpegurl", "xspf": "application/xspf+xml", "jspf": "application/jspf+json"}
@@ -125,6 +128,8 @@ def test_an_import_sent_again_is_not_done_again(people, record):
     send = lambda: person.post("/api/v1/playlists/import", data=b"a.mp3", headers={"Content-Type": TYPES["m3u"], "Idempotency-Key": key})
     first, again = send(), send()
     assert ok(first, 201) == ok(again, 201) and again.headers["Idempotency-Replayed"] == "true"
+    other = person.post("/api/v1/playlists/import", data=b"a.mp3", params={"title": "Another"}, headers=first.request.headers)
+    assert other.status_code == 422 and "another request" in other.text
     assert len(ok(person.get("/api/v1/playlists"))["items"]) == 1
 
 
@@ -148,6 +153,7 @@ BOMB = "<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'>" + "".join(f"<!ENTITY {b} '{f'&{a}
     (b"{\"playlist\":[]}", "jspf", 400, "A JSPF is"),
     (b"{\"playlist\":{\"track\":[7]}}", "jspf", 400, "track[0]"),
     (b"[" * 100000, "jspf", 400, "deeper"),
+    pytest.param(b"{\"playlist\":{\"track\":[" + b"[]," * 500_000 + b"7]}}", "jspf", 413, "too many values", id="swelling"),
 ])
 def test_what_is_no_playlist_is_told(people, body, kind, status, words):
     answer = people.listener.post("/api/v1/playlists/import", data=body, headers={"Content-Type": TYPES[kind]})
@@ -165,6 +171,23 @@ def test_ten_thousand_entries_are_matched(people, record):
     assert ok(done, 201)["matched"] == 5000 and len(done.json()["unmatched"]) == 5000 and done.json()["playlist"]["itemCount"] == 5000
     first = items_of(person, done.json()["playlist"], limit=500)
     assert len(first) == 5000 and [one["line"] for one in done.json()["unmatched"][:3]] == [2, 6, 10]
+
+
+def memory_mb(server, field):
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(field + r":\s+(\d+)", status)[1]) / 1024
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers keep what is freed")
+def test_the_memory_of_a_large_file_is_given_back(own_server):
+    server = own_server()
+    person = People(server).new()
+    before = memory_mb(server, "VmRSS")
+    tracks = [{"title": f"Song {number}", "creator": "Nobody here", "meta": [{str(other): []} for other in range(5)]} for number in range(10_000)]
+    bring(person, json.dumps({"playlist": {"track": tracks}}), "jspf")
+    most = memory_mb(server, "VmHWM")
+    assert most > before + 20, "it is large"
+    until(lambda: memory_mb(server, "VmRSS") < (before + most) / 2, "the system never has it back")
 
 
 def test_everything_goes_out_with_its_person(server, people, record):

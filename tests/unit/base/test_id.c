@@ -68,7 +68,7 @@ static void parsing(void **state)
     assert_true(id_parse("9223372036854775807", &id));
     assert_int_equal(id, INT64_MAX);
     static const char *const bad[] = {
-        "", "0", "-1", "+1", " 1", "1x", "9223372036854775808", "00000000000000000000001"};
+        "", "0", "-1", "+1", " 1", "1x", "01", "9223372036854775808", "00000000000000000000001"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_false(id_parse(bad[i], &id));
     }

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -42,6 +43,13 @@ static int block(struct request *request)
         sleep_ms(5);
     }
     return reply_empty(request, 204);
+}
+
+static int block_with_json(struct request *request)
+{
+    json_t *object;
+    int error = request_json(request, &object);
+    return error != 0 ? error : block(request);
 }
 
 static int sink_open(struct request *request, void **ret_state)
@@ -97,11 +105,23 @@ static const struct route rows[] = {
      .rate = RATE_UPLOAD,
      .handle = answer_at_once},
     {.method = "GET",
+     .pattern = "/artists-only",
+     .roles = ROLE_ARTIST,
+     .run = ROUTE_LOOP,
+     .rate = RATE_UPLOAD,
+     .handle = answer_at_once},
+    {.method = "GET",
      .pattern = "/login",
      .run = ROUTE_LOOP,
      .rate = RATE_LOGIN,
      .handle = answer_at_once},
     {.method = "GET", .pattern = "/block", .run = ROUTE_POOL, .rate = RATE_WRITE, .handle = block},
+    {.method = "POST",
+     .pattern = "/block/json",
+     .run = ROUTE_POOL,
+     .body_bytes_max = 1 << 20,
+     .rate = RATE_WRITE,
+     .handle = block_with_json},
     {.method = "GET",
      .pattern = "/block/upload",
      .run = ROUTE_POOL,
@@ -211,13 +231,13 @@ static void a_network_of_ipv6_shares_a_bucket(void **state)
     http_server_free(server);
 }
 
-/* The bearer is the user's number. */
+/* The bearer is the user's number; 0 is nobody's. */
 static int authenticate(void *context, struct request *request, const char *bearer)
 {
     (void)context;
     request->call.actor.user_id = atoi(bearer);
     request->call.actor.roles = ROLE_LISTENER;
-    return 0;
+    return request->call.actor.user_id != 0 ? 0 : ERR_UNAUTHENTICATED;
 }
 
 static void a_user_has_a_bucket_of_its_own(void **state)
@@ -248,6 +268,29 @@ static void paths_that_lead_nowhere_count_as_reads(void **state)
         ask(server, "POST /read HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n", NULL), 405);
     assert_int_equal(ask(server, GET("/nowhere/else"), NULL), 429);
     assert_int_equal(ask(server, GET("/read"), NULL), 429);
+    http_server_free(server);
+}
+
+/* Who has no token, a wrong one or no role asks no more often than others. */
+static void who_is_refused_pays_too(void **state)
+{
+    (void)state;
+    struct http_config config;
+    limit(&config, RATE_UPLOAD, 2);
+    struct http_hooks hooks = {.authenticate = authenticate};
+    struct http_server *server = SERVE(&config, &hooks);
+    static const char no_token[] = GET("/artists-only"), no_role[] = GET_AS("7", "/artists-only"),
+                      bad_token[] = GET_AS("0", "/artists-only");
+    assert_int_equal(ask_from(server, 1, no_token), 401);
+    assert_int_equal(ask_from(server, 1, bad_token), 401);
+    assert_int_equal(ask_from(server, 1, no_token), 429);
+    assert_int_equal(ask_from(server, 1, bad_token), 429);
+    assert_int_equal(ask_from(server, 1, no_role), 403); /* a bucket of the user's own */
+    assert_int_equal(ask_from(server, 2, no_role), 403);
+    assert_int_equal(ask_from(server, 3, no_role), 429);
+    assert_int_equal(ask_from(server, 3, no_token), 401);
+    assert_int_equal(ask(server, no_role, "RateLimit-Remaining"), 0);
+    assert_true(ask(server, no_role, "Retry-After") > 0);
     http_server_free(server);
 }
 
@@ -503,6 +546,57 @@ static void wait_for_memory(int64_t most)
     assert_in_range(memory_held(), 0, most);
 }
 
+/* A request with a list of so many empty lists: 3 bytes each, and fifty times that once read. */
+static char *many_lists(unsigned count)
+{
+    char *text = malloc(200 + 3 * (size_t)count);
+    assert_non_null(text);
+    char *at = text + sprintf(text,
+                              "POST /block/json HTTP/1.1\r\nHost: t\r\nContent-Type: "
+                              "application/json\r\nContent-Length: %u\r\n\r\n{\"a\":[",
+                              3 * count + 9);
+    for (unsigned i = 0; i < count; i++) {
+        at = stpcpy(at, "[],");
+    }
+    (void)stpcpy(at, "0]}");
+    return text;
+}
+
+static void what_a_body_becomes_counts(void **state)
+{
+    (void)state;
+    enum { LISTS = 30 * 1000, EACH_BYTES = 100 * LISTS };
+    struct http_config config;
+    test_config(&config);
+    config.request_memory_max = 4 * 2 * EACH_BYTES;
+    struct http_server *server = SERVE(&config, NULL);
+    char *lists = many_lists(LISTS), *too_many = many_lists(300 * 1000);
+    held = 1;
+    blocked = 0;
+    int first = client_connect(server);
+    client_say(first, lists);
+    wait_for_held(EACH_BYTES);
+    struct answer answer = client_ask(server, lists); /* more than an address's share */
+    assert_int_equal(answer.status, 503);
+    assert_non_null(answer_header(&answer, "Retry-After"));
+    answer_done(&answer);
+    held = 0;
+    answer = client_read(first, false);
+    assert_int_equal(answer.status, 204);
+    answer_done(&answer);
+    (void)close(first);
+    wait_for_memory(0);
+    assert_int_equal(ask(server, lists, NULL), 204);
+    http_server_free(server);
+
+    config.request_memory_max = 1 << 30;
+    server = SERVE(&config, NULL);
+    assert_int_equal(ask(server, too_many, NULL), 413); /* never to be had, so not 503 */
+    http_server_free(server);
+    free(lists);
+    free(too_many);
+}
+
 /* An idle connection is closed and hears nothing: it might take that for its next answer. */
 static void idle_connections_go_without_a_word(void **state)
 {
@@ -681,6 +775,7 @@ int main(void)
         cmocka_unit_test(a_network_of_ipv6_shares_a_bucket),
         cmocka_unit_test(a_user_has_a_bucket_of_its_own),
         cmocka_unit_test(paths_that_lead_nowhere_count_as_reads),
+        cmocka_unit_test(who_is_refused_pays_too),
         cmocka_unit_test(the_object_store_asks_to_slow_down),
         cmocka_unit_test(rates_tighten_while_work_waits),
         cmocka_unit_test(connections_have_a_limit),
@@ -690,6 +785,7 @@ int main(void)
         cmocka_unit_test(slow_connections_make_room),
         cmocka_unit_test(the_work_of_a_sink_makes_no_room),
         cmocka_unit_test(requests_share_a_memory),
+        cmocka_unit_test(what_a_body_becomes_counts),
         cmocka_unit_test(a_proxys_clients_have_their_quarter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

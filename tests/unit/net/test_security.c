@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -63,6 +65,12 @@ static const struct route rows[] = {
      .handle = picture,
      .flags = ROUTE_ANY_ORIGIN},
     {.method = "GET", .pattern = "/many", .run = ROUTE_LOOP, .handle = many},
+    {.method = "POST",
+     .pattern = "/small",
+     .run = ROUTE_LOOP,
+     .rate = RATE_READ,
+     .body_bytes_max = 4,
+     .handle = plain},
 };
 
 static struct http_server *start(const char *url)
@@ -109,6 +117,46 @@ static void every_answer_has_them(void **state)
         expect(server, requests[i], "Cross-Origin-Resource-Policy", "same-origin");
         expect(server, requests[i], "Strict-Transport-Security", NULL);
     }
+    http_server_free(server);
+}
+
+/* Found too large while it comes in: that answer is written past libmicrohttpd, and is like others.
+ */
+static void an_answer_in_the_middle_of_a_body_has_them(void **state)
+{
+    (void)state;
+    static const char request[] = "POST /small HTTP/1.1\r\nHost: t\r\nOrigin: http://app\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n5\r\nlarge\r\n";
+    struct http_config config;
+    test_config(&config);
+    config.cors_origins = "http://app";
+    struct http_server *server = serve(rows, sizeof rows / sizeof rows[0], NULL, &config, NULL);
+    struct answer answer = client_ask(server, request);
+    assert_int_equal(answer.status, 413);
+    assert_true(answer.closed || strcmp(answer_header(&answer, "Connection"), "close") == 0);
+    assert_non_null(strstr(answer.head, " 413 Content Too Large\r\n"));
+    answer_done(&answer);
+    expect(server, request, "Date", " GMT");
+    expect(server, request, "X-Request-Id", "");
+    expect(server, request, "Cache-Control", "no-store");
+    expect(server, request, "Content-Type", "application/problem+json");
+    expect(server, request, "RateLimit-Limit", "");
+    expect(server, request, "RateLimit-Remaining", "");
+    expect(server, request, "RateLimit-Reset", "");
+    expect(server, request, "X-Content-Type-Options", "nosniff");
+    expect(server, request, "Content-Security-Policy", "default-src 'none'");
+    expect(server, request, "Cross-Origin-Resource-Policy", "same-origin");
+    expect(server, request, "Access-Control-Allow-Origin", "http://app");
+
+    int fd = client_connect(server);
+    client_say(fd,
+               "HEAD /plain HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    answer = client_read(fd, true);
+    assert_int_equal(answer.status, 413);
+    answer_done(&answer);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), 0); /* and no body */
+    (void)close(fd);
     http_server_free(server);
 }
 
@@ -195,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_has_them),
+        cmocka_unit_test(an_answer_in_the_middle_of_a_body_has_them),
         cmocka_unit_test(a_handler_may_know_better),
         cmocka_unit_test(https_is_kept_where_it_is),
         cmocka_unit_test(all_fields_go_out_as_they_were_set),

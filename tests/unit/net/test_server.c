@@ -173,6 +173,34 @@ static void bodies_are_read(void **state)
     http_server_free(server);
 }
 
+/* A name that another on the way may read otherwise is refused; nothing behind it is looked at. */
+static void names_that_are_no_tokens_are_refused(void **state)
+{
+    (void)state;
+#define FIELD(text) "GET /a/1 HTTP/1.1\r\nHost: t\r\n" text "\r\n\r\n" GET("/a/2")
+    static const char *const requests[] = {
+        FIELD("Content-Length : 7"),
+        FIELD("Transfer-Encoding\t: chunked"),
+        FIELD("X(Y): z"),
+        FIELD("X-\xc3\xa9: z"),
+        FIELD("X Y: z"),
+    };
+    struct http_server *server = SERVE(basic_rows, NULL, NULL);
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = client_connect(server);
+        client_say(fd, requests[i]);
+        struct answer answer = client_read(fd, false);
+        if (answer.status != 400 || !client_is_closed_within(fd, 60000)) {
+            fail_msg("request %zu: %d", i, answer.status);
+        }
+        assert_non_null(strstr(answer.body, "urn:tutti:error:malformed"));
+        answer_done(&answer);
+        (void)close(fd);
+    }
+    expect(server, "GET /a/1 HTTP/1.1\r\nHost: t\r\nX!#$%&'*+-.^_`|~9: a\tb\r\n\r\n", 200, NULL);
+    http_server_free(server);
+}
+
 /* A small refused body is let pass, so the connection stays; a large one ends it. */
 static void refused_bodies_keep_the_connection(void **state)
 {
@@ -851,6 +879,7 @@ int main(void)
         cmocka_unit_test(routes_are_found),
         cmocka_unit_test(methods_are_told),
         cmocka_unit_test(bodies_are_read),
+        cmocka_unit_test(names_that_are_no_tokens_are_refused),
         cmocka_unit_test(refused_bodies_keep_the_connection),
         cmocka_unit_test(requests_may_be_pipelined),
         cmocka_unit_test(problems_say_what_is_wrong),

@@ -81,7 +81,7 @@ static int handle_sunk(struct request *request)
     (void)request_body(request, &length);
     assert_int_equal(length, 0);
     int error = idempotency_from_request(request, &write.once);
-    const char *content = request_query(request, "content");
+    const char *content = request_header(request, "X-Content");
     idempotency_add(&write.once, content, strlen(content));
     error = error != 0 ? error : db_write(db, do_write, &write);
     if (error != 0) {
@@ -171,17 +171,17 @@ static void a_key_is_for_one_request(void **state)
     post("1", "/things/a", "k1", "x", 201, "{\"made\":1}", false);
     post("1", "/things/a", "k1", "y", 422, "another request", false);
     post("1", "/things/b", "k1", "x", 422, "another request", false);
+    post("1", "/things/a?title=b", "k1", "x", 422, "another request", false);
     assert_int_equal(made, 1);
 }
 
-/* What a sink took is told by what was added in its place: here the query, which the path is
- * without. */
+/* What a sink took is told by what was added in its place: here a header. */
 static void a_body_that_a_sink_took_counts_too(void **state)
 {
     (void)state;
-    post("1", "/sunk/a?content=x", "k1", "123456789", 201, "{\"made\":1}", false);
-    post("1", "/sunk/a?content=x", "k1", "123456789", 201, "{\"made\":1}", true);
-    post("1", "/sunk/a?content=y", "k1", "123456789", 422, "another request", false);
+    post("1\r\nX-Content: x", "/sunk/a", "k1", "123456789", 201, "{\"made\":1}", false);
+    post("1\r\nX-Content: x", "/sunk/a", "k1", "123456789", 201, "{\"made\":1}", true);
+    post("1\r\nX-Content: y", "/sunk/a", "k1", "123456789", 422, "another request", false);
     assert_int_equal(made, 1);
 }
 

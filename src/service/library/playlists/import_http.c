@@ -13,7 +13,11 @@
 
 #include <string.h>
 
-enum { IMPORT_ARENA_BYTES = 64 << 20 };
+enum {
+    IMPORT_ARENA_BYTES = 64 << 20,
+    JSPF_WEIGHT_MAX = 56 << 20, /* beside the file itself within an address's share of memory */
+    TEXT_WEIGHT = 4,            /* of what is read and matched, for each byte of the file */
+};
 
 struct importing {
     struct arena *arena;
@@ -41,6 +45,22 @@ static int read_format(struct request *request, enum list_format *ret_format)
                              "application/xspf+xml or application/jspf+json; or say ?format=");
 }
 
+/* Counts what reading will take, which is many times the file. */
+static int weigh(struct request *request, enum list_format format, const char *body, size_t length)
+{
+    size_t bytes = TEXT_WEIGHT * length;
+    if (format == LIST_JSPF) {
+        bytes = json_weigh(body, length).bytes;
+    }
+    if (bytes > JSPF_WEIGHT_MAX) {
+        return problem_set(&request->call.problem, ERR_TOO_LARGE,
+                           "The file holds too many values: they would take %zu bytes of memory, "
+                           "at most %d are allowed",
+                           bytes, JSPF_WEIGHT_MAX);
+    }
+    return request_memory(request, bytes);
+}
+
 static int read_file(struct request *request, struct importing *importing)
 {
     const struct library *library = request->context;
@@ -51,6 +71,7 @@ static int read_file(struct request *request, struct importing *importing)
     if (error == 0 && length == 0) {
         return problem_set(&request->call.problem, ERR_MALFORMED, "The body is empty");
     }
+    error = error != 0 ? error : weigh(request, format, body, length);
     return error != 0 ? error
                       : list_file_read(importing->arena, &request->call.problem, format, body,
                                        length, library->public_url, &importing->file);
