@@ -80,6 +80,16 @@ static int get_object(struct request *request, const char *bucket, const char *k
     return blob_reply(request, &source, &file);
 }
 
+/* No object has tags, and clients that copy one in parts ask for them first. */
+static int get_tagging(struct request *request, const char *bucket, const char *key)
+{
+    static const char none[] = S3_XML_HEAD "<Tagging " S3_XML_NAMESPACE "><TagSet/></Tagging>";
+    struct blob_stat stat;
+    int error = blob_stat(s3_store(request)->blobs, bucket, key, &stat);
+    return error != 0 ? s3_fail_object(request, bucket, error)
+                      : reply_bytes(request, 200, "application/xml", none, sizeof none - 1, true);
+}
+
 /* A property of a bucket that is the same for all: an empty element says "us-east-1" of the
  * location and "never" of versions. */
 static int bucket_property(struct request *request, const char *bucket, const char *element)
@@ -113,6 +123,9 @@ static int get(struct request *request)
     }
     if (key[0] != '\0' && s3_asks(request, "uploadId")) {
         return s3_multipart_list(request, bucket, key);
+    }
+    if (key[0] != '\0' && s3_asks(request, "tagging")) {
+        return get_tagging(request, bucket, key);
     }
     if (s3_asks(request, "partNumber")) {
         return s3_fail_with(request, S3_NOT_IMPLEMENTED, "Objects are not kept in parts here");

@@ -42,6 +42,7 @@ static const struct operation operations[] = {
     {"POST", LEVEL_BUCKET, "delete", false, {NULL}},
     {"DELETE", LEVEL_BUCKET, NULL, false, {NULL}},
     {"GET", LEVEL_OBJECT, "uploadId", false, {"encoding-type", "max-parts", "part-number-marker"}},
+    {"GET", LEVEL_OBJECT, "tagging", false, {NULL}},
     {"GET",
      LEVEL_OBJECT,
      NULL,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/xml.h"
 #include "net/http.h"
 #include "service/objectstore/checksum.h"
 
@@ -30,6 +31,18 @@ static bool find_secret(void *argument, const char *key_id, char out[SIGV4_SECRE
     return s3_keys_find(lookup->keys, key_id, out, &lookup->internal);
 }
 
+/* Of a signature that can't be read: what is wrong with it depends on where it stands. */
+static int fail_malformed(struct request *request, bool in_query)
+{
+    if (in_query) {
+        return s3_fail(request, S3_AUTHORIZATION_QUERY);
+    }
+    return request_header(request, "x-amz-content-sha256") != NULL
+               ? s3_fail(request, S3_AUTHORIZATION)
+               : s3_fail_with(request, S3_REQUEST,
+                              "Missing required header for this request: x-amz-content-sha256");
+}
+
 static int fail_signature(struct request *request, enum sigv4_result result)
 {
     static const enum s3_error errors[] = {
@@ -38,7 +51,32 @@ static int fail_signature(struct request *request, enum sigv4_result result)
         [SIGV4_MISMATCH] = S3_SIGNATURE,      [SIGV4_EXPIRED] = S3_EXPIRED,
         [SIGV4_NOT_YET] = S3_NOT_YET,         [SIGV4_SKEWED] = S3_SKEWED,
     };
+    if (result == SIGV4_MALFORMED) {
+        return fail_malformed(request, s3_asks(request, "X-Amz-Algorithm") ||
+                                           s3_asks(request, "X-Amz-Signature") ||
+                                           s3_asks(request, "AWSAccessKeyId"));
+    }
     return result == SIGV4_NO_MEMORY ? ERR_NO_MEMORY : s3_fail(request, errors[result]);
+}
+
+/* The signature of an address covers no body. What is said of the body all the same holds: else one
+ * that comes in chunks would be kept with their frames, and another than was promised be taken. */
+static int read_payload(struct request *request, struct sigv4_signed *signature)
+{
+    const char *header = request_header(request, "x-amz-content-sha256");
+    const char *query = request_query(request, "X-Amz-Content-Sha256");
+    if (!signature->presigned) {
+        return 0;
+    }
+    if (header != NULL && query != NULL && strcmp(header, query) != 0) {
+        return s3_fail_with(request, S3_REQUEST,
+                            "x-amz-content-sha256 is not what the address says of the body");
+    }
+    signature->payload = header != NULL ? header : query != NULL ? query : signature->payload;
+    return strncmp(signature->payload, "STREAMING-AWS4-", 15) == 0
+               ? s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                              "The chunks of a pre-signed request can't be signed")
+               : 0;
 }
 
 /* An x-amz- header changes what a request does, so it counts only when it is signed: else who was
@@ -132,6 +170,10 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
     if (result != SIGV4_OK) {
         return fail_signature(request, result);
     }
+    int error = read_payload(request, &ret_access->signature);
+    if (error != 0) {
+        return error;
+    }
     ret_access->internal = lookup.internal;
     ret_access->unsigned_header = false;
     request_header_each(request, look_at_header, ret_access);
@@ -140,6 +182,16 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
     }
     return bucket == NULL || s3_may_touch(ret_access, bucket) ? 0
                                                               : s3_fail(request, S3_ACCESS_DENIED);
+}
+
+/* No listing could tell such a key, but for one in percent-encoding. What is there already can be
+ * read and deleted. */
+static bool holds_what_xml_lacks(const char *key)
+{
+    while (*key != '\0' && xml_lacks(key) == 0) {
+        key++;
+    }
+    return *key != '\0';
 }
 
 int s3_object_names(struct request *request, const char **ret_bucket, const char **ret_key)
@@ -156,6 +208,10 @@ int s3_object_names(struct request *request, const char **ret_bucket, const char
         return s3_fail_with(request, S3_ARGUMENT,
                             "A key is UTF-8 without control characters, has no part \".\" or "
                             "\"..\", no slash at its start and at most 64 parts");
+    }
+    bool writes = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0;
+    if (writes && holds_what_xml_lacks(key)) {
+        return s3_fail_with(request, S3_ARGUMENT, "A key has neither U+FFFE nor U+FFFF");
     }
     *ret_bucket = bucket;
     *ret_key = key;
