@@ -655,3 +655,37 @@ def test_uploads_go_with_their_bucket(s3, bucket):
                    MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}) == ("NoSuchUpload", 404)
     assert [entry["UploadId"] for entry in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == [stays]
     s3.delete_bucket(Bucket=name)
+
+
+@pytest.mark.skipif(OBJECTS != "file", reason="a remote store does not tell how long the parts were")
+def test_a_part_is_read_by_its_number(s3, bucket):
+    """The AWS common runtime begins with part 1 of objects that it knows nothing of."""
+    at = {"Bucket": bucket, "Key": "k"}
+    for body in (b"", b"0123456789"):
+        s3.put_object(**at, Body=body)
+        for got in (s3.get_object(**at, PartNumber=1), s3.head_object(**at, PartNumber=1)):
+            assert (got["ContentLength"], "PartsCount" in got) == (len(body), False)
+            assert got.get("ContentRange") == ("bytes 0-9/10" if body else None)
+        assert refused(s3.get_object, **at, PartNumber=2) == ("InvalidPartNumber", 416)
+    assert refused(s3.get_object, **at, PartNumber=10001) == ("InvalidArgument", 400)
+    assert refused(s3.get_object, **at, PartNumber=1, Range="bytes=0-1") == ("InvalidRequest", 400)
+    assert refused(s3.get_object, **at, PartNumber=1, IfNoneMatch=s3.head_object(**at)["ETag"])[1] == 304
+
+    def join(*parts):
+        where = {**at, "UploadId": s3.create_multipart_upload(**at)["UploadId"]}
+        s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [
+            {"PartNumber": number, "ETag": s3.upload_part(**where, PartNumber=number, Body=part)["ETag"]}
+            for number, part in enumerate(parts, 1)]})
+
+    alike, other = CUTS[0], CUTS[0] + b"more"
+    for parts in ((b"",), (b"one",), (alike, b"end"), (alike, alike)):
+        join(*parts)
+        for number, part in enumerate(parts, 1):
+            got = s3.get_object(**at, PartNumber=number)
+            whole = s3.head_object(**at, PartNumber=number)
+            assert (got["Body"].read(), got["PartsCount"]) == (part, len(parts))
+            assert (whole["ContentLength"], whole["PartsCount"]) == (len(part), len(parts))
+        assert refused(s3.get_object, **at, PartNumber=len(parts) + 1)[0] == "InvalidPartNumber"
+    join(other, alike, b"end")
+    assert refused(s3.get_object, **at, PartNumber=1) == NO
+    assert s3.get_object(**at)["Body"].read() == other + alike + b"end"

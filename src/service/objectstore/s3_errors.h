@@ -47,6 +47,7 @@ struct request;
     X(S3_TOO_LARGE, "EntityTooLarge", ERR_MALFORMED, "An object or part has at most 5 GiB here")   \
     X(S3_TOO_SMALL, "EntityTooSmall", ERR_MALFORMED, "A part but the last has at least 5 MiB")     \
     X(S3_PART, "InvalidPart", ERR_MALFORMED, "A part is missing or has another ETag")              \
+    X(S3_PART_NUMBER, "InvalidPartNumber", ERR_RANGE, "The object has no part of that number")     \
     X(S3_PART_ORDER, "InvalidPartOrder", ERR_MALFORMED, "The parts' numbers must rise")            \
     X(S3_XML, "MalformedXML", ERR_MALFORMED, "The XML is not of the form that is wanted here")     \
     X(S3_PRECONDITION, "PreconditionFailed", ERR_PRECONDITION, "A condition does not hold")        \
