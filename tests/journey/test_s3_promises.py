@@ -689,3 +689,34 @@ def test_a_part_is_read_by_its_number(s3, bucket):
     join(other, alike, b"end")
     assert refused(s3.get_object, **at, PartNumber=1) == NO
     assert s3.get_object(**at)["Body"].read() == other + alike + b"end"
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_what_is_signed_comes_once(key, s3, bucket, version):
+    """Else the signature is of the first Content-Type, and the second is kept."""
+    signer = boto3.client("s3", endpoint_url=key.url, region_name="us-east-1", aws_access_key_id=key.id,
+                          aws_secret_access_key=key.secret, config=Config(signature_version=version))
+    at = {"Bucket": bucket, "Key": "k"}
+    url = signer.generate_presigned_url("put_object", Params={**at, "ContentType": "audio/flac"})
+    host, path = re.fullmatch("http://([^/]+)(/.*)", url).groups()
+
+    def put(*headers):
+        with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=10) as line:
+            lines = "".join(f"{header}\r\n" for header in headers)
+            line.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 1\r\n{lines}\r\nx".encode())
+            text = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+        return int(text.split()[1]), (re.findall("<Code>(.*)</Code>", text) or [None])[0]
+
+    wrong = (403, "SignatureDoesNotMatch")
+    assert put("Content-Type: audio/flac", "Content-Type: text/html") == wrong
+    assert put("Content-Type: text/html", "Content-Type: audio/flac") == wrong
+    assert put("Content-Type: audio/flac", "content-type: audio/flac") == wrong
+    assert put("Content-Type: audio/flac", "x-amz-content-sha256: UNSIGNED-PAYLOAD", f"x-amz-content-sha256: {'0' * 64}") == wrong
+    assert refused(s3.head_object, **at)[1] == 404
+    assert put("Content-Type: audio/flac", "Cache-Control: no-cache", "Accept: a/b", "Accept: c/d") == (200, None)
+    assert s3.head_object(**at)["ContentType"] == "audio/flac"
+    if version == "s3v4":
+        url = signer.generate_presigned_url("put_object", Params={**at, "Metadata": {"a": "x"}})
+        host, path = re.fullmatch("http://([^/]+)(/.*)", url).groups()
+        assert put("x-amz-meta-a: x", "x-amz-meta-a: y") == put("x-amz-meta-a: x", "X-Amz-Meta-A: y") == wrong
+        assert put("x-amz-meta-a: x") == (200, None)

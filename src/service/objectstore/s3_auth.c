@@ -79,18 +79,49 @@ static int read_payload(struct request *request, struct sigv4_signed *signature)
                : 0;
 }
 
+struct looking {
+    struct request *request;
+    const struct sigv4_signed *signature;
+    bool not_signed, twice;
+};
+
+static bool is_amz(const char *name)
+{
+    return strncasecmp(name, "x-amz-", 6) == 0;
+}
+
+/* What a signature says something of, be it by its list or, of version 2, by itself. */
+static bool is_bound(const struct sigv4_signed *signature, const char *name)
+{
+    return is_amz(name) || strcasecmp(name, "content-type") == 0 ||
+           strcasecmp(name, "content-md5") == 0 || strcasecmp(name, "authorization") == 0 ||
+           sigv4_covers(signature, name);
+}
+
 /* An x-amz- header changes what a request does, so it counts only when it is signed: else who was
  * given the URL of one PUT could add x-amz-copy-source to it. The two that the signature covers by
- * itself may be left out of the list. */
+ * itself may be left out of the list. And what is bound comes once: else the signature could be of
+ * one Content-Type, and the other be kept. */
 static void look_at_header(void *argument, const char *name, const char *value)
 {
-    (void)value;
-    struct s3_access *access = argument;
-    if (strncasecmp(name, "x-amz-", 6) != 0 || strcasecmp(name, "x-amz-date") == 0 ||
-        strcasecmp(name, "x-amz-content-sha256") == 0) {
-        return;
+    struct looking *looking = argument;
+    bool by_itself =
+        strcasecmp(name, "x-amz-date") == 0 || strcasecmp(name, "x-amz-content-sha256") == 0;
+    looking->not_signed |= is_amz(name) && !by_itself && !sigv4_covers(looking->signature, name);
+    looking->twice |=
+        is_bound(looking->signature, name) && request_header(looking->request, name) != value;
+}
+
+static int check_headers(struct request *request, const struct sigv4_signed *signature)
+{
+    struct looking looking = {.request = request, .signature = signature};
+    request_header_each(request, look_at_header, &looking);
+    if (looking.not_signed) {
+        return s3_fail(request, S3_NOT_SIGNED);
     }
-    access->unsigned_header |= !sigv4_covers(&access->signature, name);
+    return looking.twice ? s3_fail_with(request, S3_SIGNATURE,
+                                        "A header that the signature is of came more than once")
+                         : 0;
 }
 
 /* Tutti's own two buckets are reached with the URLs it hands out only; buckets that a key made are
@@ -170,16 +201,12 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
     if (result != SIGV4_OK) {
         return fail_signature(request, result);
     }
-    int error = read_payload(request, &ret_access->signature);
+    int error = check_headers(request, &ret_access->signature);
+    error = error != 0 ? error : read_payload(request, &ret_access->signature);
     if (error != 0) {
         return error;
     }
     ret_access->internal = lookup.internal;
-    ret_access->unsigned_header = false;
-    request_header_each(request, look_at_header, ret_access);
-    if (ret_access->unsigned_header) {
-        return s3_fail(request, S3_NOT_SIGNED);
-    }
     return bucket == NULL || s3_may_touch(ret_access, bucket) ? 0
                                                               : s3_fail(request, S3_ACCESS_DENIED);
 }
