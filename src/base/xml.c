@@ -119,13 +119,29 @@ int xml_read(const void *body, size_t length, const struct xml_form *form, void 
     return reader.error != 0 ? reader.error : parsed ? 0 : full ? ERR_NO_MEMORY : ERR_MALFORMED;
 }
 
+size_t xml_lacks(const char *text)
+{
+    if ((unsigned char)*text < ' ') {
+        return *text == '\0' || strchr("\t\n\r", *text) != NULL ? 0 : 1;
+    }
+    return strncmp(text, "\xEF\xBF\xBE", 3) == 0 || strncmp(text, "\xEF\xBF\xBF", 3) == 0 ? 3 : 0;
+}
+
 void xml_escape(struct buffer *out, const char *text)
 {
     while (*text != '\0') {
-        size_t plain = strcspn(text, "<>&\"\r");
+        size_t plain = 0;
+        while (text[plain] != '\0' && strchr("<>&\"\r", text[plain]) == NULL &&
+               xml_lacks(text + plain) == 0) {
+            plain++;
+        }
         (void)buffer_append(out, text, plain);
         text += plain;
-        if (*text != '\0') {
+        size_t lacking = xml_lacks(text);
+        if (lacking > 0) {
+            (void)buffer_add(out, "\xEF\xBF\xBD");
+            text += lacking;
+        } else if (*text != '\0') {
             (void)buffer_printf(out, "&#%d;", *text++);
         }
     }

@@ -29,5 +29,9 @@ struct xml_form {
 int xml_read(const void *body, size_t length, const struct xml_form *form, void *argument,
              unsigned *ret_line);
 
-/* As text of an element or value of an attribute, the same when it is read again. */
+/* The bytes at the start of the UTF-8 text that XML can't hold in any form (XML 1.0, 2.2): a
+ * control character, U+FFFE or U+FFFF. 0: none. */
+size_t xml_lacks(const char *text);
+/* As text of an element or value of an attribute, the same when it is read again; but U+FFFD for
+ * what XML lacks. */
 void xml_escape(struct buffer *out, const char *text);

@@ -166,6 +166,7 @@ struct reply_file {
     const char *cache_control; /* NULL: none */
     bool as_s3; /* as S3's clients want it: HEAD may ask for a range, a condition may name the ETag
                    without its quotes */
+    const char *range; /* as a Range, in its place; NULL: the request's own */
     ssize_t (*read)(void *argument, void *bytes, size_t length, uint64_t offset); /* NULL: fd */
     void (*done)(void *argument);
     void *argument;

@@ -2,8 +2,10 @@
  * response of libmicrohttpd, which borrows the bytes until the request is completed. */
 #include "net/server.h"
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/xml.h"
 #include "net/header.h"
 
 #include <stdio.h>
@@ -244,22 +246,28 @@ static const char *s3_code(int error)
     }
 }
 
-/* Text with the five characters that XML minds replaced. */
 static const char *xml_text(struct arena *arena, const char *text)
 {
-    char *out = arena_alloc(arena, 6 * strlen(text) + 1);
-    if (out == NULL) {
-        return "";
-    }
-    char *at = out;
-    for (; *text != '\0'; text++) {
-        if (strchr("<>&\"'", *text) != NULL) {
-            at += snprintf(at, sizeof "&#255;", "&#%d;", *text);
-        } else if ((unsigned char)*text >= ' ') {
-            *at++ = *text;
-        }
-    }
-    return out;
+    struct buffer out;
+    buffer_init(&out, 6 * strlen(text) + 1);
+    xml_escape(&out, text);
+    const char *copy = buffer_error(&out) == 0 ? arena_strndup(arena, out.data, out.length) : NULL;
+    buffer_done(&out);
+    return copy != NULL ? copy : "";
+}
+
+/* How large the object is that the range lies outside of; "" for other errors. Clients that ask for
+ * a first range before they know the size tell by it that the object is empty. */
+static const char *actual_size(struct request_private *request, int error)
+{
+    static const char none[] = "bytes */";
+    const char *range = reply_header_get(request, "Content-Range");
+    bool told = error == ERR_RANGE && range != NULL && strncmp(range, none, sizeof none - 1) == 0;
+    const char *text =
+        told ? arena_printf(request->request.call.arena, "<ActualObjectSize>%s</ActualObjectSize>",
+                            range + sizeof none - 1)
+             : NULL;
+    return text != NULL ? text : "";
 }
 
 static int problem_xml(struct request_private *request, int error, int status)
@@ -271,8 +279,9 @@ static int problem_xml(struct request_private *request, int error, int status)
     char *text = arena_printf(
         call->arena,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message>"
-        "<Resource>%s</Resource><RequestId>%s</RequestId></Error>",
+        "%s<Resource>%s</Resource><RequestId>%s</RequestId></Error>",
         word != NULL ? word : s3_code(error), xml_text(call->arena, detail),
+        actual_size(request, error),
         xml_text(call->arena, request->request.path != NULL ? request->request.path : "/"),
         call->request_id);
     return text != NULL

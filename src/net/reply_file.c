@@ -362,6 +362,9 @@ int reply_file(struct request *request, const struct reply_file *file)
     }
     bool ranges = strcmp(request->method, "GET") == 0 || file->as_s3;
     const char *range = ranges ? request_header(request, "Range") : NULL;
+    if (file->range != NULL) {
+        return send_ranges(private_, file, file->range);
+    }
     if (range != NULL && range_applies(request, file)) {
         return send_ranges(private_, file, range);
     }

@@ -209,7 +209,6 @@ def test_promises_that_are_not_kept_are_refused(s3, bucket):
         assert refused(s3.create_multipart_upload, Bucket=bucket, Key="k", **more) == no
         assert refused(s3.copy_object, Bucket=bucket, Key="k", CopySource=f"{bucket}/k", **more) == no
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="private")
-    assert refused(s3.get_object, Bucket=bucket, Key="k", PartNumber=1) == no
     assert refused(s3.create_bucket, Bucket=f"{bucket}-open", ACL="public-read-write") == no
 
 

@@ -5,20 +5,24 @@ import datetime
 import hashlib
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
 import uuid
 import zlib
 from urllib.parse import quote
+from xml.etree import ElementTree
 
+import boto3
 import pytest
 import requests
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
 
 from conftest import OBJECTS, Server
-from s3_key import Key, checksum, code_of, refused, sign
+from s3_key import Key, checksum, code_of, put_chunked, refused, sign
 
 NO = ("NotImplemented", 501)
 FAILED = ("PreconditionFailed", 412)
@@ -521,3 +525,198 @@ def test_a_description_may_be_long(s3, bucket):
         for got in (s3.get_object(Bucket=bucket, Key=name), s3.head_object(Bucket=bucket, Key=name)):
             assert {field: got[field] for field in ("ContentType", "CacheControl") if field in got} == kept
     assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", ContentType="t/" + "x" * 4096) == ("MetadataTooLarge", 400)
+
+
+# What an address, a trailer or a copying client says.
+
+def test_nothing_stands_behind_a_body_that_nobody_looks_at(key, s3, bucket):
+    payload = os.urandom(5000)
+    right, wrong = crc32(payload), crc32(b"other")
+
+    def put(name, announced, *trailers):
+        headers, *_ = sign(key, "PUT", f"/s3/{bucket}/{name}", {
+            "x-amz-decoded-content-length": "5000", "content-encoding": "aws-chunked",
+            **({"x-amz-trailer": announced} if announced else {})}, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        lines = "".join(f"x-amz-checksum-{one}\r\n" for one in trailers)
+        answer = requests.put(f"{key.url}/{bucket}/{name}", data=b"1388\r\n" + payload + f"\r\n0\r\n{lines}\r\n".encode(),
+                              headers=headers, timeout=20)
+        return answer.status_code, code_of(answer) if answer.status_code >= 400 else None
+
+    announced = "x-amz-checksum-crc32"
+    assert put("k", None, f"crc32:{wrong}") == (400, "MalformedTrailerError")
+    assert put("k", announced, f"crc32:{right}", f"crc32:{wrong}") == (400, "MalformedTrailerError")
+    assert put("k", announced, f"crc32:{right}", f"crc32c:{wrong}") == (400, "MalformedTrailerError")
+    assert put("k", announced, f"crc32:{wrong}") == (400, "BadDigest")
+    assert put("k", announced) == (400, "BadDigest")
+    signed = put_chunked(key, f"/s3/{bucket}/k", [payload], trailer=("x-amz-note", "x"))
+    assert signed.status_code == 501
+    assert refused(s3.head_object, Bucket=bucket, Key="k")[1] == 404
+    assert put("none", None) == put("right", announced, f"crc32:{right}") == (200, None)
+    assert s3.get_object(Bucket=bucket, Key="right")["Body"].read() == payload
+
+
+def test_a_body_is_what_is_said_of_it_beside_an_address(key, s3, bucket):
+    """The signature of an address covers no body: neither are the frames of its chunks kept, nor another body taken."""
+    payload, at = os.urandom(5000), {"Bucket": bucket, "Key": "k"}
+    url = s3.generate_presigned_url("put_object", Params=at)
+    chunks, right = b"1388\r\n" + payload + b"\r\n0\r\n\r\n", hashlib.sha256(payload).hexdigest()
+    older = boto3.client("s3", endpoint_url=key.url, region_name="us-east-1", aws_access_key_id=key.id,
+                         aws_secret_access_key=key.secret, config=Config(signature_version="s3"))
+    for where in (url, older.generate_presigned_url("put_object", Params=at)):
+        for form, body, word in (
+                ("STREAMING-UNSIGNED-PAYLOAD-TRAILER", chunks, (411, "MissingContentLength")),
+                ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunks, (501, "NotImplemented")),
+                ("of-tomorrow", payload, (501, "NotImplemented")),
+                (hashlib.sha256(b"other").hexdigest(), payload, (400, "XAmzContentSHA256Mismatch"))):
+            answer = requests.put(where, data=body, headers={"x-amz-content-sha256": form, "Content-Encoding": "aws-chunked"},
+                                  timeout=10)
+            assert (answer.status_code, code_of(answer)) == word, form
+        assert refused(s3.head_object, **at)[1] == 404
+        for form in (right, "UNSIGNED-PAYLOAD"):
+            assert requests.put(where, data=payload, headers={"x-amz-content-sha256": form}, timeout=10).status_code == 200
+        s3.delete_object(**at)
+    length, signer = {"x-amz-decoded-content-length": "5000"}, key.client()
+    signer.meta.events.register("before-sign.s3.PutObject", lambda request, **_: request.headers.add_header(*length.popitem()))
+    signed = signer.generate_presigned_url("put_object", Params=at)
+    assert requests.put(signed, data=chunks, timeout=10, headers={
+        "x-amz-decoded-content-length": "5000", "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}).status_code == 200
+    assert s3.get_object(**at)["Body"].read() == payload
+
+
+@pytest.mark.parametrize("query, status, word", [
+    ("X-Amz-Expires=604801", 400, "AuthorizationQueryParametersError"),
+    ("X-Amz-Expires=0", 400, "AuthorizationQueryParametersError"),
+    ("X-Amz-Credential=x", 400, "AuthorizationQueryParametersError"),
+    ("X-Amz-Algorithm=AWS4-HMAC-SHA1", 400, "AuthorizationQueryParametersError"),
+    ("X-Amz-Credential=NOBODY/20200101/us-east-1/s3/aws4_request", 400, "AuthorizationQueryParametersError")])
+def test_what_is_wrong_with_an_address_is_said_of_the_address(s3, bucket, query, status, word):
+    name = query.split("=")[0]
+    url = re.sub(name + "=[^&]*", query, s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+    answer = requests.get(url, timeout=10)
+    assert (answer.status_code, code_of(answer)) == (status, word)
+
+
+def test_a_signature_needs_the_sum_of_the_body(key, bucket):
+    headers, *_ = sign(key, "GET", f"/s3/{bucket}/k", {}, hashlib.sha256(b"").hexdigest())
+    del headers["x-amz-content-sha256"]
+    answer = requests.get(f"{key.url}/{bucket}/k", headers=headers, timeout=10)
+    assert (answer.status_code, code_of(answer)) == (400, "InvalidRequest") and "x-amz-content-sha256" in answer.text
+
+
+def test_no_object_has_tags(s3, bucket):
+    """The AWS command line of version 2 asks for them before it copies in parts, and gives up where it gets no answer."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    assert refused(s3.get_object_tagging, Bucket=bucket, Key="none") == ("NoSuchKey", 404)
+    assert refused(s3.get_object_tagging, Bucket=bucket, Key="k", VersionId="1") == NO
+    assert refused(s3.get_bucket_tagging, Bucket=bucket) == NO
+    assert refused(s3.put_object_tagging, Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}) == NO
+
+
+def test_a_range_behind_the_end_is_told_the_size(s3, bucket):
+    """The AWS common runtime asks for a first range at once, and tells by the refusal that an object is empty."""
+    for body in (b"", b"0123456789"):
+        s3.put_object(Bucket=bucket, Key="k", Body=body)
+        url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+        answer = requests.get(url, headers={"Range": "bytes=10-8388607"}, timeout=10)
+        assert (answer.status_code, code_of(answer)) == (416, "InvalidRange")
+        assert f"<ActualObjectSize>{len(body)}</ActualObjectSize>" in answer.text
+        assert answer.headers["Content-Range"] == f"bytes */{len(body)}"
+    assert "ActualObjectSize" not in requests.get(url.replace("/k?", "/none?"), timeout=10).text
+
+
+@pytest.mark.parametrize("name", ["\ufffe", "a/\uffff/b"])
+def test_no_key_makes_a_listing_unreadable(key, s3, bucket, name):
+    s3.put_object(Bucket=bucket, Key="other", Body=b"x")
+    assert refused(s3.put_object, Bucket=bucket, Key=name, Body=b"x") == ("InvalidArgument", 400)
+    assert refused(s3.create_multipart_upload, Bucket=bucket, Key=name) == ("InvalidArgument", 400)
+    assert refused(s3.copy_object, Bucket=bucket, Key=name, CopySource=f"{bucket}/other") == ("InvalidArgument", 400)
+    assert refused(s3.get_object, Bucket=bucket, Key=name) == ("NoSuchKey", 404)
+    s3.delete_object(Bucket=bucket, Key=name)
+    for prefix in (name, "\x01"):
+        headers, *_ = sign(key, "GET", f"/s3/{bucket}", {}, hashlib.sha256(b"").hexdigest(), query={"prefix": prefix})
+        answer = requests.get(f"{key.url}/{bucket}", params={"prefix": prefix}, headers=headers, timeout=10)
+        assert answer.status_code == 200
+        told = ElementTree.fromstring(answer.content).find("{http://s3.amazonaws.com/doc/2006-03-01/}Prefix").text
+        assert told == re.sub("[\ufffe\uffff\x01]", "\ufffd", prefix)
+
+
+def test_uploads_go_with_their_bucket(s3, bucket):
+    """What was begun in it is no part of another bucket that is given its name later."""
+    name = f"{bucket}-gone"
+    s3.create_bucket(Bucket=name)
+    at = {"Key": "k", "UploadId": s3.create_multipart_upload(Bucket=name, Key="k")["UploadId"]}
+    etag = s3.upload_part(Bucket=name, **at, PartNumber=1, Body=b"of another")["ETag"]
+    stays = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    s3.delete_bucket(Bucket=name)
+    s3.create_bucket(Bucket=name)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=name)
+    assert refused(s3.complete_multipart_upload, Bucket=name, **at,
+                   MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}) == ("NoSuchUpload", 404)
+    assert [entry["UploadId"] for entry in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == [stays]
+    s3.delete_bucket(Bucket=name)
+
+
+@pytest.mark.skipif(OBJECTS != "file", reason="a remote store does not tell how long the parts were")
+def test_a_part_is_read_by_its_number(s3, bucket):
+    """The AWS common runtime begins with part 1 of objects that it knows nothing of."""
+    at = {"Bucket": bucket, "Key": "k"}
+    for body in (b"", b"0123456789"):
+        s3.put_object(**at, Body=body)
+        for got in (s3.get_object(**at, PartNumber=1), s3.head_object(**at, PartNumber=1)):
+            assert (got["ContentLength"], "PartsCount" in got) == (len(body), False)
+            assert got.get("ContentRange") == ("bytes 0-9/10" if body else None)
+        assert refused(s3.get_object, **at, PartNumber=2) == ("InvalidPartNumber", 416)
+    assert refused(s3.get_object, **at, PartNumber=10001) == ("InvalidArgument", 400)
+    assert refused(s3.get_object, **at, PartNumber=1, Range="bytes=0-1") == ("InvalidRequest", 400)
+    assert refused(s3.get_object, **at, PartNumber=1, IfNoneMatch=s3.head_object(**at)["ETag"])[1] == 304
+
+    def join(*parts):
+        where = {**at, "UploadId": s3.create_multipart_upload(**at)["UploadId"]}
+        s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [
+            {"PartNumber": number, "ETag": s3.upload_part(**where, PartNumber=number, Body=part)["ETag"]}
+            for number, part in enumerate(parts, 1)]})
+
+    alike, other = CUTS[0], CUTS[0] + b"more"
+    for parts in ((b"",), (b"one",), (alike, b"end"), (alike, alike)):
+        join(*parts)
+        for number, part in enumerate(parts, 1):
+            got = s3.get_object(**at, PartNumber=number)
+            whole = s3.head_object(**at, PartNumber=number)
+            assert (got["Body"].read(), got["PartsCount"]) == (part, len(parts))
+            assert (whole["ContentLength"], whole["PartsCount"]) == (len(part), len(parts))
+        assert refused(s3.get_object, **at, PartNumber=len(parts) + 1)[0] == "InvalidPartNumber"
+    join(other, alike, b"end")
+    assert refused(s3.get_object, **at, PartNumber=1) == NO
+    assert s3.get_object(**at)["Body"].read() == other + alike + b"end"
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_what_is_signed_comes_once(key, s3, bucket, version):
+    """Else the signature is of the first Content-Type, and the second is kept."""
+    signer = boto3.client("s3", endpoint_url=key.url, region_name="us-east-1", aws_access_key_id=key.id,
+                          aws_secret_access_key=key.secret, config=Config(signature_version=version))
+    at = {"Bucket": bucket, "Key": "k"}
+    url = signer.generate_presigned_url("put_object", Params={**at, "ContentType": "audio/flac"})
+    host, path = re.fullmatch("http://([^/]+)(/.*)", url).groups()
+
+    def put(*headers):
+        with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=10) as line:
+            lines = "".join(f"{header}\r\n" for header in headers)
+            line.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 1\r\n{lines}\r\nx".encode())
+            text = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+        return int(text.split()[1]), (re.findall("<Code>(.*)</Code>", text) or [None])[0]
+
+    wrong = (403, "SignatureDoesNotMatch")
+    assert put("Content-Type: audio/flac", "Content-Type: text/html") == wrong
+    assert put("Content-Type: text/html", "Content-Type: audio/flac") == wrong
+    assert put("Content-Type: audio/flac", "content-type: audio/flac") == wrong
+    assert put("Content-Type: audio/flac", "x-amz-content-sha256: UNSIGNED-PAYLOAD", f"x-amz-content-sha256: {'0' * 64}") == wrong
+    assert refused(s3.head_object, **at)[1] == 404
+    assert put("Content-Type: audio/flac", "Cache-Control: no-cache", "Accept: a/b", "Accept: c/d") == (200, None)
+    assert s3.head_object(**at)["ContentType"] == "audio/flac"
+    if version == "s3v4":
+        url = signer.generate_presigned_url("put_object", Params={**at, "Metadata": {"a": "x"}})
+        host, path = re.fullmatch("http://([^/]+)(/.*)", url).groups()
+        assert put("x-amz-meta-a: x", "x-amz-meta-a: y") == put("x-amz-meta-a: x", "X-Amz-Meta-A: y") == wrong
+        assert put("x-amz-meta-a: x") == (200, None)

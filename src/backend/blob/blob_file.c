@@ -215,6 +215,16 @@ static void remove_empty(int folder)
     (void)closedir(stream);
 }
 
+/* Of a bucket without objects. */
+static int remove_folder(struct file_store *store, const char *bucket, int folder)
+{
+    remove_empty(folder);
+    if (unlinkat(store->objects, bucket, AT_REMOVEDIR) != 0) {
+        return errno == ENOTEMPTY || errno == EEXIST ? ERR_CONFLICT : error_from_errno(errno);
+    }
+    return fsync(store->objects) == 0 ? 0 : error_from_errno(errno);
+}
+
 static int file_bucket_remove(struct blob_store *head, const char *bucket)
 {
     struct file_store *store = file_store_of(head);
@@ -226,11 +236,14 @@ static int file_bucket_remove(struct blob_store *head, const char *bucket)
     if (result != 0) {
         return result > 0 ? ERR_CONFLICT : result;
     }
-    remove_empty(folder);
-    if (unlinkat(store->objects, bucket, AT_REMOVEDIR) != 0) {
-        return errno == ENOTEMPTY || errno == EEXIST ? ERR_CONFLICT : error_from_errno(errno);
+    struct buffer uploads;
+    result = blob_file_multipart_collect(head, bucket, &uploads);
+    result = result != 0 ? result : remove_folder(store, bucket, folder);
+    if (result == 0) {
+        blob_file_multipart_remove(store, &uploads);
     }
-    return fsync(store->objects) == 0 ? 0 : error_from_errno(errno);
+    buffer_done(&uploads);
+    return result;
 }
 
 static int file_bucket_list(struct blob_store *head,

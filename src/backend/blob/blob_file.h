@@ -21,6 +21,7 @@
 #include "backend/blob/blob_file_path.h"
 #include "backend/blob/blob_file_trailer.h"
 #include "backend/blob/blob_keys.h"
+#include "base/buffer.h"
 
 #include <nettle/md5.h>
 #include <pthread.h>
@@ -170,4 +171,9 @@ int blob_file_multipart_uploads(struct blob_store *store, const char *bucket,
                                 void *argument);
 int blob_file_multipart_abort(struct blob_store *store, const char *bucket, const char *key,
                               const char *upload_id);
+/* Appends the ids of the bucket's uploads to ret_ids, which is made here and the caller's; as many
+ * as it has room for. */
+int blob_file_multipart_collect(struct blob_store *head, const char *bucket,
+                                struct buffer *ret_ids);
+void blob_file_multipart_remove(struct file_store *store, const struct buffer *ids);
 int blob_file_multipart_sweep(struct blob_store *store, int64_t before_ms);

@@ -23,7 +23,13 @@
 
 static const char description_name[] = "upload.obj";
 
-enum { PART_NAME_SIZE = 16, UPLOAD_PATH_SIZE = 48, PART_PREFIX_SIZE = 48 };
+enum {
+    PART_NAME_SIZE = 16,
+    UPLOAD_PATH_SIZE = 48,
+    PART_PREFIX_SIZE = 48,
+    UPLOAD_ID_LENGTH = 32,
+    COLLECTED_MAX = 100 * 1000,
+};
 
 static void upload_path(const char *upload_id, char out[UPLOAD_PATH_SIZE])
 {
@@ -500,6 +506,38 @@ int blob_file_multipart_uploads(struct blob_store *head, const char *bucket,
                         .visit = visit,
                         .argument = argument};
     return base >= 0 ? walk_shelves(&walk) : base;
+}
+
+/* The uploads of a bucket that goes. Which they are is looked up before, and they go after it: then
+ * neither a bucket that stays after all loses one, nor one of the same name that comes next. */
+
+static int collect(void *argument, const char *key, const char *upload_id, int64_t begun_ms)
+{
+    (void)key;
+    (void)begun_ms;
+    (void)buffer_add(argument, upload_id);
+    return 0;
+}
+
+int blob_file_multipart_collect(struct blob_store *head, const char *bucket, struct buffer *ret_ids)
+{
+    buffer_init(ret_ids, COLLECTED_MAX * (size_t)UPLOAD_ID_LENGTH);
+    return blob_file_multipart_uploads(head, bucket, collect, ret_ids);
+}
+
+void blob_file_multipart_remove(struct file_store *store, const struct buffer *ids)
+{
+    for (size_t at = 0; at + UPLOAD_ID_LENGTH <= ids->length; at += UPLOAD_ID_LENGTH) {
+        char id[UPLOAD_ID_LENGTH + 1];
+        char path[UPLOAD_PATH_SIZE];
+        (void)snprintf(id, sizeof id, "%.*s", UPLOAD_ID_LENGTH, ids->data + at);
+        upload_path(id, path);
+        int folder CLEANUP_CLOSE =
+            blob_file_open_beneath(store->multipart, path, O_RDONLY | O_DIRECTORY);
+        if (folder >= 0) {
+            (void)remove_upload(store, id, folder); /* else a sweep does */
+        }
+    }
 }
 
 /* Sweeping what was begun and left. */

@@ -4,9 +4,11 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "service/objectstore/s3_xml.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +55,61 @@ static int tell_headers(struct request *request, const struct blob_source *sourc
     return error;
 }
 
+/* Of how many parts the object was made, and how long each but the last is. What came whole is its
+ * own only part. False: nothing tells. */
+static bool find_parts(const struct blob_stat *stat, int64_t *ret_count, uint64_t *ret_bytes)
+{
+    const char *dash = strchr(stat->etag, '-');
+    *ret_count = 1;
+    *ret_bytes = stat->bytes;
+    if (dash != NULL && !text_number(dash + 1, 1, BLOB_PART_NUMBER_MAX, ret_count)) {
+        return false;
+    }
+    if (*ret_count > 1) {
+        *ret_bytes = stat->part_bytes;
+    }
+    uint64_t before_last = (uint64_t)(*ret_count - 1) * *ret_bytes;
+    return *ret_count == 1 ||
+           (before_last < stat->bytes && stat->bytes - before_last <= *ret_bytes);
+}
+
+/* partNumber: the range that this part was. */
+static int choose_part(struct request *request, const struct blob_stat *stat,
+                       struct reply_file *file)
+{
+    const char *text = request_query(request, "partNumber");
+    int64_t number = 0;
+    int64_t count = 0;
+    uint64_t bytes = 0;
+    if (text == NULL) {
+        return 0;
+    }
+    if (!text_number(text, 1, BLOB_PART_NUMBER_MAX, &number)) {
+        return s3_fail_with(request, S3_ARGUMENT, "partNumber must be 1 to 10000");
+    }
+    if (request_header(request, "Range") != NULL) {
+        return s3_fail_with(request, S3_REQUEST, "Either Range or partNumber can be asked for");
+    }
+    if (!find_parts(stat, &count, &bytes)) {
+        return s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                            "The parts of this object are not known any more");
+    }
+    if (number > count) {
+        return s3_fail(request, S3_PART_NUMBER);
+    }
+    if (stat->bytes > 0) { /* of nothing there is no range */
+        uint64_t first = (uint64_t)(number - 1) * bytes;
+        file->range = arena_printf(request->call.arena, "bytes=%" PRIu64 "-%" PRIu64, first,
+                                   first + bytes - 1);
+    }
+    char counted[24];
+    (void)snprintf(counted, sizeof counted, "%" PRId64, count);
+    return stat->bytes > 0 && file->range == NULL ? ERR_NO_MEMORY
+           : strchr(stat->etag, '-') != NULL
+               ? reply_header(request, "x-amz-mp-parts-count", counted)
+               : 0;
+}
+
 static int get_object(struct request *request, const char *bucket, const char *key)
 {
     struct blob_source source;
@@ -71,6 +128,7 @@ static int get_object(struct request *request, const char *bucket, const char *k
         .as_s3 = true,
     };
     error = tell_headers(request, &source, &stat, &file);
+    error = error != 0 ? error : choose_part(request, &stat, &file);
     file.content_type = override(request, "response-content-type", file.content_type);
     file.cache_control = override(request, "response-cache-control", file.cache_control);
     if (error != 0) {
@@ -78,6 +136,16 @@ static int get_object(struct request *request, const char *bucket, const char *k
         return error;
     }
     return blob_reply(request, &source, &file);
+}
+
+/* No object has tags, and clients that copy one in parts ask for them first. */
+static int get_tagging(struct request *request, const char *bucket, const char *key)
+{
+    static const char none[] = S3_XML_HEAD "<Tagging " S3_XML_NAMESPACE "><TagSet/></Tagging>";
+    struct blob_stat stat;
+    int error = blob_stat(s3_store(request)->blobs, bucket, key, &stat);
+    return error != 0 ? s3_fail_object(request, bucket, error)
+                      : reply_bytes(request, 200, "application/xml", none, sizeof none - 1, true);
 }
 
 /* A property of a bucket that is the same for all: an empty element says "us-east-1" of the
@@ -114,8 +182,8 @@ static int get(struct request *request)
     if (key[0] != '\0' && s3_asks(request, "uploadId")) {
         return s3_multipart_list(request, bucket, key);
     }
-    if (s3_asks(request, "partNumber")) {
-        return s3_fail_with(request, S3_NOT_IMPLEMENTED, "Objects are not kept in parts here");
+    if (key[0] != '\0' && s3_asks(request, "tagging")) {
+        return get_tagging(request, bucket, key);
     }
     if (key[0] != '\0') {
         return get_object(request, bucket, key);

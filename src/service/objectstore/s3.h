@@ -31,7 +31,6 @@ static inline struct objectstore *s3_store(struct request *request)
 /* Who asks. */
 struct s3_access {
     bool internal;
-    bool unsigned_header; /* while authorizing */
     struct sigv4_signed signature;
 };
 

@@ -42,6 +42,7 @@ static const struct operation operations[] = {
     {"POST", LEVEL_BUCKET, "delete", false, {NULL}},
     {"DELETE", LEVEL_BUCKET, NULL, false, {NULL}},
     {"GET", LEVEL_OBJECT, "uploadId", false, {"encoding-type", "max-parts", "part-number-marker"}},
+    {"GET", LEVEL_OBJECT, "tagging", false, {NULL}},
     {"GET",
      LEVEL_OBJECT,
      NULL,
@@ -139,6 +140,7 @@ struct looking {
     const struct operation *operation;
     const char *unknown; /* the first name of its kind */
     const char *only;    /* what the value could be; NULL: the name is unknown */
+    bool version_2;      /* the signature */
 };
 
 static void refuse(struct looking *looking, const char *name, const struct header *known)
@@ -202,10 +204,19 @@ static bool query_is_known(const struct operation *operation, const char *name)
     return known;
 }
 
+/* boto3 puts what a signature of version 2 binds into the address as well; it is the header that
+ * the signature is of, and without it no such address holds. */
+static bool is_said_twice(const struct looking *looking, const char *name)
+{
+    return looking->version_2 &&
+           (strcasecmp(name, "content-type") == 0 || strcasecmp(name, "content-md5") == 0);
+}
+
 static void look_at_query(void *argument, const char *name, const char *value)
 {
     struct looking *looking = argument;
-    if (looking->unknown != NULL || query_is_known(looking->operation, name)) {
+    if (is_said_twice(looking, name) || looking->unknown != NULL ||
+        query_is_known(looking->operation, name)) {
         return;
     }
     bool header = begins(name, amz) && !begins(name, own);
@@ -257,7 +268,9 @@ static int fail(struct request *request, const struct looking *looking, const ch
 int s3_allow(struct request *request, const char *bucket, const char *key)
 {
     int level = bucket == NULL ? LEVEL_STORE : key[0] == '\0' ? LEVEL_BUCKET : LEVEL_OBJECT;
-    struct looking looking = {.operation = find_operation(request, level)};
+    struct looking looking = {.operation = find_operation(request, level),
+                              .version_2 = s3_asks(request, "AWSAccessKeyId") &&
+                                           !s3_asks(request, "X-Amz-Signature")};
     if (looking.operation == NULL) {
         return s3_fail(request, S3_NOT_IMPLEMENTED);
     }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/xml.h"
 #include "net/http.h"
 #include "service/objectstore/checksum.h"
 
@@ -30,6 +31,18 @@ static bool find_secret(void *argument, const char *key_id, char out[SIGV4_SECRE
     return s3_keys_find(lookup->keys, key_id, out, &lookup->internal);
 }
 
+/* Of a signature that can't be read: what is wrong with it depends on where it stands. */
+static int fail_malformed(struct request *request, bool in_query)
+{
+    if (in_query) {
+        return s3_fail(request, S3_AUTHORIZATION_QUERY);
+    }
+    return request_header(request, "x-amz-content-sha256") != NULL
+               ? s3_fail(request, S3_AUTHORIZATION)
+               : s3_fail_with(request, S3_REQUEST,
+                              "Missing required header for this request: x-amz-content-sha256");
+}
+
 static int fail_signature(struct request *request, enum sigv4_result result)
 {
     static const enum s3_error errors[] = {
@@ -38,21 +51,77 @@ static int fail_signature(struct request *request, enum sigv4_result result)
         [SIGV4_MISMATCH] = S3_SIGNATURE,      [SIGV4_EXPIRED] = S3_EXPIRED,
         [SIGV4_NOT_YET] = S3_NOT_YET,         [SIGV4_SKEWED] = S3_SKEWED,
     };
+    if (result == SIGV4_MALFORMED) {
+        return fail_malformed(request, s3_asks(request, "X-Amz-Algorithm") ||
+                                           s3_asks(request, "X-Amz-Signature") ||
+                                           s3_asks(request, "AWSAccessKeyId"));
+    }
     return result == SIGV4_NO_MEMORY ? ERR_NO_MEMORY : s3_fail(request, errors[result]);
+}
+
+/* The signature of an address covers no body. What is said of the body all the same holds: else one
+ * that comes in chunks would be kept with their frames, and another than was promised be taken. */
+static int read_payload(struct request *request, struct sigv4_signed *signature)
+{
+    const char *header = request_header(request, "x-amz-content-sha256");
+    const char *query = request_query(request, "X-Amz-Content-Sha256");
+    if (!signature->presigned) {
+        return 0;
+    }
+    if (header != NULL && query != NULL && strcmp(header, query) != 0) {
+        return s3_fail_with(request, S3_REQUEST,
+                            "x-amz-content-sha256 is not what the address says of the body");
+    }
+    signature->payload = header != NULL ? header : query != NULL ? query : signature->payload;
+    return strncmp(signature->payload, "STREAMING-AWS4-", 15) == 0
+               ? s3_fail_with(request, S3_NOT_IMPLEMENTED,
+                              "The chunks of a pre-signed request can't be signed")
+               : 0;
+}
+
+struct looking {
+    struct request *request;
+    const struct sigv4_signed *signature;
+    bool not_signed, twice;
+};
+
+static bool is_amz(const char *name)
+{
+    return strncasecmp(name, "x-amz-", 6) == 0;
+}
+
+/* What a signature says something of, be it by its list or, of version 2, by itself. */
+static bool is_bound(const struct sigv4_signed *signature, const char *name)
+{
+    return is_amz(name) || strcasecmp(name, "content-type") == 0 ||
+           strcasecmp(name, "content-md5") == 0 || strcasecmp(name, "authorization") == 0 ||
+           sigv4_covers(signature, name);
 }
 
 /* An x-amz- header changes what a request does, so it counts only when it is signed: else who was
  * given the URL of one PUT could add x-amz-copy-source to it. The two that the signature covers by
- * itself may be left out of the list. */
+ * itself may be left out of the list. And what is bound comes once: else the signature could be of
+ * one Content-Type, and the other be kept. */
 static void look_at_header(void *argument, const char *name, const char *value)
 {
-    (void)value;
-    struct s3_access *access = argument;
-    if (strncasecmp(name, "x-amz-", 6) != 0 || strcasecmp(name, "x-amz-date") == 0 ||
-        strcasecmp(name, "x-amz-content-sha256") == 0) {
-        return;
+    struct looking *looking = argument;
+    bool by_itself =
+        strcasecmp(name, "x-amz-date") == 0 || strcasecmp(name, "x-amz-content-sha256") == 0;
+    looking->not_signed |= is_amz(name) && !by_itself && !sigv4_covers(looking->signature, name);
+    looking->twice |=
+        is_bound(looking->signature, name) && request_header(looking->request, name) != value;
+}
+
+static int check_headers(struct request *request, const struct sigv4_signed *signature)
+{
+    struct looking looking = {.request = request, .signature = signature};
+    request_header_each(request, look_at_header, &looking);
+    if (looking.not_signed) {
+        return s3_fail(request, S3_NOT_SIGNED);
     }
-    access->unsigned_header |= !sigv4_covers(&access->signature, name);
+    return looking.twice ? s3_fail_with(request, S3_SIGNATURE,
+                                        "A header that the signature is of came more than once")
+                         : 0;
 }
 
 /* Tutti's own two buckets are reached with the URLs it hands out only; buckets that a key made are
@@ -132,14 +201,24 @@ int s3_authorize(struct request *request, const char *bucket, struct s3_access *
     if (result != SIGV4_OK) {
         return fail_signature(request, result);
     }
-    ret_access->internal = lookup.internal;
-    ret_access->unsigned_header = false;
-    request_header_each(request, look_at_header, ret_access);
-    if (ret_access->unsigned_header) {
-        return s3_fail(request, S3_NOT_SIGNED);
+    int error = check_headers(request, &ret_access->signature);
+    error = error != 0 ? error : read_payload(request, &ret_access->signature);
+    if (error != 0) {
+        return error;
     }
+    ret_access->internal = lookup.internal;
     return bucket == NULL || s3_may_touch(ret_access, bucket) ? 0
                                                               : s3_fail(request, S3_ACCESS_DENIED);
+}
+
+/* No listing could tell such a key, but for one in percent-encoding. What is there already can be
+ * read and deleted. */
+static bool holds_what_xml_lacks(const char *key)
+{
+    while (*key != '\0' && xml_lacks(key) == 0) {
+        key++;
+    }
+    return *key != '\0';
 }
 
 int s3_object_names(struct request *request, const char **ret_bucket, const char **ret_key)
@@ -156,6 +235,10 @@ int s3_object_names(struct request *request, const char **ret_bucket, const char
         return s3_fail_with(request, S3_ARGUMENT,
                             "A key is UTF-8 without control characters, has no part \".\" or "
                             "\"..\", no slash at its start and at most 64 parts");
+    }
+    bool writes = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0;
+    if (writes && holds_what_xml_lacks(key)) {
+        return s3_fail_with(request, S3_ARGUMENT, "A key has neither U+FFFE nor U+FFFF");
     }
     *ret_bucket = bucket;
     *ret_key = key;

@@ -295,6 +295,15 @@ static const char *claimed_checksum(const struct s3_body *body)
     return NULL;
 }
 
+/* Nothing may stand behind the body that nobody looks at: only the one checksum that was announced.
+ */
+static int check_trailers(struct request *request, const struct s3_body *body)
+{
+    unsigned count = body->has_chunks ? body->chunks.trailer_count : 0;
+    bool announced = body->has_checksum && body->claimed_checksum == NULL;
+    return count > (announced ? 1 : 0) ? s3_fail(request, S3_TRAILER) : 0;
+}
+
 /* Tells it, and keeps that of a part for the joining. Where none is kept, a part's is not told:
  * clients would name it again with the parts. */
 static int keep_checksum(struct request *request, struct s3_body *body, const char *name,
@@ -332,7 +341,8 @@ int s3_body_finish(struct request *request, struct s3_body *body,
         body->bytes != body->expected_bytes) {
         return s3_fail(request, S3_INCOMPLETE);
     }
-    int error = check_sha256(request, body);
+    int error = check_trailers(request, body);
+    error = error != 0 ? error : check_sha256(request, body);
     error = error != 0 ? error : check_md5(request, body);
     error = error != 0 ? error : check_checksum(request, body);
     if (error != 0) {

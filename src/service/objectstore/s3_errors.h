@@ -20,6 +20,9 @@ struct request;
       "This way of signing is not supported. Please use AWS4-HMAC-SHA256")                         \
     X(S3_AUTHORIZATION, "AuthorizationHeaderMalformed", ERR_MALFORMED,                             \
       "The signature can't be read: it must be AWS4-HMAC-SHA256, of this day, for s3")             \
+    X(S3_AUTHORIZATION_QUERY, "AuthorizationQueryParametersError", ERR_MALFORMED,                  \
+      "The address's signature can't be read: it must be AWS4-HMAC-SHA256, of its day, for s3, "   \
+      "and hold for 1 to 604800 seconds")                                                          \
     X(S3_NO_KEY, "NoSuchKey", ERR_NOT_FOUND, "There is no such object")                            \
     X(S3_NO_BUCKET, "NoSuchBucket", ERR_NOT_FOUND, "There is no such bucket")                      \
     X(S3_NO_UPLOAD, "NoSuchUpload", ERR_NOT_FOUND,                                                 \
@@ -38,10 +41,13 @@ struct request;
       "The body is not the one x-amz-content-sha256 is of")                                        \
     X(S3_INCOMPLETE, "IncompleteBody", ERR_MALFORMED,                                              \
       "The body is not of the length that was said, or not in chunks as said")                     \
+    X(S3_TRAILER, "MalformedTrailerError", ERR_MALFORMED,                                          \
+      "Behind the body stands another checksum than x-amz-trailer says")                           \
     X(S3_LENGTH, "MissingContentLength", ERR_LENGTH_REQUIRED, "Content-Length is needed")          \
     X(S3_TOO_LARGE, "EntityTooLarge", ERR_MALFORMED, "An object or part has at most 5 GiB here")   \
     X(S3_TOO_SMALL, "EntityTooSmall", ERR_MALFORMED, "A part but the last has at least 5 MiB")     \
     X(S3_PART, "InvalidPart", ERR_MALFORMED, "A part is missing or has another ETag")              \
+    X(S3_PART_NUMBER, "InvalidPartNumber", ERR_RANGE, "The object has no part of that number")     \
     X(S3_PART_ORDER, "InvalidPartOrder", ERR_MALFORMED, "The parts' numbers must rise")            \
     X(S3_XML, "MalformedXML", ERR_MALFORMED, "The XML is not of the form that is wanted here")     \
     X(S3_PRECONDITION, "PreconditionFailed", ERR_PRECONDITION, "A condition does not hold")        \

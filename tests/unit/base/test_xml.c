@@ -110,10 +110,35 @@ static void escaped_text_is_read_again(void **state)
     buffer_done(&out);
 }
 
+/* One of them in a listing would make all of it unreadable. */
+static void what_xml_lacks_is_replaced(void **state)
+{
+    (void)state;
+    struct buffer xml, out;
+    buffer_init(&xml, 256);
+    buffer_init(&out, 256);
+    (void)buffer_add(&xml, "<a>");
+    xml_escape(&xml, "\x01"
+                     "a\xEF\xBF\xBE<\xEF\xBF\xBF\x7F\xEF\xBF\xBD\xEF\xBF");
+    assert_string_equal(xml.data, "<a>\xEF\xBF\xBD"
+                                  "a\xEF\xBF\xBD&#60;\xEF\xBF\xBD\x7F\xEF\xBF\xBD"
+                                  "\xEF\xBF");
+    buffer_done(&xml);
+    buffer_init(&xml, 256);
+    (void)buffer_add(&xml, "<a>");
+    xml_escape(&xml, "\x1F\xEF\xBF\xBF.");
+    (void)buffer_add(&xml, "</a>");
+    assert_int_equal(reads(xml.data, &out, NULL), 0);
+    assert_string_equal(out.data, "+1:/a=;-1:/a=\xEF\xBF\xBD\xEF\xBF\xBD.;");
+    buffer_done(&xml);
+    buffer_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elements_are_told), cmocka_unit_test(harm_is_refused),
-        cmocka_unit_test(the_takers_error_ends_it), cmocka_unit_test(escaped_text_is_read_again)};
+        cmocka_unit_test(the_takers_error_ends_it), cmocka_unit_test(escaped_text_is_read_again),
+        cmocka_unit_test(what_xml_lacks_is_replaced)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
