@@ -94,22 +94,24 @@ static unsigned bound_port(int fd)
                                                    : address.ipv4.sin_port);
 }
 
-static int understand(const char *text, union socket_address *ret_address, socklen_t *ret_length,
-                      struct problem *problem)
+static bool understand(const char *text, union socket_address *ret_address, socklen_t *ret_length,
+                       struct problem *problem)
 {
-    return parse(text, ret_address, ret_length)
-               ? 0
-               : problem_set(problem, ERR_INVALID,
-                             "server.listen = %s: must be ADDRESS:PORT, as 127.0.0.1:4040, "
-                             "[::1]:4040 or *:4040 for every address",
-                             text);
+    bool understood = parse(text, ret_address, ret_length);
+    if (!understood) {
+        (void)problem_set(problem, ERR_INVALID,
+                          "server.listen = %s: must be ADDRESS:PORT, as 127.0.0.1:4040, "
+                          "[::1]:4040 or *:4040 for every address",
+                          text);
+    }
+    return understood;
 }
 
 int listen_check(const char *listen_address, struct problem *problem)
 {
     union socket_address address;
     socklen_t length;
-    return understand(listen_address, &address, &length, problem);
+    return understand(listen_address, &address, &length, problem) ? 0 : ERR_INVALID;
 }
 
 int listen_open(const char *listen_address, int *ret_fd, unsigned *ret_port,
@@ -117,9 +119,8 @@ int listen_open(const char *listen_address, int *ret_fd, unsigned *ret_port,
 {
     union socket_address address;
     socklen_t length;
-    int error = understand(listen_address, &address, &length, problem);
-    if (error != 0) {
-        return error;
+    if (!understand(listen_address, &address, &length, problem)) {
+        return ERR_INVALID;
     }
     int fd CLEANUP_CLOSE =
         socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
