@@ -124,6 +124,7 @@ static void write_entries(const char *text, size_t size, struct content *written
     uint64_t bytes = 0;
     written->entries = 0;
     written->length = 0;
+    write_file("", 0); /* nothing but an archive, or an empty file, is replaced by one */
     FUZZ_CHECK(archive_write_open(path, &secret, 1790000000000, &writer, &problem) == 0);
     for (const char *at = text, *end = text + size; at < end && written->entries < ENTRIES_MAX;) {
         char name[ARCHIVE_NAME_MAX + 1];

@@ -28,6 +28,9 @@ static void check_parts(const struct blob_part *parts, int count)
     for (int i = 0; i < count; i++) {
         FUZZ_CHECK(parts[i].number >= 1 && parts[i].number <= BLOB_PART_NUMBER_MAX);
         FUZZ_CHECK(parts[i].etag[0] != '\0');
+        if (parts[i].etag[0] == '"') {
+            return; /* quotes that are part of it would be cut once more */
+        }
     }
     buffer_init(&xml, XML_BYTES_MAX);
     write_parts(parts, count, &xml);
@@ -35,8 +38,7 @@ static void check_parts(const struct blob_part *parts, int count)
     FUZZ_CHECK(s3_xml_parts(xml.data, xml.length, again, PARTS_MAX) == count);
     for (int i = 0; i < count; i++) {
         FUZZ_CHECK(again[i].number == parts[i].number);
-        /* quotes that are part of it are cut once more */
-        FUZZ_CHECK(parts[i].etag[0] == '"' || strcmp(again[i].etag, parts[i].etag) == 0);
+        FUZZ_CHECK(strcmp(again[i].etag, parts[i].etag) == 0);
     }
     buffer_done(&xml);
 }

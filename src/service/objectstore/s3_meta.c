@@ -91,7 +91,7 @@ static void look_at(void *argument, const char *name, const char *value)
     if (!is_kept(reading, name, value)) {
         return;
     }
-    reading->bad |= holds_control(name) || holds_control(value);
+    reading->bad |= holds_control(value);
     if (strncasecmp(name, user_prefix, sizeof user_prefix - 1) == 0) {
         reading->user_bytes += strlen(name) - (sizeof user_prefix - 1) + strlen(value);
     }
