@@ -3,8 +3,6 @@ than its lease and its session, and goes on. Afterwards every committed change
 stands on the wire at least once, in order, and has come to each consumer: to the one inside exactly once in effect, to the
 one outside at least once; per key in the order of the commits. Over PostgreSQL, as where there are many processes."""
 import json
-import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -14,8 +12,8 @@ import time
 import pytest
 
 from postgres import Server
+from program import PROGRAM
 
-PROGRAM = os.environ.get("BUS_PROCESS") or pathlib.Path(__file__).resolve().parents[2] / "build-dev/tests/brokers/bus_process"
 WRITERS = 4
 KEYS = 40
 PAUSE_MS = 20

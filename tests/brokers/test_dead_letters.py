@@ -1,8 +1,6 @@
 """What a consumer gives up stands in the dead-letter topic, with why and from where, each time that it is given up; a
 person's decision stays with `tutti events`."""
 import json
-import os
-import pathlib
 import random
 import subprocess
 import time
@@ -10,9 +8,8 @@ import time
 import requests
 
 from journey import run_tutti
+from program import PROGRAM
 from test_server import WITHIN_S, doctor, lines, on, until
-
-PROGRAM = os.environ.get("BUS_PROCESS") or pathlib.Path(__file__).resolve().parents[2] / "build-dev/tests/brokers/bus_process"
 
 
 def emit_poison(server, identifier):
