@@ -9,7 +9,7 @@ import uuid
 import pytest
 import requests
 
-from conftest import OBJECTS, People, Server, wait_for
+from conftest import BINARY, OBJECTS, People, Server, wait_for
 from s3_key import Key
 
 pytestmark = pytest.mark.skipif(OBJECTS != "file", reason="an object store encrypts for itself")
@@ -174,6 +174,31 @@ def test_encryption_can_be_switched_on_and_off(own_server, tmp_path):
     watch = Watch(server.data / "objects", {name: body[500:532] for name, body in bodies.items()})
     watch.look()
     assert watch.seen == {name for name in bodies if name.startswith("no")}
+
+
+def test_a_lost_key_is_not_replaced_unasked(own_server):
+    """A server that made another one would seem well, and answer 500 for all that was there."""
+    server = own_server(environment={"TUTTI_BLOB_ENCRYPT": "yes"})
+    s3 = Key(server, "lost").client()
+    s3.create_bucket(Bucket="label")
+    body = os.urandom(100_000)
+    s3.put_object(Bucket="label", Key="before", Body=body)
+    assert server.stop() == 0
+    key, away = server.data / "keys" / "blob-keys", server.data / "blob-keys.away"
+    key.rename(away)
+    refused = subprocess.run([BINARY, "serve", "--data", str(server.data), "--listen", f"127.0.0.1:{server.port}"], text=True, timeout=60,
+                             capture_output=True, env={**os.environ, "TUTTI_BLOB_ENCRYPT": "yes"})
+    assert refused.returncode != 0 and not key.exists()
+    assert f'{key}" is gone' in refused.stderr and f'{server.data}/objects/sealed"' in refused.stderr
+    away.rename(key)
+    server.start()
+    assert s3.get_object(Bucket="label", Key="before")["Body"].read() == body
+    assert server.stop() == 0
+    key.unlink()
+    (server.data / "objects" / "sealed").unlink()  # as it says, for who has no backup
+    server.start()
+    s3.put_object(Bucket="label", Key="after", Body=body)
+    assert s3.get_object(Bucket="label", Key="after")["Body"].read() == body
 
 
 def test_a_damaged_object_is_not_sent(own_server):

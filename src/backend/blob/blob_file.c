@@ -111,6 +111,51 @@ static void file_close(struct blob_store *head)
     free(store);
 }
 
+/* A file beside the objects says that a key seals them: where the key is gone then, none is made in
+ * its place, with which the server would seem well. */
+static const char sealed_name[] = "sealed";
+
+static int mark_sealed(struct file_store *store)
+{
+    int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    int fd CLEANUP_CLOSE = openat(store->root, sealed_name, flags, 0600);
+    return fd >= 0 && fsync(store->root) == 0 ? 0 : error_from_errno(errno);
+}
+
+static int open_keys(struct file_store *store, const struct blob_config *config, const char *path,
+                     struct problem *problem)
+{
+    struct stat status;
+    rights_begin_beneath();
+    bool sealed = fstatat(store->root, sealed_name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    rights_end();
+    int error = blob_keys_open(config->keys_path, config->seal && !sealed, &store->keys, problem);
+    if (error != 0 || !config->seal) {
+        return error;
+    }
+    if (!blob_keys_are_there(store->keys)) {
+        return problem_set(problem, ERR_INVALID,
+                           "\"%s/blob-keys\" is gone, and objects in \"%s\" are sealed with it: "
+                           "put it back from a backup; if it is lost for good, remove \"%s/%s\", "
+                           "and they go unread",
+                           config->keys_path, path, path, sealed_name);
+    }
+    rights_begin_beneath();
+    error = sealed ? 0 : mark_sealed(store);
+    rights_end();
+    return error == 0 ? 0
+                      : problem_set(problem, error, "\"%s/%s\" can't be made: %s", path,
+                                    sealed_name, error_title(error));
+}
+
+/* Why the folder can't be opened; a system call that is missing tells too little by its name. */
+static const char *cause_words(int cause)
+{
+    return cause == ENOSYS ? "openat2(2) is refused here, by a Linux before 5.6 or by a filter of "
+                             "system calls such as systemd's RestrictSUIDSGID="
+                           : strerror(cause);
+}
+
 static int file_open(const struct blob_config *config, struct blob_store **ret_store,
                      struct problem *problem)
 {
@@ -130,11 +175,9 @@ static int file_open(const struct blob_config *config, struct blob_store **ret_s
         int cause = errno;
         file_close(&store->head);
         return problem_set(problem, error, "the object store's folder \"%s\" can't be used: %s",
-                           path, strerror(cause));
+                           path, cause_words(cause));
     }
-    if (config->keys_path != NULL) {
-        error = blob_keys_open(config->keys_path, config->seal, &store->keys, problem);
-    }
+    error = config->keys_path != NULL ? open_keys(store, config, path, problem) : 0;
     if (error != 0) {
         file_close(&store->head);
         return error;

@@ -156,6 +156,11 @@ void blob_keys_close(struct blob_keys *keys)
     }
 }
 
+bool blob_keys_are_there(const struct blob_keys *keys)
+{
+    return keys != NULL && keys->count > 0;
+}
+
 bool blob_keys_find(const struct blob_keys *keys, const unsigned char id[BLOB_KEY_ID_BYTES],
                     unsigned char out[SEAL_KEY_BYTES])
 {
@@ -171,7 +176,7 @@ bool blob_keys_find(const struct blob_keys *keys, const unsigned char id[BLOB_KE
 bool blob_keys_newest(const struct blob_keys *keys, unsigned char ret_id[BLOB_KEY_ID_BYTES],
                       unsigned char out[SEAL_KEY_BYTES])
 {
-    if (keys == NULL || keys->count == 0) {
+    if (!blob_keys_are_there(keys)) {
         return false;
     }
     const struct key *key = &keys->list[keys->count - 1];

@@ -18,7 +18,8 @@ enum { BLOB_KEY_ID_BYTES = 8 };
 int blob_keys_open(const char *folder, bool make, struct blob_keys **ret_keys,
                    struct problem *problem);
 void blob_keys_close(struct blob_keys *keys); /* NULL is fine */
-/* The key of an id. false: there is none. Both take NULL for no keys. */
+bool blob_keys_are_there(const struct blob_keys *keys);
+/* The key of an id. false: there is none. All take NULL for no keys. */
 bool blob_keys_find(const struct blob_keys *keys, const unsigned char id[BLOB_KEY_ID_BYTES],
                     unsigned char out[SEAL_KEY_BYTES]);
 /* The key that seals. false: there is none. */
