@@ -6,7 +6,10 @@
 #include "base/id.h"
 #include "base/problem.h"
 
+#include <pthread.h>
 #include <string.h>
+
+enum { HEAVY_BYTES = 1 << 20 };
 
 /* What a text holds, outside of its strings. */
 struct marks {
@@ -78,14 +81,30 @@ struct json_weight json_weigh(const char *bytes, size_t length)
                                          marks.objects * OBJECT + length};
 }
 
+/* Some megabytes of values take a core for tens of milliseconds. Of those one is read at a time, so
+ * that many of them at once leave the other cores to who waits for less. */
+static json_t *load(const char *bytes, size_t length, bool heavy, json_error_t *error)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    if (heavy) {
+        (void)pthread_mutex_lock(&one_at_a_time);
+    }
+    json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, error);
+    if (heavy) {
+        (void)pthread_mutex_unlock(&one_at_a_time);
+    }
+    return value;
+}
+
 int json_read(const char *bytes, size_t length, struct problem *problem, json_t **ret_value)
 {
-    if (json_weigh(bytes, length).depth > JSON_DEPTH_MAX) {
+    struct json_weight weight = json_weigh(bytes, length);
+    if (weight.depth > JSON_DEPTH_MAX) {
         return problem_set(problem, ERR_MALFORMED, "The JSON is nested deeper than %d levels",
                            JSON_DEPTH_MAX);
     }
     json_error_t error;
-    json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *value = load(bytes, length, weight.bytes > HEAVY_BYTES, &error);
     if (value == NULL) {
         bool nul = json_error_code(&error) == json_error_null_character;
         return problem_set(problem, ERR_MALFORMED,

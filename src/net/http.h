@@ -97,7 +97,7 @@ struct request {
     struct request_private *private_;
 };
 
-enum { JSON_WEIGHT_MAX = 32 << 20 };
+enum { JSON_WEIGHT_MAX = 8 << 20 };
 
 /* What came in. Text is borrowed, valid while the request lives. NULL where there is none. */
 const char *request_header(struct request *request, const char *name);

@@ -274,6 +274,7 @@ static void run_handler(void *argument)
     request->on_pool = true;
     request->job_result = run_in_time(request);
     request->job_done = true;
+    request_drop_body(request); /* here: a loop, on which others wait, would take as long for it */
     request_resume(request);
 }
 
