@@ -244,8 +244,10 @@ static bool has_ebbed(size_t *most, size_t now, size_t from)
 static void trim(struct http_server *server, unsigned count)
 {
     bool fewer = has_ebbed(&server->connections_most, count, TRIMMED_FROM);
-    if (has_ebbed(&server->memory_most, atomic_load(&server->memory.used), TRIMMED_FROM_BYTES) ||
-        fewer) {
+    size_t used = atomic_load(&server->memory.used);
+    size_t most = atomic_exchange(&server->memory.most, used); /* since the last time */
+    server->memory_most = most > server->memory_most ? most : server->memory_most;
+    if (has_ebbed(&server->memory_most, used, TRIMMED_FROM_BYTES) || fewer) {
         (void)malloc_trim(0);
     }
 }

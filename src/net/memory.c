@@ -35,9 +35,17 @@ static int refuse(struct request_private *request)
                        "The server has too many requests in work; try again in a second");
 }
 
+/* For who gives memory back to the system now and then, and would miss a short time of much. */
+static void note_most(struct http_server *server, size_t used)
+{
+    size_t most = atomic_load_explicit(&server->memory.most, memory_order_relaxed);
+    while (used > most && !atomic_compare_exchange_weak(&server->memory.most, &most, used)) {
+    }
+}
+
 void memory_add(struct request_private *request, size_t bytes)
 {
-    (void)atomic_fetch_add(&request->server->memory.used, bytes);
+    note_most(request->server, atomic_fetch_add(&request->server->memory.used, bytes) + bytes);
     (void)atomic_fetch_add(counter_of(request), bytes);
     request->memory_bytes += bytes;
 }

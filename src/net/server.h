@@ -174,6 +174,7 @@ struct http_server {
     struct rates *rates;
     struct {
         _Atomic size_t used, by_address[MEMORY_COUNTERS];
+        _Atomic size_t most; /* used, since deadlines.c last looked */
     } memory;
     int listen_fd;
     unsigned port;
