@@ -91,27 +91,33 @@ def logins(bench):
               ratio >= 0.8)
 
 
-def bare_syncs(folder, seconds=2):
-    """What the disk can do: pages of 4 KB appended and synced one by one, a second."""
+def bare_syncs(folder, again, seconds=2):
+    """What the disk can do: pages of 4 KB synced one by one, a second; appended, or again over what is there."""
     with tempfile.NamedTemporaryFile(dir=folder) as file:
-        page, count, began = b"\1" * 4096, 0, time.monotonic()
+        page, pages = b"\1" * 4096, 1024 if again else 1 << 40
+        if again:
+            file.write(page * pages)
+            file.flush()
+            os.fsync(file.fileno())
+        count, began = 0, time.monotonic()
         while time.monotonic() < began + seconds:
-            os.write(file.fileno(), page)
+            os.pwrite(file.fileno(), page, count % pages * len(page))
             os.fdatasync(file.fileno())
             count += 1
         return count / (time.monotonic() - began)
 
 
 def writers(bench):
-    """One writer waits for its sync each time; many share one."""
+    """One writer waits for its sync each time; many share one. The bars are against syncs of a file that grows; SQLite's log
+    has its length once it has begun anew, and a sync without a new length is cheaper: so one writer may beat the former."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=bench.folder))
-    before = bare_syncs(folder)
+    before = bare_syncs(folder, again=False)
     text = subprocess.run([bench.build / "bench" / "bench_db", folder / "db", "3"], check=True, capture_output=True,
                           text=True).stdout
-    syncs = (before + bare_syncs(folder)) / 2
+    syncs, cheaper = (before + bare_syncs(folder, again=False)) / 2, bare_syncs(folder, again=True)
     for count, bar in ((1, 0.3), (8, 2), (64, 8)):
         row = re.search(rf"^\| writes \| {count} \|(.*)\|$", text, re.M)[1]
         rate, _, _, p99, _, failed = (float(cell) for cell in row.split("|"))
         ratio = rate / syncs
         bench.say(f"writes a second, {count} writer{'s' if count > 1 else ''}", f"{rate:,.0f} p99 {p99:.1f} ms",
-                  f"bare fsync {syncs:,.0f}", f"{ratio:.2f}", f">= {bar}", ratio >= bar and failed == 0)
+                  f"bare fsync {syncs:,.0f} ({cheaper:,.0f} again)", f"{ratio:.2f}", f">= {bar}", ratio >= bar and failed == 0)
