@@ -3,6 +3,7 @@ killed and started again. Nothing here knows what the clients do."""
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -25,9 +26,11 @@ UNLIMITED = {f"TUTTI_LIMITS_{kind}_PER_MINUTE": "0" for kind in ("LOGINS", "READ
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives to connections (ip_local_port_range): while a killed server is away, nobody gets it."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 32_000)))
+            return probe.getsockname()[1]
 
 
 def roomy_folder():
