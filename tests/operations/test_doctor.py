@@ -369,13 +369,13 @@ def test_objects_that_no_row_names(data):
     orphan.parent.mkdir()
     shutil.copy(source, orphan)
     assert_well(doctor(data))  # a row may still come
-    two_days_ago = time.time() - 2 * 86400
-    os.utime(orphan, (two_days_ago, two_days_ago))
+    with sqlite3.connect(data / "catalog.db") as catalog:
+        born = catalog.execute("SELECT min(applied_at) FROM db_migration").fetchone()[0] / 1000
+    catalog.close()
+    os.utime(orphan, (born - 2 * 86400,) * 2)
     assert_found(doctor(data), "store", "warning", "older than the catalog", "tutti sweep --accept-lost")
     assert "1 objects are older than the catalog and were left" in run_tutti("sweep", data=data).stdout
-    with sqlite3.connect(data / "catalog.db") as catalog:
-        catalog.execute("UPDATE db_migration SET applied_at = applied_at - 864000000")
-    catalog.close()
+    change(data / "catalog.db", "UPDATE db_migration SET applied_at = applied_at - 864000000")
     assert_found(doctor(data), "store", "warning", "1 of ", "tutti sweep removes them")
     run_tutti("sweep", data=data)
     assert not orphan.exists()
