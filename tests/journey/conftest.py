@@ -327,6 +327,11 @@ class People:
         return self.cache[role]
 
 
+def pytest_make_parametrize_id(val):
+    """What is long does not become a test's name: one is of six megabytes, and would be written wherever the test is told of."""
+    return f"{len(val)}-long" if isinstance(val, (str, bytes)) and len(val) > 200 else None
+
+
 def pytest_collection_modifyitems(items):
     skip_what_is_elsewhere(items)
 

@@ -13,6 +13,7 @@ import requests
 from conftest import OBJECTS, Person, soon, until, wait_for
 
 MEBIBYTE = 1 << 20
+LARGE_S = 13
 GRACE_MS = 7 * 3600 * 1000
 
 
@@ -45,8 +46,8 @@ def slice_of(body, upload, number):
 
 @pytest.fixture(scope="module")
 def large(sounds):
-    """The bytes of a WAV of three parts."""
-    body = sounds("wav", seconds=110.0).read_bytes()
+    """The bytes of a WAV of three parts: many for each second, which are soon encoded."""
+    body = sounds("wav", seconds=LARGE_S, rate=192000, extra=("-c:a", "pcm_s32le")).read_bytes()
     assert 2 * 8 * MEBIBYTE < len(body) <= 3 * 8 * MEBIBYTE
     return body
 
@@ -189,7 +190,7 @@ def test_parts_become_a_track(people, album, large):
     used = ok(artist.get(path))
     assert (used["state"], used["trackId"], used["parts"]) == ("used", track["id"], [])
     assert artist.delete(path).status_code == 409
-    assert wait_for(artist, track["id"])["durationMs"] == 110_000
+    assert wait_for(artist, track["id"])["durationMs"] == LARGE_S * 1000
 
 
 def test_parts_go_on_after_a_kill(own_server, large):
@@ -218,7 +219,7 @@ def test_parts_go_on_after_a_kill(own_server, large):
     server.start()
     body = {"albumId": album_id, "title": "T", "trackUrl": upload["trackUrl"]}
     track = ok(artist.post("/api/v1/tracks", json=body), 201)
-    assert wait_for(artist, track["id"])["durationMs"] == 110_000
+    assert wait_for(artist, track["id"])["durationMs"] == LARGE_S * 1000
     assert server.stop() == 0
 
 
