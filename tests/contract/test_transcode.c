@@ -346,7 +346,7 @@ static void test_first_rungs_go_first(void **state)
     const struct place *place = *state;
     struct rig rig = rig_open(place->folder, place->url, false);
     struct told *told = listen(&rig);
-    make_sound(place->folder, "a.flac", 15, "");
+    make_sound(place->folder, "a.flac", 6, "");
     for (int track = 20; track < 20 + TRACKS; track++) {
         char path[96], key[64];
         (void)snprintf(path, sizeof path, "%s/a.flac", place->folder);
@@ -410,7 +410,7 @@ static void test_killed_workers_are_resumed(void **state)
     char path[96];
     struct rig rig = rig_open(place->folder, place->url, false);
     struct told *told = listen(&rig);
-    make_sound(place->folder, "long.flac", 60, "");
+    make_sound(place->folder, "long.flac", 20, "");
     (void)snprintf(path, sizeof path, "%s/long.flac", place->folder);
     put_file(&rig, path, "m/12/1/original.flac");
     upload(&rig, 12, 1, "flac");
@@ -469,7 +469,7 @@ static void test_a_killed_child_is_a_try(void **state)
     char path[96];
     struct rig rig = rig_open(place->folder, place->url, true);
     struct told *told = listen(&rig);
-    make_sound(place->folder, "mid.flac", 40, "");
+    make_sound(place->folder, "mid.flac", 20, "");
     (void)snprintf(path, sizeof path, "%s/mid.flac", place->folder);
     put_file(&rig, path, "m/13/1/original.flac");
     upload(&rig, 13, 1, "flac");
